@@ -1,0 +1,138 @@
+//! How long it takes from an edit of an Agent's model to the gateway that runs with it. Touches the network: the API server, and the
+//! gateway's admin route at its Pod's address.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::error::{Asking, Error};
+use super::sample::Sample;
+use super::stage::PROVIDER;
+use super::table::{Row, Unit};
+use crate::suite::{TestNamespace, agent, condition};
+
+const AGENT: &str = "live";
+const MODELS: [&str; 2] = ["large", "small"];
+
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The gateway's one thread may be busy for a moment.
+const ANSWER: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_mins(2);
+/// Between two edits, so that none is measured together with the one before.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Goal at the 50th percentile, in milliseconds.
+const GOAL: f64 = 2000.0;
+
+/// The gateway's admin route. It holds the token, so it has no `Debug`.
+struct Admin {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+/// Starts an Agent with a gateway of its own, for [`measure`].
+pub async fn start(namespace: &TestNamespace) {
+    namespace.apply(&agent(AGENT, &format!("{PROVIDER}/{}", MODELS[1]))).await;
+    namespace.ready(AGENT).await;
+}
+
+/// Edits the model of the Agent so many times, one after another.
+pub async fn measure(namespace: &TestNamespace, edits: usize) -> Result<Vec<Row>, Error> {
+    let admin = Admin::of(namespace).await?;
+    let (mut runs, mut told) = (Sample::default(), Sample::default());
+    for model in MODELS.iter().cycle().take(edits) {
+        let patch = json!({"spec": {"model": {"primary": {"model": model}}}});
+        let agents = namespace.api("Agent");
+        let edited =
+            agents.patch(AGENT, &PatchParams::default(), &Patch::Merge(&patch)).await.asking("edit the Agent")?;
+        let started = Instant::now();
+        let runs_with_it = until("the gateway does not run with the edit", started, async || admin.runs(model).await);
+        let is_told = until("ConfigApplied is not True", started, async || is_applied(&agents, &edited).await);
+        let (gateway, status) = tokio::try_join!(runs_with_it, is_told)?;
+        runs.add(gateway);
+        told.add(status);
+        sleep(QUIET).await;
+    }
+    let row = |measure: &str, sample: &Sample, percent| {
+        Row::new(format!("{measure}, p{percent}"), Unit::Milliseconds, sample.percentile(percent)).goal(GOAL)
+    };
+    let (gateway, status) = ("model edited → the gateway runs with it", "model edited → ConfigApplied=True");
+    Ok(vec![row(gateway, &runs, 50), row(gateway, &runs, 95), row(status, &told, 50), row(status, &told, 95)])
+}
+
+/// The time from `started` until `look` sees it.
+async fn until(
+    what: &str,
+    started: Instant,
+    mut look: impl AsyncFnMut() -> Result<bool, Error>,
+) -> Result<Duration, Error> {
+    while !look().await? {
+        if started.elapsed() > LIMIT {
+            let namespace = super::stage::NAMESPACE.to_owned();
+            return Err(Error::Late { what: what.to_owned(), waited: LIMIT.as_secs(), namespace });
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(started.elapsed())
+}
+
+/// Whether the operator says that the gateway runs with the Agent as it was edited.
+async fn is_applied(agents: &Api<DynamicObject>, edited: &DynamicObject) -> Result<bool, Error> {
+    let now = agents.get(AGENT).await.asking("read the Agent")?;
+    let applied = condition(&now, "ConfigApplied").is_some_and(|found| found.current && found.status == "True");
+    Ok(applied && now.metadata.generation == edited.metadata.generation)
+}
+
+impl Admin {
+    async fn of(namespace: &TestNamespace) -> Result<Self, Error> {
+        let pods = namespace.pods(AGENT).await;
+        let ip = pods.iter().find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref());
+        let ip = ip.ok_or_else(|| Error::Missing(format!("the address of the gateway Pod of Agent {AGENT}")))?;
+        let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
+        let name = format!("{AGENT}-secret");
+        let secret = secrets.get(&name).await.asking(format!("read Secret {name}"))?;
+        let token = secret.data.and_then(|mut data| data.remove("token"));
+        let token = token.and_then(|value| String::from_utf8(value.0).ok());
+        let token = token.ok_or_else(|| Error::Missing(format!("key token of Secret {name}")))?;
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().map_err(Error::Http)?;
+        Ok(Self { http, url: format!("http://{ip}:18789/api/v1/admin/rpc"), token })
+    }
+
+    /// Whether the gateway itself says that it runs with this model. A question that it does not answer in time is asked again.
+    async fn runs(&self, model: &str) -> Result<bool, Error> {
+        let question = json!({"id": "1", "method": "config.get", "params": {}});
+        let sent = self.http.post(&self.url).bearer_auth(&self.token).json(&question).send().await;
+        let Ok(response) = sent else { return Ok(false) };
+        let answer: Value = response.json().await.unwrap_or_default();
+        Ok(runs_with(&answer["payload"], model))
+    }
+}
+
+/// Whether `config.get` shows this model in a file that is seen, valid and taken up.
+fn runs_with(payload: &Value, model: &str) -> bool {
+    let primary = payload["parsed"]["agents"]["entries"][AGENT]["model"]["primary"].as_str();
+    let is_new = primary.is_some_and(|primary| primary.ends_with(&format!("/{model}")));
+    let revision = payload["configRevisionHash"].as_str();
+    is_new && payload["valid"] == true && revision.is_some() && revision == payload["appliedConfigHash"].as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_live_when_its_file_is_seen_and_taken_up() {
+        let payload = |model: &str, applied: &str| {
+            json!({"valid": true, "configRevisionHash": "new", "appliedConfigHash": applied,
+                "parsed": {"agents": {"entries": {"live": {"model": {"primary": model}}}}}})
+        };
+        assert!(runs_with(&payload("p-scripted/large", "new"), "large"));
+        assert!(!runs_with(&payload("p-scripted/large", "old"), "large"));
+        assert!(!runs_with(&payload("p-scripted/small", "new"), "large"));
+        assert!(!runs_with(&json!({}), "large"));
+    }
+}

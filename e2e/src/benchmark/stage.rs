@@ -1,0 +1,60 @@
+//! The namespace that everything is measured in, with a Provider on the scripted model server. Touches the network.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
+use kube::api::{Api, DeleteParams, PostParams};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::error::{Asking, Error};
+use crate::progress::Progress;
+use crate::suite::{TestNamespace, model_server, secret_value};
+
+/// Always the same name: two benchmarks at once would measure each other, and what an interrupted one left is found.
+pub const NAMESPACE: &str = "creel-benchmark";
+/// The Provider that the Agents use, with the models `small` and `large`.
+pub const PROVIDER: &str = "scripted";
+
+/// A gateway takes up to half a minute to end.
+const GONE: Duration = Duration::from_mins(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// An empty namespace with the Provider in it. What an interrupted run left is removed first.
+pub async fn open(client: &Client, progress: &Progress) -> Result<TestNamespace, Error> {
+    let all: Api<Namespace> = Api::all(client.clone());
+    if all.get_opt(NAMESPACE).await.asking("read the namespace")?.is_some() {
+        close(client).await?;
+        progress.during("removing what an earlier run left", gone(&all)).await?;
+    }
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({"metadata": {"name": NAMESPACE, "labels": labels}});
+    let namespace: Namespace =
+        serde_json::from_value(namespace).map_err(|_| Error::Missing("the namespace as an object".into()))?;
+    all.create(&PostParams::default(), &namespace).await.asking("create the namespace")?;
+    let models = progress.during("waiting for the scripted model server", model_server(client)).await;
+    let namespace = TestNamespace { name: NAMESPACE.into(), client: client.clone(), models };
+    namespace.serve(PROVIDER, &secret_value("benchmark")).await;
+    namespace.condition("Provider", PROVIDER, "Ready", GONE, |ready| ready.status == "True").await;
+    Ok(namespace)
+}
+
+/// Deletes the namespace; nobody waits for that.
+pub async fn close(client: &Client) -> Result<(), Error> {
+    let all: Api<Namespace> = Api::all(client.clone());
+    all.delete(NAMESPACE, &DeleteParams::default()).await.asking("delete the namespace")?;
+    Ok(())
+}
+
+async fn gone(all: &Api<Namespace>) -> Result<(), Error> {
+    let started = Instant::now();
+    while all.get_opt(NAMESPACE).await.asking("read the namespace")?.is_some() {
+        if started.elapsed() > GONE {
+            let what = format!("the namespace {NAMESPACE} is not gone");
+            return Err(Error::Late { what, waited: GONE.as_secs(), namespace: NAMESPACE.into() });
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
+}

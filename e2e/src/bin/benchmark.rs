@@ -1,0 +1,66 @@
+//! `cargo benchmark`: see `e2e::benchmark`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use e2e::benchmark::{Table, Wanted, benchmark};
+use e2e::explain::explain;
+use e2e::progress::Progress;
+
+const ABOUT: &str = "\
+How fast and how small Creel is, as one table: ours, a stand-in measured in the same run, their ratio, and the goal.
+
+It measures
+  the size of the release binaries
+  the time from an Agent's creation until its gateway's Pod is created, and the operator's part of it
+  the time from an edit of a model until the gateway itself says that it runs with it
+  the memory of the operator when it has nothing to do
+
+on a real Kubernetes on this machine (see `cargo cluster --help`), which it starts and installs Creel on if need be, and
+leaves running. It takes a few minutes, and nothing else should run meanwhile. It asserts nothing.";
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo benchmark                          everything
+  cargo benchmark --rounds 5 --edits 3     a quick look
+  CREEL_KUBECONFIG=<file> cargo benchmark  Creel as it runs on that cluster, whose Pods must be reachable from here;
+                                           nothing is built, so no sizes
+  cargo cluster down                       takes the cluster down";
+
+/// How fast and how small Creel is, as one table.
+#[derive(Parser)]
+#[command(name = "cargo benchmark", bin_name = "cargo benchmark", long_about = ABOUT, after_help = EXAMPLES)]
+struct Arguments {
+    /// How many Agents are created, one after another.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    rounds: usize,
+    /// How many times a model is edited, one after another.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    edits: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number above 0 is needed".to_owned())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { rounds, edits } = Arguments::parse();
+    // kube and reqwest share one TLS provider; an error means that it is chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (mut table, progress) = (Table::default(), Progress::new());
+    let measured = tokio::select! {
+        measured = benchmark(Wanted { rounds, edits }, &mut table, &progress) => measured.map_err(|error| explain(&error)),
+        _ = tokio::signal::ctrl_c() => {
+            Err("interrupted; the next run removes what is left (`kubectl delete namespace creel-benchmark`)".to_owned())
+        }
+    };
+    if !table.rows.is_empty() {
+        println!("\n{table}");
+    }
+    if let Err(why) = measured {
+        eprintln!("cargo benchmark: {why}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

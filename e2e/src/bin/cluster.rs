@@ -1,0 +1,82 @@
+//! `cargo cluster`: the cluster on one machine, by hand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use e2e::cluster::{Cluster, KUBERNETES_VERSION, Keep};
+use e2e::images;
+use e2e::progress::Progress;
+
+const ABOUT: &str = "\
+A real Kubernetes on this machine: started in seconds, gone without a trace.
+
+Runs as root on Debian. The first start installs Debian packages and builds Kubernetes, CoreDNS and Helm from their Go
+modules (some 10 minutes on two cores); they are cached in $XDG_CACHE_HOME/creel or ~/.cache/creel.
+Set CREEL_KUBECONFIG to use a cluster of your own instead.";
+
+const EXAMPLE: &str = "\
+Example:
+  cargo cluster up
+  export KUBECONFIG=$(cargo cluster kubeconfig)
+  kubectl get nodes
+  cargo cluster down";
+
+/// A real Kubernetes on this machine: started in seconds, gone without a trace.
+#[derive(Parser)]
+#[command(name = "cargo cluster", bin_name = "cargo cluster", long_about = ABOUT, after_help = EXAMPLE)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the cluster, or find that it runs already. It goes on when this command ends.
+    Up,
+    /// Stop the cluster and remove it, also what an interrupted start left. Images and built programs are kept.
+    Down,
+    /// Tell whether the cluster runs.
+    Status,
+    /// Print the path of the administrator's kubeconfig.
+    Kubeconfig,
+    /// Build the images of the gateway, of Creel and of the model server, and import them into the cluster.
+    Images,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo cluster: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    let progress = Progress::new();
+    match command {
+        Command::Up => {
+            let cluster = Cluster::up(&progress).await?;
+            progress.say(format_args!(
+                "Kubernetes {KUBERNETES_VERSION} is ready: export KUBECONFIG={}",
+                cluster.kubeconfig().display()
+            ));
+        }
+        Command::Down => {
+            Cluster::down(Keep::Images, &progress).await?;
+            progress.say("no cluster runs here");
+        }
+        Command::Status => {
+            let cluster = Cluster::open().await?;
+            println!("running; kubeconfig {}", cluster.kubeconfig().display());
+        }
+        Command::Kubeconfig => println!("{}", Cluster::open().await?.kubeconfig().display()),
+        Command::Images => {
+            let cluster = Cluster::open().await?;
+            images::load_all(&cluster, &progress).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! `cargo run -p e2e --bin generate`: writes the generated files, or checks that the committed ones are fresh.
+//! Builds helm the first time; runs `cargo` and `helm`.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use e2e::chart::{check, workspace, write};
+use e2e::cluster::Programs;
+use e2e::explain::explain;
+use e2e::progress::Progress;
+
+/// Writes what is generated from the Rust types: crds/, the chart's copies of them, and manifests/install.yaml.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Write nothing; fail when a committed file is stale.
+    #[arg(long)]
+    check: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("generate: {}", explain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let helm = Programs::ensure(&Progress::new()).await?.helm();
+    if arguments.check {
+        check(&workspace(), &helm).await?;
+        println!("generated files are fresh");
+    } else {
+        write(&workspace(), &helm).await?;
+        println!("wrote crds/, charts/creel/crd-files/ and manifests/install.yaml");
+    }
+    Ok(())
+}

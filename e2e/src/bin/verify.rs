@@ -1,0 +1,53 @@
+//! `cargo verify`: every check and every test.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use e2e::progress::Progress;
+use e2e::verify::{Part, Wanted, verify};
+
+const ABOUT: &str = "\
+Every check and every test: format, lints, unit tests, generated files, the chart, and Creel on a real Kubernetes that
+is started for it and taken down again.
+
+Runs as root on Debian with Go and npm. The first run on two cores takes about an hour, because Kubernetes and the
+gateway's image are built; later runs take half of it. Each check counts as one test. The last line of the output is the
+sum, and the exit code is 0 only when nothing failed and nothing was skipped.";
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo verify                                  everything
+  cargo verify --only clippy --only unit        some parts
+  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays";
+
+/// Every check and every test.
+#[derive(Parser)]
+#[command(name = "cargo verify", bin_name = "cargo verify", long_about = ABOUT, after_help = EXAMPLES)]
+struct Arguments {
+    /// Run only this part; can be given more than once. Parts on a cluster start it and install Creel first.
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+    /// Leave the cluster running at the end, for a look at what failed or for a quick next run.
+    #[arg(long)]
+    keep: bool,
+    /// Run only tests whose name contains this.
+    filter: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { only, keep, filter } = Arguments::parse();
+    let wanted = Wanted { parts: only, filter, keep };
+    let progress = Progress::new();
+    tokio::select! {
+        report = verify(&wanted, &progress) => {
+            println!("{}", report.closing());
+            if report.succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        // Dropping the run ends the test programs that it started.
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("interrupted; the cluster still runs: `cargo cluster down` takes it down");
+            ExitCode::FAILURE
+        }
+    }
+}

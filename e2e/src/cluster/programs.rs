@@ -1,0 +1,202 @@
+//! The programs that the cluster is made of: Debian packages are installed, Kubernetes, `CoreDNS` and Helm are built
+//! from their Go modules once and cached. Touches the network (package registries) and the disk.
+
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use super::error::{At as _, Error};
+use crate::cache::Entry;
+use crate::command::run;
+use crate::progress::Progress;
+
+pub const KUBERNETES_VERSION: &str = "v1.35.4";
+const COREDNS: (&str, &str) = ("github.com/coredns/coredns", "v1.15.0");
+const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
+
+/// The names that the multi-call binary of `components/kubernetes` answers to.
+const KUBERNETES_NAMES: [&str; 8] = [
+    "etcd",
+    "hostpath-provisioner",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+];
+
+/// A program and the Debian package that holds it. `install` is what makes a machine ready; nothing else is needed
+/// beyond a minimal Debian with Go and npm.
+const PACKAGED: [(&str, &str); 10] = [
+    ("/usr/bin/containerd", "containerd"),
+    ("/usr/sbin/runc", "runc"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    ("/usr/bin/catatonit", "catatonit"),
+    ("/usr/bin/mmdebstrap", "mmdebstrap"),
+    ("/usr/sbin/iptables", "iptables"),
+    ("/usr/sbin/conntrack", "conntrack"),
+    ("/usr/sbin/ip", "iproute2"),
+    ("/usr/bin/setsid", "util-linux"),
+    ("/usr/bin/tar", "tar"),
+];
+
+/// Where the built programs are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    kubernetes: PathBuf,
+    coredns: PathBuf,
+    helm: PathBuf,
+}
+
+impl Programs {
+    /// Installs and builds what is missing. Takes minutes the first time, milliseconds afterwards.
+    pub async fn ensure(progress: &Progress) -> Result<Self, Error> {
+        install_packages(progress).await?;
+        Ok(Self {
+            kubernetes: kubernetes(progress).await?,
+            coredns: go_install(progress, "coredns", COREDNS).await?,
+            helm: go_install(progress, "helm", HELM).await?,
+        })
+    }
+
+    /// A program of Kubernetes by its usual name, etcd and kubectl included.
+    #[must_use]
+    pub fn kubernetes(&self, name: &str) -> PathBuf {
+        self.kubernetes.join(name)
+    }
+
+    #[must_use]
+    pub fn kubectl(&self) -> PathBuf {
+        self.kubernetes("kubectl")
+    }
+
+    #[must_use]
+    pub fn coredns(&self) -> PathBuf {
+        self.coredns.join("coredns")
+    }
+
+    #[must_use]
+    pub fn helm(&self) -> PathBuf {
+        self.helm.join("helm")
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(directory: &Path) -> Self {
+        Self { kubernetes: directory.into(), coredns: directory.into(), helm: directory.into() }
+    }
+}
+
+async fn install_packages(progress: &Progress) -> Result<(), Error> {
+    let missing: Vec<_> = PACKAGED.iter().filter(|(program, _)| !Path::new(program).exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let cannot = |reason: &str| Error::Programs {
+        programs: missing.iter().map(|(program, _)| (*program).to_owned()).collect(),
+        packages: packages.iter().map(|package| (*package).to_owned()).collect(),
+        reason: reason.to_owned(),
+    };
+    if !Path::new("/usr/bin/apt-get").exists() {
+        return Err(cannot("this machine has no apt-get"));
+    }
+    let apt_get = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    progress
+        .during(&format!("installing Debian packages: {}", packages.join(" ")), async {
+            run(apt_get().args(["update", "--quiet"])).await?;
+            run(apt_get().args(["install", "--quiet", "--yes", "--no-install-recommends"]).args(&packages)).await
+        })
+        .await
+        .map_err(|error| cannot(&error.to_string()))?;
+    Ok(())
+}
+
+/// Kubernetes and etcd, one multi-call binary with a link for each name.
+async fn kubernetes(progress: &Progress) -> Result<PathBuf, Error> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("components/kubernetes");
+    let mut inputs = vec![KUBERNETES_VERSION.as_bytes().to_vec()];
+    for file in ["go.mod", "go.sum", "main.go", "hostpath.go"] {
+        let path = module.join(file);
+        inputs.push(std::fs::read(&path).at("read", &path)?);
+    }
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    Entry::new("kubernetes", &inputs)?
+        .or_build(|directory| async move {
+            let binary = directory.join("kubernetes");
+            let build = async {
+                run(go()
+                    .current_dir(&module)
+                    .arg("build")
+                    .args(["-trimpath", "-ldflags", &kubernetes_ldflags(), "-o"])
+                    .arg(&binary)
+                    .arg("."))
+                .await
+            };
+            progress
+                .during(&format!("building Kubernetes {KUBERNETES_VERSION} and etcd (once, some 5 minutes)"), build)
+                .await
+                .map_err(no_go)?;
+            for name in KUBERNETES_NAMES {
+                let link = directory.join(name);
+                std::os::unix::fs::symlink("kubernetes", &link).at("make the link", &link)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn kubernetes_ldflags() -> String {
+    let package = "k8s.io/component-base/version";
+    let mut numbers = KUBERNETES_VERSION.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    format!(
+        "-s -w -X {package}.gitVersion={KUBERNETES_VERSION} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+    )
+}
+
+async fn go_install(progress: &Progress, name: &str, (module, version): (&str, &str)) -> Result<PathBuf, Error> {
+    let target = format!("{module}@{version}");
+    Entry::new(name, &[target.as_bytes()])?
+        .or_build(|directory| async move {
+            let build = async {
+                run(go().env("GOBIN", &directory).args(["install", "-trimpath", "-ldflags", "-s -w", &target])).await
+            };
+            progress
+                .during(&format!("building {name} {version} (once, some 2 minutes)"), build)
+                .await
+                .map_err(no_go)?;
+            Ok(())
+        })
+        .await
+}
+
+/// Static binaries, and no settings of the caller that change what is built.
+fn go() -> Command {
+    let mut command = Command::new("go");
+    command.env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false").env_remove("GOOS").env_remove("GOARCH");
+    command
+}
+
+fn no_go(error: crate::command::CommandError) -> Error {
+    match error {
+        crate::command::CommandError::Start { .. } => Error::NoGo,
+        failed @ crate::command::CommandError::Failed { .. } => failed.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn kubernetes_tells_its_own_version() {
+        assert!(kubernetes_ldflags().contains(".gitMajor=1 "));
+        assert!(kubernetes_ldflags().contains(".gitMinor=35 "));
+    }
+}

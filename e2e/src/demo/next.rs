@@ -1,0 +1,128 @@
+//! What to try next: the exact lines to paste. Pure.
+
+use std::path::Path;
+
+use super::endpoint::Endpoint;
+
+/// What the text names.
+pub struct Place<'a> {
+    pub kubeconfig: &'a Path,
+    /// The directory that holds kubectl.
+    pub programs: &'a Path,
+    pub namespace: &'a str,
+    pub agent: &'a str,
+    /// The cluster IP and port of the scripted server, when it answers.
+    pub model_server: Option<&'a str>,
+}
+
+/// The text that ends the demo.
+#[must_use]
+pub fn steps(place: &Place<'_>, endpoint: &Endpoint) -> String {
+    let Place { namespace, agent, .. } = place;
+    let provider = endpoint.provider;
+    let mut sections = vec![format!(
+        r#"What to try next. Everything goes on running until `cargo demo down`. In each new terminal, first:
+
+  export KUBECONFIG={kubeconfig} PATH={programs}:$PATH
+
+Ask something else
+  cargo demo ask {agent} "What do you think of Kubernetes?"
+"#,
+        kubeconfig = place.kubeconfig.display(),
+        programs = place.programs.display(),
+    )];
+    sections.extend(model_edits(place, endpoint));
+    // A real endpoint would refuse an invented key.
+    let key = if endpoint.scripted { "another-key" } else { "<another key of yours>" };
+    sections.push(format!(
+        r#"Rotate: another key. The gateway's Pod is replaced; a few seconds later the status says why
+  kubectl -n {namespace} patch secret {provider} -p '{{"stringData":{{"api-key":"{key}"}}}}'
+  kubectl -n {namespace} get agent {agent} -o jsonpath='{{.status.gateway.lastRollout}}{{"\n"}}'
+
+Look
+  kubectl -n {namespace} describe agent {agent}
+  kubectl -n {namespace} get deployments,services,configmaps,persistentvolumeclaims,networkpolicies,pods
+  kubectl -n creel-system logs deployment/creel-operator
+  kubectl explain agent.spec
+"#
+    ));
+    if let Some(address) = place.model_server {
+        sections.push(format!(
+            r#"The model server here is a scripted one: see what it was asked, tell it what to say, and take that back
+  curl -s http://{address}/requests
+  curl -s -X PUT http://{address}/scripts/demo -d '[{{"reply":{{"text":"Hello from the script."}}}}]'
+  cargo demo ask {agent} "Hello?"
+  curl -s -X DELETE http://{address}/scripts/demo
+"#
+        ));
+    }
+    sections.push("Start over with the samples as they were: `cargo demo`. End: `cargo demo down`.\n".to_owned());
+    sections.join("\n")
+}
+
+/// A change of the model that works, one that doesn't, and the way back.
+fn model_edits(place: &Place<'_>, endpoint: &Endpoint) -> Vec<String> {
+    let Place { namespace, agent, .. } = place;
+    let patch = |model: &str| {
+        format!(
+            r#"kubectl -n {namespace} patch agent {agent} --type merge -p '{{"spec":{{"model":{{"primary":{{"model":"{model}"}}}}}}}}'"#
+        )
+    };
+    let mut sections = Vec::new();
+    if let [_, other, ..] = endpoint.models.as_slice() {
+        sections.push(format!(
+            "Edit: another model. Live within seconds, in the same Pod, without a restart\n  {}\n  kubectl -n {namespace} get agents,pods\n",
+            patch(other)
+        ));
+    }
+    if let Some(first) = endpoint.models.first() {
+        sections.push(format!(
+            "Break: a slip in the model's name. What runs goes on; the message says what was probably meant. Then mend it\n  {}\n  kubectl -n {namespace} get agent {agent} -o wide\n  {}\n",
+            patch(&format!("{first}x")),
+            patch(first)
+        ));
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(variables: &[(&str, &str)], model_server: Option<&str>) -> String {
+        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let place = Place {
+            kubeconfig: Path::new("/run/kubeconfig"),
+            programs: Path::new("/bin"),
+            namespace: "assistants",
+            agent: "concierge",
+            model_server,
+        };
+        steps(&place, &Endpoint::choose(find, None))
+    }
+
+    #[test]
+    fn the_lines_name_what_runs() {
+        let text = text(&[], Some("10.96.0.9:8080"));
+        for line in [
+            "export KUBECONFIG=/run/kubeconfig",
+            r#"patch agent concierge --type merge -p '{"spec":{"model":{"primary":{"model":"gpt-4o"}}}}'"#,
+            r#"-p '{"spec":{"model":{"primary":{"model":"gpt-4o-minix"}}}}'"#,
+            r#"-p '{"spec":{"model":{"primary":{"model":"gpt-4o-mini"}}}}'"#,
+            r#"patch secret scripted -p '{"stringData":{"api-key":"another-key"}}'"#,
+            "http://10.96.0.9:8080/requests",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_real_key_is_never_part_of_the_text() {
+        let text = text(&[("OPENAI_API_KEY", "sk-real")], None);
+        assert!(!text.contains("sk-real") && !text.contains("scripted"), "{text}");
+        assert!(
+            text.contains(r#"patch secret openai -p '{"stringData":{"api-key":"<another key of yours>"}}'"#),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! Creel on a real Kubernetes, as a black-box user of the CRDs, the chart and the binaries.
+
+pub mod benchmark;
+pub mod cache;
+pub mod chart;
+pub mod cluster;
+pub mod command;
+pub mod demo;
+pub mod explain;
+pub mod images;
+pub mod kubectl;
+pub mod model_server;
+pub mod progress;
+#[cfg(test)]
+mod readme;
+pub mod suite;
+pub mod verify;

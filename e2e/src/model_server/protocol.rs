@@ -1,0 +1,359 @@
+//! The chat-completions protocol as the gateway's `openai-completions` client uses it. Pure: values in, values out.
+//!
+//! Source: <https://platform.openai.com/docs/api-reference/chat> and its "Error codes"; the wording of 402 is that of
+//! <https://api-docs.deepseek.com/quick_start/error_codes>.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::script::{Failure, Reply, ToolCall};
+use super::spoken::user_words;
+
+/// The parts of a chat request that matter here; everything else is accepted and ignored.
+#[derive(Debug, Deserialize)]
+pub struct ChatRequest {
+    pub model: String,
+    #[serde(default)]
+    messages: Vec<Message>,
+    #[serde(default)]
+    pub stream: bool,
+    #[serde(default)]
+    stream_options: StreamOptions,
+    #[serde(default)]
+    tools: Vec<Tool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    role: String,
+    /// A text, a list of parts, or null beside tool calls.
+    #[serde(default)]
+    content: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tool {
+    function: Function,
+}
+
+#[derive(Debug, Deserialize)]
+struct Function {
+    name: String,
+}
+
+impl ChatRequest {
+    /// The user's last words, without what the gateway adds around them; empty when there are none.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let spoken = self.messages.iter().rev().filter(|message| message.role == "user");
+        spoken.map(|message| user_words(&words(&message.content))).find(|text| !text.is_empty()).unwrap_or_default()
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The names of the offered tools.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|tool| tool.function.name.as_str())
+    }
+
+    fn characters(&self) -> usize {
+        self.messages.iter().map(|message| words(&message.content).len()).sum()
+    }
+}
+
+fn words(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What identifies one answer: its number on this server and the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    pub sequence: u64,
+    /// Seconds since 1970.
+    pub created: u64,
+}
+
+impl Stamp {
+    fn id(self) -> String {
+        format!("chatcmpl-{:012x}", self.sequence)
+    }
+}
+
+/// A turn of the model: a text, or calls of tools.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    Text(String),
+    ToolCalls(Vec<ToolCall>),
+}
+
+impl Turn {
+    /// The turn that a reply means; none for replies that are no turn.
+    #[must_use]
+    pub fn of(reply: &Reply, request: &ChatRequest) -> Option<Self> {
+        match reply {
+            Reply::Echo => Some(Self::Text(format!("You said: {}", request.text()))),
+            Reply::Text(text) => Some(Self::Text(text.clone())),
+            Reply::ToolCalls(calls) => Some(Self::ToolCalls(calls.clone())),
+            Reply::Error(_) | Reply::Models(_) => None,
+        }
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "stop",
+            Self::ToolCalls(_) => "tool_calls",
+        }
+    }
+
+    /// Token counts, estimated as four characters a token: close enough for a meter, and never zero.
+    fn usage(&self, request: &ChatRequest) -> Value {
+        let characters = match self {
+            Self::Text(text) => text.len(),
+            Self::ToolCalls(calls) => calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum(),
+        };
+        let (prompt, completion) = (request.characters() / 4 + 1, characters / 4 + 1);
+        json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+    }
+}
+
+/// The whole answer as one JSON body.
+#[must_use]
+pub fn completion(request: &ChatRequest, turn: &Turn, stamp: Stamp) -> Value {
+    let message = match turn {
+        Turn::Text(text) => json!({"role": "assistant", "content": text, "refusal": null}),
+        Turn::ToolCalls(calls) => {
+            let calls: Vec<_> = calls.iter().enumerate().map(|(index, call)| called(index, call, stamp)).collect();
+            json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
+        }
+    };
+    json!({
+        "id": stamp.id(), "object": "chat.completion", "created": stamp.created, "model": request.model,
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": turn.finish_reason()}],
+        "usage": turn.usage(request),
+    })
+}
+
+fn called(index: usize, call: &ToolCall, stamp: Stamp) -> Value {
+    json!({
+        "id": call_id(index, stamp), "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments.to_string()},
+    })
+}
+
+/// Unique over the server's life: the gateway pairs a tool's result with its call by this.
+fn call_id(index: usize, stamp: Stamp) -> String {
+    format!("call_{:012x}_{index}", stamp.sequence)
+}
+
+/// The answer as server-sent events, each with its `data:` line and the empty line behind it.
+#[must_use]
+pub fn events(request: &ChatRequest, turn: &Turn, stamp: Stamp) -> Vec<String> {
+    let mut deltas = vec![(json!({"role": "assistant", "content": ""}), None)];
+    match turn {
+        Turn::Text(text) => deltas.extend(text.split_inclusive(' ').map(|word| (json!({"content": word}), None))),
+        Turn::ToolCalls(calls) => {
+            for (index, call) in calls.iter().enumerate() {
+                let head = json!({"index": index, "id": call_id(index, stamp), "type": "function",
+                    "function": {"name": call.name, "arguments": ""}});
+                let arguments = json!({"index": index, "function": {"arguments": call.arguments.to_string()}});
+                deltas.push((json!({"tool_calls": [head]}), None));
+                deltas.push((json!({"tool_calls": [arguments]}), None));
+            }
+        }
+    }
+    deltas.push((json!({}), Some(turn.finish_reason())));
+
+    let chunk = |choices: Value| {
+        json!({"id": stamp.id(), "object": "chat.completion.chunk", "created": stamp.created, "model": request.model,
+            "choices": choices})
+    };
+    let mut chunks: Vec<Value> = deltas
+        .into_iter()
+        .map(|(delta, end)| chunk(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": end}])))
+        .collect();
+    if request.stream_options.include_usage {
+        let mut last = chunk(json!([]));
+        last["usage"] = turn.usage(request);
+        chunks.push(last);
+    }
+    chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).chain(["data: [DONE]\n\n".to_owned()]).collect()
+}
+
+/// The body of `GET …/models`.
+#[must_use]
+pub fn model_list(ids: &[String], created: u64) -> Value {
+    let data: Vec<_> =
+        ids.iter().map(|id| json!({"id": id, "object": "model", "created": created, "owned_by": "system"})).collect();
+    json!({"object": "list", "data": data})
+}
+
+/// The body of an error answer, and what `Retry-After` says in seconds.
+#[must_use]
+pub fn error_body(failure: &Failure, model: &str, api_key: Option<&str>) -> (Value, Option<u32>) {
+    let (message, kind, code): (String, &str, Option<&str>) = match failure.status {
+        401 => (wrong_key(api_key), "invalid_request_error", Some("invalid_api_key")),
+        402 => ("Insufficient Balance".into(), "unknown_error", Some("invalid_request_error")),
+        403 => (
+            "You are not allowed to access this resource.".into(),
+            "invalid_request_error",
+            Some("insufficient_permissions"),
+        ),
+        404 => (
+            format!("The model `{model}` does not exist or you do not have access to it."),
+            "invalid_request_error",
+            Some("model_not_found"),
+        ),
+        429 => (
+            format!(
+                "Rate limit reached for {model} on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s."
+            ),
+            "requests",
+            Some("rate_limit_exceeded"),
+        ),
+        503 => {
+            ("The engine is currently overloaded, please try again later".into(), "server_error", Some("overloaded"))
+        }
+        500..=599 => {
+            ("The server had an error while processing your request. Sorry about that!".into(), "server_error", None)
+        }
+        _ => ("The request could not be understood.".into(), "invalid_request_error", None),
+    };
+    let body = json!({"error": {
+        "message": failure.message.as_ref().unwrap_or(&message),
+        "type": failure.kind.as_deref().unwrap_or(kind),
+        "param": null,
+        "code": failure.code.as_deref().or(code),
+    }});
+    (body, (failure.status == 429).then_some(20))
+}
+
+/// Real endpoints repeat a masked key; so does this one, because what happens to it in the gateway's log is worth seeing.
+fn wrong_key(api_key: Option<&str>) -> String {
+    match api_key {
+        None => {
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer \
+                 auth (i.e. Authorization: Bearer YOUR_KEY)."
+                .into()
+        }
+        Some(key) => {
+            let head: String = key.chars().take(3).collect();
+            let tail: String = key.chars().skip(key.chars().count().saturating_sub(4).max(3)).collect();
+            format!(
+                "Incorrect API key provided: {head}********{tail}. You can find your API key at https://platform.openai.com/account/api-keys."
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    const STAMP: Stamp = Stamp { sequence: 7, created: 1_700_000_000 };
+
+    fn request(value: Value) -> ChatRequest {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn hello() -> ChatRequest {
+        request(json!({"model": "m", "stream": true, "stream_options": {"include_usage": true}, "messages": [
+            {"role": "system", "content": "Be kind."}, {"role": "user", "content": "hello there"}]}))
+    }
+
+    fn chunks(request: &ChatRequest, turn: &Turn) -> Vec<Value> {
+        let events = events(request, turn, STAMP);
+        assert_eq!(events.last().unwrap(), "data: [DONE]\n\n");
+        events[..events.len() - 1]
+            .iter()
+            .map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_last_words_of_the_user_are_found_behind_tool_results_and_in_parts() {
+        let asked = request(json!({"model": "m", "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]},
+            {"role": "assistant", "content": null, "tool_calls": []},
+            {"role": "tool", "content": "result", "tool_call_id": "x"}]}));
+        assert_eq!(asked.text(), "one\ntwo");
+        assert_eq!(asked.messages(), 3);
+    }
+
+    #[test]
+    fn a_stream_is_the_text_in_pieces_then_the_end_then_the_usage() {
+        let asked = hello();
+        let chunks = chunks(&asked, &Turn::of(&Reply::Echo, &asked).unwrap());
+        let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+        assert_eq!(text, "You said: hello there");
+        let [.., end, usage] = chunks.as_slice() else { panic!("too short") };
+        assert_eq!(end["choices"][0]["finish_reason"], "stop");
+        assert_eq!(usage["choices"], json!([]));
+        assert!(usage["usage"]["total_tokens"].as_u64().unwrap() > 0);
+    }
+
+    #[test]
+    fn a_streamed_tool_call_carries_its_name_once_and_arguments_that_parse() {
+        let asked = hello();
+        let call = ToolCall { name: "exec".into(), arguments: json!({"command": "date"}) };
+        let chunks = chunks(&asked, &Turn::ToolCalls(vec![call]));
+        let calls: Vec<_> = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"].get("tool_calls")).collect();
+        let names: Vec<_> = calls.iter().filter_map(|call| call[0]["function"]["name"].as_str()).collect();
+        let arguments: String = calls.iter().filter_map(|call| call[0]["function"]["arguments"].as_str()).collect();
+        assert_eq!(names, ["exec"]);
+        assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap(), json!({"command": "date"}));
+        assert!(chunks.iter().any(|chunk| chunk["choices"][0]["finish_reason"] == "tool_calls"));
+    }
+
+    #[test]
+    fn one_body_carries_the_tool_call_with_arguments_as_text() {
+        let call = ToolCall { name: "read".into(), arguments: json!({"path": "a"}) };
+        let body = completion(&hello(), &Turn::ToolCalls(vec![call]), STAMP);
+        let message = &body["choices"][0]["message"];
+        assert_eq!(message["tool_calls"][0]["function"]["arguments"], r#"{"path":"a"}"#);
+        assert_eq!(message["tool_calls"][0]["id"], "call_000000000007_0");
+        assert!(message["content"].is_null());
+    }
+
+    #[test]
+    fn errors_read_as_a_real_endpoint_words_them_and_can_be_overridden() {
+        let (body, retry) = error_body(&Failure { status: 402, ..Failure::default() }, "m", Some("k"));
+        assert_eq!(body["error"]["message"], "Insufficient Balance");
+        assert_eq!(retry, None);
+        let quota = Failure {
+            status: 429,
+            code: Some("insufficient_quota".into()),
+            kind: Some("insufficient_quota".into()),
+            message: None,
+        };
+        let (body, retry) = error_body(&quota, "m", None);
+        assert_eq!(body["error"]["code"], "insufficient_quota");
+        assert_eq!(retry, Some(20));
+    }
+
+    #[test]
+    fn a_wrong_key_is_repeated_only_masked() {
+        for key in ["", "k", "sk-a", "sk-abcd", "sk-secret-value-1234"] {
+            let message = wrong_key(Some(key));
+            assert!(key.len() < 5 || !message.contains(&format!(" {key}.")), "{message}");
+        }
+        assert!(!wrong_key(Some("sk-secret-value-1234")).contains("secret"));
+    }
+}

@@ -1,0 +1,384 @@
+//! What the model server says, and when: named lists of rules. Pure: no clock, no network, no disk.
+//!
+//! Scripts are tried in the order of their names, the rules of each from the first to the last; the first rule that applies
+//! answers. A rule with `times` steps aside when it is used up, which makes sequences: first a tool call, then a text.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// More scripts than any suite needs; the bound keeps a forgotten `DELETE` in a loop from filling the memory.
+pub const MAX_SCRIPTS: usize = 512;
+/// Rules in one script.
+pub const MAX_RULES: usize = 256;
+/// Longer than the gateway's own drain time (315 s), so that a turn can outlast it.
+pub const MAX_DELAY: Duration = Duration::from_mins(10);
+
+/// Which requests a rule answers: all members that are present must fit; none present fits everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct When {
+    /// Whole leading segments of the path: `/team-b` fits `/team-b/v1/models`, not `/team-bc/v1/models`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_prefix: Option<String>,
+    /// The bearer key of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+    /// Any key but this one, or none: with a 401 as reply it makes the key a required one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_api_key: Option<String>,
+    /// The model that the request names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// A part of the user's last words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// What one request looked like, as far as rules care.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub path: &'a str,
+    pub api_key: Option<&'a str>,
+    /// Absent when models are listed.
+    pub chat: Option<Chat<'a>>,
+}
+
+/// The part that only a chat request has.
+#[derive(Clone, Copy, Debug)]
+pub struct Chat<'a> {
+    pub model: &'a str,
+    pub text: &'a str,
+}
+
+/// One thing to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reply {
+    /// `You said: <the user's last words>`.
+    #[default]
+    Echo,
+    /// This text.
+    Text(String),
+    /// A turn that ends in calls of tools.
+    ToolCalls(Vec<ToolCall>),
+    /// An HTTP error with a body as a real endpoint sends it.
+    Error(Failure),
+    /// The list of models; answers only `…/models`.
+    Models(Vec<String>),
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    pub name: String,
+    /// A JSON object.
+    pub arguments: Value,
+}
+
+/// An error answer. What is left out is filled in as a real endpoint words it for that status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Failure {
+    /// 400 to 599.
+    pub status: u16,
+    /// `error.code`, for example `insufficient_quota`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `error.type`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// `error.message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What to answer to which requests, how often and how late.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Rule {
+    pub when: When,
+    /// How many requests this rule still answers; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// Milliseconds before the first byte of the answer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub delay_ms: u64,
+    pub reply: Reply,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(milliseconds: &u64) -> bool {
+    *milliseconds == 0
+}
+
+impl Rule {
+    fn of(reply: Reply) -> Self {
+        Self { reply, ..Self::default() }
+    }
+
+    /// Answers with the user's last words.
+    #[must_use]
+    pub fn echo() -> Self {
+        Self::of(Reply::Echo)
+    }
+
+    /// Answers with `text`.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::of(Reply::Text(text.into()))
+    }
+
+    /// Answers with one call of the tool `name`; `arguments` is a JSON object.
+    #[must_use]
+    pub fn tool_call(name: impl Into<String>, arguments: Value) -> Self {
+        Self::of(Reply::ToolCalls(vec![ToolCall { name: name.into(), arguments }]))
+    }
+
+    /// Answers with this HTTP status (400 to 599) and the body that goes with it.
+    #[must_use]
+    pub fn error(status: u16) -> Self {
+        Self::of(Reply::Error(Failure { status, ..Failure::default() }))
+    }
+
+    /// Answers `…/models` with these ids.
+    #[must_use]
+    pub fn models<I: Into<String>>(ids: impl IntoIterator<Item = I>) -> Self {
+        Self::of(Reply::Models(ids.into_iter().map(Into::into).collect()))
+    }
+
+    /// Only for paths that begin with these segments, for example `/fallback`.
+    #[must_use]
+    pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.when.path_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Only for requests with this bearer key.
+    #[must_use]
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.when.api_key = Some(key.into());
+        self
+    }
+
+    /// Only for requests with another bearer key than this one, or none.
+    #[must_use]
+    pub fn not_api_key(mut self, key: impl Into<String>) -> Self {
+        self.when.not_api_key = Some(key.into());
+        self
+    }
+
+    /// Only for requests to this model.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.when.model = Some(model.into());
+        self
+    }
+
+    /// Only when the user's last words contain this.
+    #[must_use]
+    pub fn when_text(mut self, part: impl Into<String>) -> Self {
+        self.when.text = Some(part.into());
+        self
+    }
+
+    /// For this many requests, then the next rule that applies.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Waits this long before it answers.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    fn applies(&self, asked: &Asked<'_>) -> bool {
+        let when = &self.when;
+        let fits = |wanted: &Option<String>, actual: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| actual == Some(wanted))
+        };
+        let sort_fits = match self.reply {
+            Reply::Error(_) => true,
+            Reply::Models(_) => asked.chat.is_none(),
+            Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) => asked.chat.is_some(),
+        };
+        sort_fits
+            && self.times != Some(0)
+            && when.path_prefix.as_deref().is_none_or(|prefix| under(asked.path, prefix))
+            && fits(&when.api_key, asked.api_key)
+            && when.not_api_key.as_deref().is_none_or(|key| asked.api_key != Some(key))
+            && fits(&when.model, asked.chat.map(|chat| chat.model))
+            && when.text.as_deref().is_none_or(|part| asked.chat.is_some_and(|chat| chat.text.contains(part)))
+    }
+}
+
+/// True when `path` begins with the whole segments of `prefix`.
+#[must_use]
+pub fn under(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Why a script is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ScriptError {
+    #[error("there are {MAX_SCRIPTS} scripts already: DELETE /scripts/<name> those that are no longer used")]
+    TooMany,
+    #[error("script {0:?} has more than {MAX_RULES} rules: split it by path prefix or key")]
+    TooLong(String),
+    #[error("rule {rule} of script {script:?}: error.status is {status}, but must be 400 to 599")]
+    Status { script: String, rule: usize, status: u16 },
+    #[error("rule {rule} of script {script:?}: delayMs is above {} ms", MAX_DELAY.as_millis())]
+    Delay { script: String, rule: usize },
+    #[error("rule {rule} of script {script:?}: the arguments of tool {tool:?} are no JSON object")]
+    Arguments { script: String, rule: usize, tool: String },
+}
+
+/// All scripts by name.
+#[derive(Debug, Default)]
+pub struct Scripts(BTreeMap<String, Vec<Rule>>);
+
+impl Scripts {
+    /// Sets the rules of `name`, replacing those that it had.
+    pub fn put(&mut self, name: &str, rules: Vec<Rule>) -> Result<(), ScriptError> {
+        if self.0.len() >= MAX_SCRIPTS && !self.0.contains_key(name) {
+            return Err(ScriptError::TooMany);
+        }
+        check(name, &rules)?;
+        self.0.insert(name.to_owned(), rules);
+        Ok(())
+    }
+
+    /// Removes the rules of `name`; true when there were any.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    /// All scripts, with what is left of their `times`.
+    #[must_use]
+    pub fn all(&self) -> &BTreeMap<String, Vec<Rule>> {
+        &self.0
+    }
+
+    /// The rule that answers this request, counted as used; none: the default answer.
+    pub fn take(&mut self, asked: &Asked<'_>) -> Option<(Reply, Duration)> {
+        let rule = self.0.values_mut().flatten().find(|rule| rule.applies(asked))?;
+        rule.times = rule.times.map(|left| left.saturating_sub(1));
+        Some((rule.reply.clone(), Duration::from_millis(rule.delay_ms)))
+    }
+}
+
+fn check(script: &str, rules: &[Rule]) -> Result<(), ScriptError> {
+    let script = script.to_owned();
+    if rules.len() > MAX_RULES {
+        return Err(ScriptError::TooLong(script));
+    }
+    for (rule, written) in rules.iter().enumerate() {
+        if u128::from(written.delay_ms) > MAX_DELAY.as_millis() {
+            return Err(ScriptError::Delay { script, rule });
+        }
+        match &written.reply {
+            Reply::Error(failure) if !(400..600).contains(&failure.status) => {
+                return Err(ScriptError::Status { script, rule, status: failure.status });
+            }
+            Reply::ToolCalls(calls) => {
+                if let Some(call) = calls.iter().find(|call| !call.arguments.is_object()) {
+                    return Err(ScriptError::Arguments { script, rule, tool: call.name.clone() });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use serde_json::json;
+
+    fn chat<'a>(path: &'a str, key: &'a str, model: &'a str, text: &'a str) -> Asked<'a> {
+        Asked { path, api_key: Some(key), chat: Some(Chat { model, text }) }
+    }
+
+    fn scripts(rules: Vec<Rule>) -> Scripts {
+        let mut scripts = Scripts::default();
+        scripts.put("test", rules).unwrap();
+        scripts
+    }
+
+    #[test]
+    fn a_prefix_means_whole_segments() {
+        assert!(under("/team-b/v1/models", "/team-b"));
+        assert!(under("/team-b/v1/models", "/team-b/"));
+        assert!(under("/v1/models", "/"));
+        assert!(!under("/team-bc/v1/models", "/team-b"));
+    }
+
+    #[test]
+    fn a_rule_that_is_used_up_steps_aside() {
+        let mut scripts =
+            scripts(vec![Rule::tool_call("exec", json!({"command": "date"})).times(1), Rule::text("done")]);
+        let asked = chat("/v1/chat/completions", "k", "m", "hello");
+        assert!(matches!(scripts.take(&asked), Some((Reply::ToolCalls(_), _))));
+        assert_eq!(scripts.take(&asked).unwrap().0, Reply::Text("done".into()));
+    }
+
+    #[test]
+    fn every_condition_of_a_rule_must_fit() {
+        let rule = Rule::text("x").path_prefix("/a").api_key("k").model("m").when_text("ell");
+        let mut scripts = scripts(vec![rule]);
+        assert!(scripts.take(&chat("/a/v1/chat/completions", "k", "m", "hello")).is_some());
+        for other in [
+            chat("/b/v1/chat/completions", "k", "m", "hello"),
+            chat("/a/v1/chat/completions", "j", "m", "hello"),
+            chat("/a/v1/chat/completions", "k", "n", "hello"),
+            chat("/a/v1/chat/completions", "k", "m", "bye"),
+        ] {
+            assert!(scripts.take(&other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_required_key_is_a_rule_for_every_other_key() {
+        let mut scripts = scripts(vec![Rule::error(401).not_api_key("right")]);
+        assert!(scripts.take(&chat("/v1/chat/completions", "right", "m", "")).is_none());
+        assert!(scripts.take(&chat("/v1/chat/completions", "wrong", "m", "")).is_some());
+        assert!(scripts.take(&Asked { path: "/v1/models", api_key: None, chat: None }).is_some());
+    }
+
+    #[test]
+    fn a_text_does_not_answer_a_listing_of_models() {
+        let mut scripts = scripts(vec![Rule::text("x"), Rule::models(["a"])]);
+        let listing = Asked { path: "/v1/models", api_key: None, chat: None };
+        assert_eq!(scripts.take(&listing).unwrap().0, Reply::Models(vec!["a".into()]));
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_refused_by_name() {
+        let mut scripts = Scripts::default();
+        let error = scripts.put("s", vec![Rule::echo(), Rule::error(200)]).unwrap_err();
+        assert_eq!(error, ScriptError::Status { script: "s".into(), rule: 1, status: 200 });
+        assert!(scripts.put("s", vec![Rule::echo().delay(Duration::from_hours(1))]).is_err());
+        assert!(scripts.put("s", vec![Rule::tool_call("t", json!("text"))]).is_err());
+        assert!(scripts.put("s", vec![Rule::echo(); MAX_RULES + 1]).is_err());
+    }
+
+    #[test]
+    fn a_rule_reads_as_it_is_documented() {
+        let written =
+            json!({"when": {"pathPrefix": "/a"}, "times": 2, "delayMs": 50, "reply": {"error": {"status": 402}}});
+        let rule: Rule = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(rule, Rule::error(402).path_prefix("/a").times(2).delay(Duration::from_millis(50)));
+        assert_eq!(serde_json::to_value(&rule).unwrap(), written);
+    }
+}

@@ -1,0 +1,67 @@
+//! Turns of an Agent through its gateway's Service, as any program would take them. Touches the network.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::api::Api;
+use serde_json::{Value, json};
+
+use super::namespace::TestNamespace;
+use crate::model_server::{Filter, Recorded};
+
+const PORT: u16 = 18789;
+/// The first turn of a gateway takes ten seconds, and more on a busy machine.
+const TURN: Duration = Duration::from_mins(2);
+
+impl TestNamespace {
+    /// Asks an Agent on the gateway of `owner`. Questions with the same `session` belong to one conversation. `Err`: the status and
+    /// body, or why the gateway was not reached.
+    pub async fn try_ask(&self, owner: &str, agent: &str, session: &str, text: &str) -> Result<String, String> {
+        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.name);
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.name);
+        let service = services.get(&format!("{owner}-gateway")).await.map_err(|error| error.to_string())?;
+        let secret = secrets.get(&format!("{owner}-secret")).await.map_err(|error| error.to_string())?;
+        let ip = service.spec.and_then(|spec| spec.cluster_ip).ok_or("the Service has no address")?;
+        let token = secret.data.and_then(|mut data| data.remove("token")).ok_or("the Secret has no token")?;
+        let token = String::from_utf8(token.0).map_err(|error| error.to_string())?;
+        let http = reqwest::Client::builder().no_proxy().timeout(TURN).build().map_err(|error| error.to_string())?;
+        let question = json!({"model": format!("openclaw/{agent}"), "input": text, "user": session});
+        let request = http.post(format!("http://{ip}:{PORT}/v1/responses")).bearer_auth(token).json(&question);
+        let response = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let (status, body) = (response.status(), response.text().await.map_err(|error| error.to_string())?);
+        let answer = serde_json::from_str::<Value>(&body).ok().and_then(|body| spoken(&body));
+        answer.filter(|_| status.is_success()).ok_or_else(|| format!("{status}: {body}"))
+    }
+
+    /// Asks the Agent on its own gateway and returns its answer.
+    pub async fn ask(&self, agent: &str, session: &str, text: &str) -> String {
+        self.ask_on(agent, agent, session, text).await
+    }
+
+    /// Asks an Agent on the gateway of `owner` and returns its answer.
+    pub async fn ask_on(&self, owner: &str, agent: &str, session: &str, text: &str) -> String {
+        match self.try_ask(owner, agent, session, text).await {
+            Ok(answer) => answer,
+            Err(seen) => panic!("Agent {agent} does not answer: {seen}"),
+        }
+    }
+
+    /// Asks, and returns the request that reached the model server for it: the newest with these words below this Provider's path.
+    pub async fn ask_and_see(&self, agent: &str, session: &str, text: &str) -> Recorded {
+        self.ask(agent, session, text).await;
+        let seen = self.seen().await.into_iter().rev().find(|request| request.text.contains(text));
+        seen.unwrap_or_else(|| panic!("no model was asked {text:?}"))
+    }
+
+    /// The requests of this namespace's gateways to the model server, oldest first.
+    pub async fn seen(&self) -> Vec<Recorded> {
+        let filter = Filter::default().path_prefix(format!("/{}", self.name));
+        self.models.requests(&filter).await.expect("the model server tells what it was asked")
+    }
+}
+
+/// The text of the answer's last message.
+fn spoken(body: &Value) -> Option<String> {
+    let last = body["output"].as_array()?.last()?["content"].as_array()?.last()?;
+    last["text"].as_str().map(str::to_owned)
+}

@@ -1,0 +1,98 @@
+//! The YAML that the tests apply, with names filled in. Pure.
+
+use std::fmt::Write as _;
+
+use super::models::NAMESPACE;
+use super::namespace::TestNamespace;
+use crate::model_server::SERVICE;
+
+const PROVIDER: &str = include_str!("fixtures/provider.yaml");
+const AGENT: &str = include_str!("fixtures/agent.yaml");
+const JOINED_AGENT: &str = include_str!("fixtures/joined-agent.yaml");
+const SECRET: &str = include_str!("fixtures/secret.yaml");
+
+/// A Secret with one key.
+#[must_use]
+pub fn secret(name: &str, key: &str, value: &str) -> String {
+    fill(SECRET, &[("name", name), ("key", key), ("value", value)])
+}
+
+/// A Provider with the key `api-key` of the Secret of the same name, and the models `small` and `large`.
+#[must_use]
+pub fn provider(name: &str, base_url: &str) -> String {
+    fill(PROVIDER, &[("name", name), ("base-url", base_url)])
+}
+
+/// An Agent with a gateway of its own, small enough that some of them run side by side. `model` is `<provider>/<model>`.
+#[must_use]
+pub fn agent(name: &str, model: &str) -> String {
+    agent_with(name, model, &[])
+}
+
+/// The same with fallbacks.
+#[must_use]
+pub fn agent_with(name: &str, model: &str, fallbacks: &[&str]) -> String {
+    fill(AGENT, &[("name", name), ("model", &models(model, fallbacks))])
+}
+
+/// An Agent that joins the gateway of another.
+#[must_use]
+pub fn joined_agent(name: &str, owner: &str, model: &str) -> String {
+    fill(JOINED_AGENT, &[("name", name), ("owner", owner), ("model", &models(model, &[]))])
+}
+
+fn models(primary: &str, fallbacks: &[&str]) -> String {
+    let reference = |model: &str| {
+        let (provider, model) = model.split_once('/').expect("<provider>/<model>");
+        format!("{{provider: {provider}, model: {model}}}")
+    };
+    let mut text = format!("{{primary: {}, fallbacks: [", reference(primary));
+    for fallback in fallbacks {
+        let _ = write!(text, "{},", reference(fallback));
+    }
+    text + "]}"
+}
+
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let filled =
+        values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("<{name}>"), value));
+    assert!(!filled.contains('<'), "a placeholder is left: {filled}");
+    filled
+}
+
+impl TestNamespace {
+    /// A base URL on the model server whose path tells this namespace and `name` apart from others.
+    #[must_use]
+    pub fn base_url(&self, name: &str) -> String {
+        let (service, port) = SERVICE;
+        format!("http://{service}.{NAMESPACE}.svc.cluster.local:{port}{}/v1", self.prefix(name))
+    }
+
+    /// The beginning of the paths of [`Self::base_url`].
+    #[must_use]
+    pub fn prefix(&self, name: &str) -> String {
+        format!("/{}/{name}", self.name)
+    }
+
+    /// A Provider on the model server and its Secret with this key.
+    pub async fn serve(&self, provider_name: &str, key: &str) {
+        self.apply(&secret(provider_name, "api-key", key)).await;
+        self.apply(&provider(provider_name, &self.base_url(provider_name))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixtures_are_yaml_with_every_name_filled_in() {
+        let agent = agent_with("a", "p/small", &["p/large"]);
+        let agent: serde_json::Value = serde_yaml::from_str(&agent).unwrap();
+        assert_eq!(agent["spec"]["model"]["fallbacks"][0]["model"], "large");
+        let joined: serde_json::Value = serde_yaml::from_str(&joined_agent("b", "a", "p/small")).unwrap();
+        assert_eq!(joined["spec"]["gatewayRef"]["name"], "a");
+        let provider: serde_json::Value = serde_yaml::from_str(&provider("p", "http://h/v1")).unwrap();
+        assert_eq!(provider["spec"]["credentials"]["secretKeyRef"]["name"], "p");
+    }
+}

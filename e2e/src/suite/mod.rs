@@ -1,0 +1,38 @@
+//! What the tests on a real cluster share. Touches the network; `rendered` writes below `target/`.
+//!
+//! ```text
+//! in_namespace("restarts", async |namespace| {     a namespace of its own, gone when the test ends
+//!     namespace.apply(&provider(…)).await;         fixtures: YAML with the names filled in
+//!     namespace.apply(&agent("support", …)).await;
+//!     namespace.ready("support").await;            waits; a failure shows what was last seen
+//!     namespace.ask("support", "s", "Hi").await;   a turn through the gateway's Service
+//! })
+//! ```
+//! Nothing sleeps for a fixed time: `eventually` waits until something holds, `stays` watches that nothing changes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::missing_panics_doc, reason = "as above: everything here panics when a test should fail")]
+
+mod ask;
+mod connection;
+pub mod evidence;
+mod fixtures;
+mod gateway;
+mod models;
+mod namespace;
+mod objects;
+pub mod operator;
+mod rendered;
+mod secrets;
+mod wait;
+
+pub use connection::client;
+pub use evidence::operator_log;
+pub use fixtures::{agent, agent_with, joined_agent, provider, secret};
+pub use gateway::GatewayPod;
+pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
+pub use namespace::{TestNamespace, in_namespace};
+pub use objects::{Condition, condition, resource};
+pub use rendered::directory as rendered_directory;
+pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
+pub use wait::{eventually, stays};

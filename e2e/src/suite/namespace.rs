@@ -1,0 +1,119 @@
+//! A namespace for one test: made with Pod Security `restricted` enforced, deleted when the test ends. Touches the network.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
+
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
+use kube::api::{Api, DeleteParams, PostParams};
+use serde_json::json;
+
+use super::objects::{Condition, condition};
+use super::{connection, evidence, models, rendered, secrets, wait};
+use crate::model_server;
+
+/// Enough for what the operator does by itself, on a machine that does much else.
+pub const SOON: Duration = Duration::from_secs(30);
+/// Enough for a gateway to start while two others do.
+pub const START: Duration = Duration::from_mins(4);
+
+/// A namespace, and the model server that its Providers point at.
+#[derive(Clone)]
+pub struct TestNamespace {
+    pub name: String,
+    pub client: Client,
+    pub models: model_server::Client,
+}
+
+/// Runs a test in a namespace of its own. `name` is short and says what the test is about. The namespace is deleted when the test
+/// ends, well or not; nobody waits for that. A failure shows the state of everything in it.
+pub async fn in_namespace(name: &str, test: impl AsyncFnOnce(TestNamespace)) {
+    let client = connection::client().await;
+    let models = models::model_server(&client).await;
+    let namespace = TestNamespace { name: format!("{name}-{}", secrets::random(6)), client, models };
+    namespace.create().await;
+    let ended = AssertUnwindSafe(test(namespace.clone())).catch_unwind().await;
+    if ended.is_err() {
+        eprintln!("{}", evidence::of(&namespace).await);
+    }
+    let checked = AssertUnwindSafe(async {
+        rendered::keep(&namespace).await;
+        evidence::holds_no_secret(&namespace).await;
+    });
+    let checked = checked.catch_unwind().await;
+    namespace.remove().await;
+    if let Err(panic) = ended.and(checked) {
+        resume_unwind(panic);
+    }
+}
+
+impl TestNamespace {
+    async fn create(&self) {
+        let namespace: Namespace = serde_json::from_value(json!({
+            "metadata": {"name": self.name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        }))
+        .expect("a namespace");
+        let all: Api<Namespace> = Api::all(self.client.clone());
+        all.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
+    }
+
+    async fn remove(&self) {
+        let all: Api<Namespace> = Api::all(self.client.clone());
+        if let Err(error) = all.delete(&self.name, &DeleteParams::default()).await {
+            eprintln!("namespace {} stays: {error}", self.name);
+        }
+        self.models.remove_script(&self.name).await.ok();
+    }
+
+    /// Waits until `look` succeeds; else fails with what was last seen.
+    pub async fn eventually<T>(&self, what: &str, limit: Duration, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+        match wait::eventually(limit, look).await {
+            Ok(found) => found,
+            Err(seen) => panic!("{what}: {seen}"),
+        }
+    }
+
+    /// Watches that `look` goes on to see the same; else fails with what changed.
+    pub async fn stays<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &str,
+        duration: Duration,
+        look: impl AsyncFnMut() -> T,
+    ) -> T {
+        match wait::stays(duration, look).await {
+            Ok(seen) => seen,
+            Err(seen) => panic!("{what}: {seen}"),
+        }
+    }
+
+    /// Waits until a condition that speaks of the present generation fits.
+    pub async fn condition(
+        &self,
+        kind: &str,
+        name: &str,
+        condition_type: &str,
+        limit: Duration,
+        fits: impl Fn(&Condition) -> bool,
+    ) -> Condition {
+        self.eventually(&format!("{condition_type} of {kind} {name} is as it should be"), limit, async || {
+            let object = self.get(kind, name).await;
+            let found = condition(&object, condition_type);
+            match found {
+                Some(found) if found.current && fits(&found) => Ok(found),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits until the Agent is Ready as it is now.
+    pub async fn ready(&self, agent: &str) {
+        self.condition("Agent", agent, "Ready", START, |ready| ready.status == "True").await;
+    }
+
+    /// Waits until the gateway confirmed the Agent as it is now.
+    pub async fn applied(&self, agent: &str) {
+        self.condition("Agent", agent, "ConfigApplied", SOON, |applied| applied.status == "True").await;
+    }
+}

@@ -1,0 +1,133 @@
+//! The operator as the chart installed it: its user, its writes in the audit log, its log, and how it is stopped and started.
+//! Touches the network; reads the audit log, writes logs below `target/`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::FutureExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::wait::eventually;
+use crate::chart::workspace;
+use crate::cluster::{Cluster, RELEASE_NAMESPACE};
+
+/// The operator's user, as the API server knows it.
+pub const OPERATOR_USER: &str = "system:serviceaccount:creel-system:creel-operator";
+/// Its Deployment, and its Lease.
+pub const OPERATOR: &str = "creel-operator";
+/// Image on the node, a small binary: it stops and starts in seconds. Longer on a busy machine.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Where the logs of operators lie that a test ended: `<Pod>.log`.
+#[must_use]
+pub fn logs_directory() -> PathBuf {
+    workspace().join("target/suite/operator-logs")
+}
+
+/// A place in the audit log; what comes behind it is new. `None` for a cluster whose audit log is out of reach.
+pub struct AuditLog {
+    path: PathBuf,
+    from: u64,
+}
+
+impl AuditLog {
+    /// The audit log from its beginning.
+    pub async fn whole() -> Option<Self> {
+        let path = Cluster::open().await.expect("a cluster").audit_log()?;
+        Some(Self { path, from: 0 })
+    }
+
+    /// The audit log from now on.
+    pub async fn from_now() -> Option<Self> {
+        let Self { path, .. } = Self::whole().await?;
+        let from = std::fs::metadata(&path).expect("the audit log can be read").len();
+        Some(Self { path, from })
+    }
+
+    /// What the operator wrote or tried to write, oldest first: `audit.k8s.io/v1` Events. Its Lease is left out.
+    #[must_use]
+    pub fn of_operator(&self) -> Vec<Value> {
+        let mut file = File::open(&self.path).expect("the audit log can be read");
+        file.seek(SeekFrom::Start(self.from)).expect("the audit log can be read");
+        let lines = BufReader::new(file).lines().map(|line| line.expect("the audit log is text"));
+        lines
+            .filter(|line| line.contains(OPERATOR_USER))
+            // The last line may still be on its way.
+            .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+            .filter(|event| event["user"]["username"] == OPERATOR_USER && event["objectRef"]["resource"] != "leases")
+            .collect()
+    }
+}
+
+/// The operator's Pods.
+pub async fn pods(client: &Client) -> Vec<Pod> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
+    let selector = ListParams::default().labels("app.kubernetes.io/name=creel,app.kubernetes.io/component=operator");
+    pods.list(&selector).await.expect("Pods can be listed").items
+}
+
+/// Keeps the logs of the operators that run, for those who read the log of the whole run.
+pub async fn keep_logs(client: &Client) {
+    let api: Api<Pod> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
+    std::fs::create_dir_all(logs_directory()).expect("target/ can be written");
+    for pod in pods(client).await {
+        if let Ok(log) = api.logs(&pod.name_any(), &LogParams::default()).await {
+            let path = logs_directory().join(format!("{}.log", pod.name_any()));
+            std::fs::write(path, log).expect("target/ can be written");
+        }
+    }
+}
+
+/// Deletes the operator's Pods and waits until others have taken over.
+pub async fn restart(client: &Client) {
+    keep_logs(client).await;
+    let api: Api<Pod> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
+    let before = pods(client).await;
+    for pod in &before {
+        api.delete(&pod.name_any(), &DeleteParams::default()).await.expect("a Pod can be deleted");
+    }
+    let replaced = eventually(LIMIT, async || {
+        let now = pods(client).await;
+        let new = now.iter().all(|pod| before.iter().all(|old| old.uid() != pod.uid()));
+        if new && !now.is_empty() && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
+    });
+    replaced.await.expect("another operator is ready");
+}
+
+/// Runs this while no operator runs; afterwards, well or not, it runs again.
+pub async fn while_stopped(client: &Client, test: impl AsyncFnOnce()) {
+    keep_logs(client).await;
+    let replicas = scale(client, 0).await;
+    let ended = AssertUnwindSafe(test()).catch_unwind().await;
+    scale(client, replicas.max(1)).await;
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
+}
+
+/// Scales the operator, waits until it is so, and returns how many there were.
+async fn scale(client: &Client, replicas: i32) -> i32 {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
+    let before = api.get(OPERATOR).await.expect("the operator's Deployment");
+    let change = json!({"spec": {"replicas": replicas}});
+    api.patch_scale(OPERATOR, &PatchParams::default(), &Patch::Merge(&change)).await.expect("it can be scaled");
+    let wanted = usize::try_from(replicas).unwrap_or_default();
+    let scaled = eventually(LIMIT, async || {
+        let now = pods(client).await;
+        if now.len() == wanted && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
+    });
+    scaled.await.expect("the operator is scaled");
+    before.spec.and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}

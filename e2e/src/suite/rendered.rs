@@ -1,0 +1,29 @@
+//! Keeps every openclaw.json that Creel rendered in a test, so that OpenClaw's own validation can be run over all of them at the
+//! end. Writes below `target/`.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+
+use super::namespace::TestNamespace;
+use crate::chart::workspace;
+
+/// Where they are: `<namespace>--<ConfigMap>.json`.
+#[must_use]
+pub fn directory() -> PathBuf {
+    workspace().join("target/suite/rendered")
+}
+
+/// Keeps those that the namespace holds now.
+pub async fn keep(namespace: &TestNamespace) {
+    let maps: Api<ConfigMap> = Api::namespaced(namespace.client.clone(), &namespace.name);
+    let selector = ListParams::default().labels("app.kubernetes.io/managed-by=creel");
+    std::fs::create_dir_all(directory()).expect("target/ can be written");
+    for map in maps.list(&selector).await.expect("ConfigMaps can be listed") {
+        let Some(text) = map.data.as_ref().and_then(|data| data.get("openclaw.json")) else { continue };
+        let path = directory().join(format!("{}--{}.json", namespace.name, map.name_any()));
+        std::fs::write(path, text).expect("target/ can be written");
+    }
+}

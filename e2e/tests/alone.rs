@@ -1,0 +1,128 @@
+//! What nothing else may run beside: two quiet minutes, namespaces that go with and without an operator, an operator that restarts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::time::Duration;
+
+use e2e::suite::operator::{AuditLog, restart, while_stopped};
+use e2e::suite::{TestNamespace, agent, in_namespace, joined_agent, secret_value};
+use k8s_openapi::api::core::v1::{Event, Namespace};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+/// A namespace goes in this time.
+const GONE: Duration = Duration::from_mins(1);
+
+/// Two Providers, a gateway that answers, and an Agent that joined it.
+async fn settle(namespace: &TestNamespace) {
+    namespace.serve("p", &secret_value("key")).await;
+    namespace.serve("q", &secret_value("key")).await;
+    // In this order: the key of its Provider would otherwise recreate the Pod that just starts.
+    namespace.apply(&joined_agent("b", "a", "q/large")).await;
+    namespace.apply(&agent("a", "p/small")).await;
+    namespace.ready("a").await;
+    namespace.ready("b").await;
+}
+
+/// Every event of the namespace, and how often it was repeated.
+async fn events(namespace: &TestNamespace) -> Vec<(String, Option<String>)> {
+    let events: Api<Event> = Api::namespaced(namespace.client.clone(), &namespace.name);
+    let listed = events.list(&ListParams::default()).await.expect("events can be listed");
+    listed
+        .items
+        .into_iter()
+        .map(|event| (event.message.clone().unwrap_or_default(), event.resource_version()))
+        .collect()
+}
+
+/// What the operator wrote in the namespace: `patch agents/a`.
+fn writes(audit: &AuditLog, namespace: &TestNamespace) -> Vec<String> {
+    let of_namespace = |event: &&Value| event["objectRef"]["namespace"] == namespace.name.as_str();
+    let told = |event: &Value| {
+        let part = |name: &str| event["objectRef"][name].as_str().unwrap_or_default().to_owned();
+        let (verb, resource) = (event["verb"].as_str().unwrap_or_default(), part("resource"));
+        format!("{} {verb} {resource} {} {}", event["requestReceivedTimestamp"], part("name"), part("subresource"))
+    };
+    audit.of_operator().iter().filter(of_namespace).map(told).collect()
+}
+
+#[tokio::test]
+async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told() {
+    in_namespace("quiet", async |namespace| {
+        let audit = AuditLog::from_now().await.expect("an audit log: these tests run on the cluster of this machine");
+        settle(&namespace).await;
+        assert!(!writes(&audit, &namespace).is_empty(), "the audit log does not show what the operator writes");
+        // The last passes of the start: the joined Agent's status, the configuration that was accepted.
+        namespace
+            .eventually("the start is over", GONE, async || {
+                let quiet = AuditLog::from_now().await.expect("an audit log");
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                let written = writes(&quiet, &namespace);
+                if written.is_empty() { Ok(()) } else { Err(format!("{written:?}")) }
+            })
+            .await;
+        let quiet = AuditLog::from_now().await.expect("an audit log");
+        let before = events(&namespace).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(writes(&quiet, &namespace), Vec::<String>::new());
+        assert_eq!(events(&namespace).await, before);
+    })
+    .await;
+}
+
+/// Deletes the namespace and waits until it is gone with all that is in it.
+async fn goes(namespace: &TestNamespace) {
+    let all: Api<Namespace> = Api::all(namespace.client.clone());
+    all.delete(&namespace.name, &DeleteParams::default()).await.expect("a namespace can be deleted");
+    let gone = e2e::suite::eventually(GONE, async || {
+        let present = all.get_opt(&namespace.name).await.expect("namespaces can be read");
+        present.map_or(Ok(()), |present| Err(json!(present.status).to_string()))
+    });
+    if let Err(seen) = gone.await {
+        panic!("namespace {}: {seen}", namespace.name);
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_is_gone_within_a_minute_while_the_operator_runs() {
+    in_namespace("gone", async |namespace| {
+        settle(&namespace).await;
+        goes(&namespace).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_namespace_is_gone_within_a_minute_while_no_operator_runs() {
+    in_namespace("orphaned", async |namespace| {
+        settle(&namespace).await;
+        while_stopped(&namespace.client, async || goes(&namespace).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_restarted_operator_leaves_the_gateway_alone_and_goes_on() {
+    in_namespace("restarted", async |namespace| {
+        settle(&namespace).await;
+        let seen = async || {
+            let deployment = namespace.get("Deployment", "a-gateway").await;
+            let pods = namespace.pods("a").await;
+            let annotations: Vec<_> = pods.iter().map(|pod| pod.annotations().clone()).collect();
+            let agent = namespace.get("Agent", "a").await;
+            let rollout = agent.data["status"]["gateway"]["lastRollout"].clone();
+            (namespace.running("a").await, annotations, deployment.metadata.generation, rollout)
+        };
+        let before = seen().await;
+        restart(&namespace.client).await;
+        let after = namespace.stays("the gateway", Duration::from_secs(20), seen).await;
+        assert_eq!(after, before);
+        assert_eq!(after.3, Value::Null, "a rollout that nobody asked for");
+        let change = json!({"spec": {"model": {"primary": {"provider": "q", "model": "large"}}}});
+        namespace.merge("Agent", "a", &change).await;
+        namespace.applied("a").await;
+        assert_eq!(namespace.running("a").await, before.0, "the new operator does its work without a restart");
+    })
+    .await;
+}

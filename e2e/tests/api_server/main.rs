@@ -1,0 +1,18 @@
+//! Creel and the API server: what is refused and how, what conditions say, what is put back, and who may do what. The operator
+//! runs in the cluster. Agents rest (`suspend: true`) or name what is not there, so no gateway Pod starts and the tests are quick.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::needless_pass_by_value, reason = "values are written where they are used, as in YAML")]
+
+mod conditions;
+mod drift;
+mod joining;
+mod manifests;
+mod manual;
+mod ownership;
+mod pause;
+mod rights;
+mod schema_agent;
+mod schema_provider;
+mod stage;
+mod storage;

@@ -1,0 +1,308 @@
+//! Plan and observations → the conditions and status of an Agent. Pure: `now` is an argument.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::plan::AgentFault;
+use super::pod::PodState;
+use super::prove::Proof;
+use crate::api::Agent;
+use crate::api::agent::{AgentStatus, GatewayStatus};
+use crate::cluster::conditions::{
+    CONFIG_APPLIED, Desired, GATEWAY_READY, READY, RECONCILING, REFERENCES_RESOLVED, STALLED, Status, merge, patience,
+    reason,
+};
+use crate::cluster::environment::Fault;
+use crate::cluster::wakes::gateway_owner;
+
+/// What a pass over a gateway found; the Agents on it take their status from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayState {
+    pub ready: Desired,
+    pub config: Desired,
+    /// What stands in the way of the gateway as a whole.
+    pub fault: Option<Fault>,
+    /// What is missing and yet disturbs nothing that runs.
+    pub warnings: Vec<Fault>,
+    pub status: GatewayStatus,
+    /// The Agents that the pass looked at.
+    pub agents: BTreeMap<String, Member>,
+}
+
+/// One Agent as the pass over its gateway saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The generation that was looked at.
+    pub generation: Option<i64>,
+    pub fault: Option<AgentFault>,
+    pub suspended: bool,
+}
+
+/// What an Agent's own pass found, before its gateway's state is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place<'a> {
+    /// On a gateway whose state is known.
+    On(&'a GatewayState),
+    /// The gateway's first pass is still to come.
+    Unknown,
+    /// There is no gateway to join.
+    Nowhere(Fault),
+    /// Something of the gateway's own can't be had, and only a person can mend that.
+    Blocked(Fault),
+}
+
+/// The status of the Agent, and when to look again because time alone changes it.
+#[must_use]
+pub fn status(
+    agent: &Agent,
+    place: &Place<'_>,
+    joined: Vec<String>,
+    now: Timestamp,
+) -> (AgentStatus, Option<Duration>) {
+    let before = agent.status.clone().unwrap_or_default();
+    let (conditions, again) = conditions(agent, place, now);
+    let conditions = merge(&before.conditions, &conditions, agent.metadata.generation, now);
+    let model = &agent.spec.model.primary;
+    let lives_there = match place {
+        Place::On(state) => joined_now(agent, state),
+        Place::Unknown | Place::Nowhere(_) | Place::Blocked(_) => false,
+    };
+    // While the last good entry stands in, so does its model.
+    let in_force = before.model.filter(|_| keeps_last_good(agent, place));
+    let gateway = match place {
+        Place::On(state) => Some(state.status.clone()),
+        Place::Unknown | Place::Blocked(_) => before.gateway,
+        Place::Nowhere(_) => None,
+    };
+    let status = AgentStatus {
+        observed_generation: agent.metadata.generation,
+        conditions,
+        agent_id: before.agent_id.or_else(|| lives_there.then(|| agent.name_any())),
+        gateway,
+        model: in_force.or_else(|| Some(format!("{}/{}", model.provider, model.model))),
+        joined_agents: joined,
+    };
+    (status, again)
+}
+
+fn keeps_last_good(agent: &Agent, place: &Place<'_>) -> bool {
+    let Place::On(state) = place else { return false };
+    let fault = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref());
+    fault.is_some_and(|fault| fault.last_good_kept)
+}
+
+/// Whether the gateway confirmed a configuration that holds the Agent.
+fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
+    let member = state.agents.get(&agent.name_any());
+    state.config.status == Status::True
+        && member
+            .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(|fault| fault.last_good_kept))
+}
+
+/// What the summary is made from.
+enum Summary {
+    Well,
+    Working { reason: &'static str, message: String },
+    Broken { reason: &'static str, message: String },
+    Resting { reason: &'static str, message: String },
+}
+
+fn conditions(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Vec<Desired>, Option<Duration>) {
+    let references = references(agent, place);
+    let (summary, again) = summary(agent, place, now);
+    let (ready, reconciling, stalled) = spread(&summary);
+    let mut all = vec![ready, reconciling, stalled, references];
+    if let Place::On(state) = place {
+        all.push(state.ready.clone());
+        all.push(own_config(agent, state));
+    } else {
+        let unknown =
+            |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been looked at yet.");
+        all.extend([unknown(GATEWAY_READY), unknown(CONFIG_APPLIED)]);
+    }
+    (all, again)
+}
+
+/// Whether everything that the Agent names exists.
+fn references(agent: &Agent, place: &Place<'_>) -> Desired {
+    let unresolved = |fault: &Fault| Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
+    let state = match place {
+        Place::Nowhere(fault) => return unresolved(fault),
+        Place::Unknown | Place::Blocked(_) => {
+            return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not looked at yet.");
+        }
+        Place::On(state) => state,
+    };
+    if let Some(fault) = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref()) {
+        return Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
+    }
+    let owns = agent.spec.gateway_ref.is_none();
+    match state.fault.iter().chain(&state.warnings).find(|fault| owns && is_reference(fault.reason)) {
+        Some(fault) => unresolved(fault),
+        None => {
+            Desired::new(REFERENCES_RESOLVED, Status::True, reason::RESOLVED, "Everything that the spec names exists.")
+        }
+    }
+}
+
+/// Whether the reason speaks of something that the spec names.
+fn is_reference(reason: &str) -> bool {
+    reason.ends_with("NotFound") || reason == reason::REFERENCE_UNREADABLE
+}
+
+/// The gateway's condition, seen from one Agent: a configuration that holds its last good entry is not its present spec.
+fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
+    let Some(member) = state.agents.get(&agent.name_any()) else { return state.config.clone() };
+    match &member.fault {
+        Some(fault) if fault.last_good_kept => Desired::new(
+            CONFIG_APPLIED,
+            Status::False,
+            reason::LAST_GOOD_KEPT,
+            format!("The last good entry stays in force: {}", fault.message),
+        ),
+        Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
+        None => state.config.clone(),
+    }
+}
+
+fn summary(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
+    let state = match place {
+        Place::On(state) => state,
+        Place::Unknown => {
+            let message = format!("Waiting for the gateway of Agent \"{}\".", gateway_owner(agent));
+            return (Summary::Working { reason: reason::PENDING, message }, None);
+        }
+        Place::Blocked(fault) => {
+            return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        }
+        Place::Nowhere(fault) => return patient(agent, fault.reason, &fault.message, now),
+    };
+    // A gateway that rests has children too: what stands in their way is told.
+    let owns = agent.spec.gateway_ref.is_none();
+    if let Some(fault) = state.fault.as_ref().filter(|fault| owns && !is_reference(fault.reason)) {
+        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+    }
+    if agent.spec.suspend {
+        let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
+        return (Summary::Resting { reason: reason::SUSPENDED, message }, None);
+    }
+    let member = state.agents.get(&agent.name_any());
+    if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
+        return patient(agent, fault.reason, &fault.message, now);
+    }
+    if let Some(fault) = &state.fault {
+        if is_reference(fault.reason) {
+            return patient(agent, fault.reason, &fault.message, now);
+        }
+        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+    }
+    if member.is_none_or(|member| member.generation != agent.metadata.generation) {
+        let message = "The gateway has not been looked at since the last edit.".to_owned();
+        return (Summary::Working { reason: reason::PENDING, message }, None);
+    }
+    for condition in [&state.ready, &state.config] {
+        let (reason, message) = (condition.reason, condition.message.clone());
+        match condition.status {
+            Status::True => {}
+            Status::Unknown if reason == reason::SUSPENDED || reason == reason::PAUSED => {
+                return (Summary::Resting { reason, message }, None);
+            }
+            Status::Unknown => return (Summary::Working { reason, message }, None),
+            Status::False => return (Summary::Broken { reason, message }, None),
+        }
+    }
+    (Summary::Well, None)
+}
+
+/// Something is missing: for two minutes that is work in progress, then it needs a person.
+fn patient(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
+    let message = message.to_owned();
+    let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    match patience(before, REFERENCES_RESOLVED, now) {
+        Some(left) => (Summary::Working { reason, message }, Some(left + Duration::from_secs(1))),
+        None => (Summary::Broken { reason, message }, None),
+    }
+}
+
+/// `Ready`, `Reconciling` and `Stalled` from one summary.
+fn spread(summary: &Summary) -> (Desired, Desired, Desired) {
+    let ready = |status, reason, message: &str| Desired::new(READY, status, reason, message);
+    let working = |status, reason, message: &str| Desired::new(RECONCILING, status, reason, message);
+    let stalled = |status, reason, message: &str| Desired::new(STALLED, status, reason, message);
+    let nothing = reason::NOTHING_TO_DO;
+    match summary {
+        Summary::Well => (
+            ready(Status::True, reason::READY, "The gateway answers and runs this configuration."),
+            working(Status::False, nothing, ""),
+            stalled(Status::False, nothing, ""),
+        ),
+        Summary::Working { reason, message } => (
+            ready(Status::Unknown, reason, message),
+            working(Status::True, reason, message),
+            stalled(Status::False, nothing, ""),
+        ),
+        Summary::Broken { reason, message } => (
+            ready(Status::False, reason, message),
+            working(Status::False, nothing, ""),
+            stalled(Status::True, reason, message),
+        ),
+        Summary::Resting { reason, message } => (
+            ready(Status::Unknown, reason, message),
+            working(Status::False, nothing, ""),
+            stalled(Status::False, nothing, ""),
+        ),
+    }
+}
+
+/// Whether the gateway's Pod answers.
+#[must_use]
+pub fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str>) -> Desired {
+    let condition = |status, reason, message: &str| Desired::new(GATEWAY_READY, status, reason, message);
+    if owner.spec.suspend {
+        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended by spec.suspend of its owner.");
+    }
+    match pod {
+        None => match rollout {
+            Some(why) => {
+                condition(Status::Unknown, reason::ROLLING_OUT, &format!("The gateway's Pod is recreated: {why}."))
+            }
+            None => condition(Status::Unknown, reason::POD_PENDING, "The gateway's Pod does not exist yet."),
+        },
+        Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
+        Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
+        Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
+        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REFUSED, message),
+    }
+}
+
+/// Whether the gateway confirmed the configuration. `refused`: what it said of the one that was wanted, if another stands in.
+#[must_use]
+pub fn config_applied(owner: &Agent, proof: Option<&Proof>, refused: Option<&str>) -> Desired {
+    let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
+    if let Some(message) = refused {
+        let message = format!("The gateway refused the configuration; the last accepted one stays in force: {message}");
+        return condition(Status::False, reason::REFUSED, &message);
+    }
+    if owner.spec.suspend {
+        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended.");
+    }
+    match proof {
+        None => condition(Status::Unknown, reason::PENDING, "The gateway does not answer yet."),
+        Some(Proof::Applied) => condition(Status::True, reason::APPLIED, "The gateway confirmed the configuration."),
+        Some(Proof::Pending) => condition(Status::Unknown, reason::PENDING, "The gateway has not taken it up yet."),
+        Some(Proof::Refused(message)) => condition(Status::False, reason::REFUSED, message),
+        Some(Proof::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
+        Some(Proof::Stalled) => condition(
+            Status::False,
+            reason::RELOAD_STALLED,
+            "The gateway answers but does not take up the configuration; its Pod is recreated.",
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

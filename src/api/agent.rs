@@ -1,0 +1,271 @@
+//! Kind `Agent`: an OpenClaw agent, and the gateway that it owns or joins.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Quantity;
+use super::environment::{EnvFromSource, EnvVar};
+use super::pod_template::{PodTemplate, Resources};
+use super::references::{LocalReference, SecretSource};
+
+/// An OpenClaw agent: which model answers, and on which gateway it lives.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "creel.dev",
+    version = "v1alpha1",
+    kind = "Agent",
+    plural = "agents",
+    shortname = "cag",
+    category = "creel",
+    namespaced,
+    status = "AgentStatus",
+    derive = "PartialEq",
+    doc = "An Agent is an OpenClaw agent. Without gatewayRef it owns a gateway: a Deployment with its Service, configuration, claim and token. With gatewayRef it joins the gateway of another Agent. Its name is the OpenClaw agent id and the stem of the names of what it owns. Creating one equals creating a Pod: it can name every Secret of the namespace.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of an Agent is a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
+    validation = Rule::new("!has(self.spec.gatewayRef) || self.spec.gatewayRef.name != self.metadata.name").message("spec.gatewayRef names this Agent itself; leave it out to own a gateway, or name the Agent whose gateway to join"),
+    validation = Rule::new("!has(oldSelf.status) || !(has(oldSelf.status.agentID) || (!has(oldSelf.spec.gatewayRef) && has(oldSelf.status.gateway) && has(oldSelf.status.gateway.deployment))) || (has(self.spec.gatewayRef) == has(oldSelf.spec.gatewayRef) && (!has(self.spec.gatewayRef) || self.spec.gatewayRef.name == oldSelf.spec.gatewayRef.name))").message("spec.gatewayRef can't change once the Agent has joined or has a gateway of its own: its memory lies on its gateway's claim; create a new Agent instead"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
+    printcolumn(name = "Gateway", type_ = "string", json_path = ".status.gateway.agent"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.gateway) && has(self.gatewayRef))").message("set gateway (to own one) or gatewayRef (to join one), not both"))]
+pub struct AgentSpec {
+    /// Whether the Agent rests. The owner of a gateway: no Pod runs. A joined Agent: it is taken out of the configuration.
+    /// Nothing is lost: sessions and workspace stay on the claim. Default: `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+    /// Which model answers. A change is applied without a restart.
+    pub model: ModelSelection,
+    /// The gateway that this Agent owns. Left out, together with `gatewayRef`: a gateway with all defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+    /// Joins the gateway of the named Agent instead of owning one. That Agent must own its gateway. Agents of one gateway share
+    /// a process: the gateway is the trust boundary. It can't change once the Agent has joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_ref: Option<LocalReference>,
+}
+
+/// A first choice and what to fall back to, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct ModelSelection {
+    /// The model that answers first.
+    pub primary: ModelReference,
+    /// The models to try in order when the one before fails (no credit, rate limit, down), at most 8. Use models of other
+    /// Providers: without credit a whole Provider is out. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub fallbacks: Vec<ModelReference>,
+}
+
+/// A model of a Provider of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
+pub struct ModelReference {
+    /// The name of the Provider. Example: `openai`.
+    #[schemars(length(min = 1, max = 63))]
+    pub provider: String,
+    /// The id of one of the Provider's models. Example: `gpt-4o-mini`.
+    #[schemars(length(min = 1, max = 128))]
+    pub model: String,
+}
+
+/// The gateway of an Agent: one Deployment with one Pod, its storage and its environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gateway {
+    /// The OpenClaw image, by digest or by a tag that is not `latest`. A change recreates the Pod. Default: the operator's setting
+    /// at the time of creation, then pinned until the Agent is restarted by the annotation `creel.dev/restart`.
+    /// Example: `ghcr.io/openclaw/openclaw:2026.9.6-slim`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("name an image by digest (…@sha256:…) or by a tag that is not latest (…:2026.9.6-slim), so that the same version runs after each restart"))]
+    pub image: Option<String>,
+    /// When the kubelet pulls the image. Default: `IfNotPresent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets with credentials for the image's registry, at most 8. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub image_pull_secrets: Vec<LocalReference>,
+    /// CPU and memory of the gateway container. Default: requests of `250m` and `1Gi`, a memory limit of `2Gi`. The heap of the process
+    /// is set to three quarters of the memory limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// The claim on which sessions, memory and workspaces of all Agents of this gateway live.
+    #[serde(default, skip_serializing_if = "Storage::is_default")]
+    pub storage: Storage,
+    /// How callers prove who they are. Default: the operator generates a token into the Secret `<agent>-secret`, key `token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Environment variables of the gateway container, at most 64. A change recreates the Pod. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+    /// Secrets and ConfigMaps whose keys become environment variables of the gateway container, at most 16. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub env_from: Vec<EnvFromSource>,
+    /// Where the Pod runs and how it is labelled. A change recreates the Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+}
+
+/// When the kubelet pulls an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImagePullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+impl ImagePullPolicy {
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// The claim of a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.existingClaim) || !(has(self.size) || has(self.storageClassName) || has(self.accessMode) || has(self.retention))").message("existingClaim is used as it is: leave out size, storageClassName, accessMode and retention"))]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("storageClassName of a claim can't change; create a new Agent"))]
+#[x_kube(validation = Rule::new("has(self.accessMode) == has(oldSelf.accessMode) && (!has(self.accessMode) || self.accessMode == oldSelf.accessMode)").message("accessMode of a claim can't change; create a new Agent"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.size) || !has(self.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0").message("a claim can grow but not shrink: set size to at least what it was"))]
+pub struct Storage {
+    /// How much the claim asks for. It can grow, where the storage class allows it, and never shrink. Default: `10Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+    /// The `StorageClass` of the claim. It can't change. Default: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+    /// How the claim may be mounted. It can't change. Default: `ReadWriteOnce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_mode: Option<AccessMode>,
+    /// Uses this claim of the same namespace instead of making one. Creel never changes or deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub existing_claim: Option<String>,
+    /// What happens to the claim when the Agent is deleted: `Retain` keeps it, and a new Agent of the same name takes it up again;
+    /// `Delete` deletes it with the Agent. Default: `Retain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+}
+
+impl Storage {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a claim may be mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccessMode {
+    ReadWriteOnce,
+    ReadWriteMany,
+}
+
+impl AccessMode {
+    /// As the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadWriteOnce => "ReadWriteOnce",
+            Self::ReadWriteMany => "ReadWriteMany",
+        }
+    }
+}
+
+/// What happens to a claim when its Agent is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Retention {
+    Retain,
+    Delete,
+}
+
+/// How callers of the gateway prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Auth {
+    /// The token that callers send as `Authorization: Bearer`. A change recreates the Pod.
+    pub token: SecretSource,
+}
+
+/// What Creel observed of an Agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// The generation of the spec that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` sums up; `Reconciling` and `Stalled` say whether Creel is working or a person must; `ReferencesResolved`: everything
+    /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The OpenClaw agent id, set once the Agent is on its gateway.
+    #[serde(default, rename = "agentID", skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// The gateway that the Agent lives on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayStatus>,
+    /// The model that answers first, as `provider/model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The Agents that joined this Agent's gateway, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined_agents: Vec<String>,
+}
+
+/// The gateway that an Agent lives on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// The Agent that owns the gateway.
+    pub agent: String,
+    /// The Deployment of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The Service of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The address of the gateway inside the cluster. Example: `http://concierge-gateway.assistants.svc:18789`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The image that the Deployment runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The Secret and key of the token that callers send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<super::references::SecretKeySelector>,
+    /// Whether this version of Creel would render the Pod differently. It goes along with the next change that recreates the Pod, or with
+    /// the annotation `creel.dev/restart`.
+    #[serde(default)]
+    pub outdated: bool,
+    /// Why and when the Pod was last recreated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rollout: Option<Rollout>,
+}
+
+/// One recreation of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Rollout {
+    /// What changed. Example: `Secret "openai" key "api-key" changed`.
+    pub reason: String,
+    /// When Creel changed the Deployment.
+    pub time: Time,
+}

@@ -1,0 +1,20 @@
+//! The contract with users: the kinds of group `creel.dev`, version `v1alpha1`, and what they share.
+//!
+//! Types, CEL rules and descriptions only: the descriptions are the manual that `kubectl explain` prints.
+//! No client code, no I/O.
+
+pub mod agent;
+mod crds;
+pub mod environment;
+pub mod pod_template;
+pub mod provider;
+pub mod quantity;
+pub mod references;
+
+pub use agent::{Agent, AgentSpec, AgentStatus};
+pub use crds::{CRD_FILES, CrdError, crd_yaml};
+pub use provider::{Provider, ProviderSpec, ProviderStatus};
+pub use quantity::Quantity;
+
+/// The API group of all kinds.
+pub const GROUP: &str = "creel.dev";

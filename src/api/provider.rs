@@ -1,0 +1,149 @@
+//! Kind `Provider`: where models come from.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::references::SecretSource;
+
+/// What a model endpoint is and which of its models Agents may use.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "creel.dev",
+    version = "v1alpha1",
+    kind = "Provider",
+    plural = "providers",
+    shortname = "cpr",
+    category = "creel",
+    namespaced,
+    status = "ProviderStatus",
+    derive = "PartialEq",
+    doc = "A Provider is an endpoint that serves models, the credentials for it, and the models that Agents of this namespace may use. Creating one equals creating a Pod: it can name every Secret of the namespace.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of a Provider is a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "API", type_ = "string", json_path = ".spec.api"),
+    printcolumn(name = "Agents", type_ = "integer", json_path = ".status.agents"),
+    printcolumn(name = "Models", type_ = "string", json_path = ".spec.models[*].id", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderSpec {
+    /// The protocol that the endpoint speaks.
+    pub api: Protocol,
+    /// The base address of the endpoint, `http` or `https`, without credentials, query or fragment. A change is applied without a restart.
+    /// Example: `https://api.openai.com/v1`.
+    #[serde(rename = "baseURL")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')").message("baseURL must be an http or https URL with a host and without credentials, query or fragment"))]
+    pub base_url: String,
+    /// The API key. Leave it out for a server that needs none. When the value changes, the gateways that use it are recreated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<SecretSource>,
+    /// Additional HTTP headers of each request, at most 16. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub headers: Vec<Header>,
+    /// The models of this endpoint, at least one and at most 256: the only names that Agents may use.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub models: Vec<Model>,
+}
+
+/// The protocol of an endpoint, in OpenClaw's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    OpenaiCompletions,
+    OpenaiResponses,
+    AnthropicMessages,
+    GoogleGenerativeAi,
+    Ollama,
+    AzureOpenaiResponses,
+}
+
+/// One HTTP header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("set exactly one of value and valueFrom"))]
+pub struct Header {
+    /// The header's name. Example: `X-Org`.
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9-]+$')").message("a header name consists of letters, digits and '-'"))]
+    #[x_kube(validation = Rule::new("!(self.lowerAscii() in ['authorization', 'host', 'content-length', 'transfer-encoding', 'connection'])").message("this header is set by the client itself; use credentials for the API key"))]
+    pub name: String,
+    /// The header's value, as plain text. Use `valueFrom` for anything secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^[ -~]*$')").message("a header value consists of printable ASCII characters"))]
+    pub value: Option<String>,
+    /// Takes the value from a Secret; when it changes, the gateways that use it are recreated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<SecretSource>,
+}
+
+/// One model of the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Model {
+    /// The name that the endpoint knows the model by. Example: `gpt-4o-mini`.
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[!-~]+$')").message("a model id consists of printable ASCII characters without spaces"))]
+    pub id: String,
+    /// How many tokens the model can read in one turn. Default: 128000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 100_000_000))]
+    pub context_window: Option<u32>,
+    /// How many tokens the model may write in one turn. Default: 8192.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub max_tokens: Option<u32>,
+    /// Whether the model can think before it answers. Default: `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
+    /// What the model can read. Default: `[text]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub input: Vec<Modality>,
+    /// What the model costs, so that the gateway can add up what was used. Default: free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+}
+
+/// A kind of input, in OpenClaw's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Modality {
+    Text,
+    Image,
+}
+
+/// Prices in US dollars per million tokens, as decimal strings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct Cost {
+    /// US dollars per million tokens read. Example: `"0.15"`.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub input: String,
+    /// US dollars per million tokens written. Example: `"0.60"`.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(\.[0-9]+)?$"))]
+    pub output: String,
+}
+
+/// What Creel observed of a Provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderStatus {
+    /// The generation of the spec that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: the Provider can be used. `CredentialsResolved`: every Secret and key that it names exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many Agents of the namespace name this Provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<i32>,
+}

@@ -1,0 +1,35 @@
+//! What every controller shares. Nothing here knows a kind's meaning.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `names` | labels, annotations, field managers, child names | nothing |
+//! | `conditions` | condition types, reasons and how a list of them changes | nothing |
+//! | `observed` | an object as the cache keeps it: pruned, with what its managedFields told | nothing |
+//! | `stores` | one watch a kind, and whom each event wakes | the network (watches) |
+//! | `exact` | what others added to a child where nobody else may | nothing |
+//! | `wakes` | whom a change of one object concerns | nothing |
+//! | `ledger` | whether a child has to be sent again | nothing |
+//! | `api_error` | what an error of the API server means | nothing |
+//! | `apply` | sends and prunes children | the network |
+//! | `environment` | keyed digests of what a Pod reads as environment | nothing |
+//! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
+//! | `references` | reads Secrets and ConfigMaps that objects name | the network |
+//! | `backoff` | how long a failing object waits | nothing |
+//! | `debounce` | lets a burst of changes settle | nothing |
+//! | `nearest` | the name that was probably meant | nothing |
+
+pub mod api_error;
+pub mod apply;
+pub mod backoff;
+pub mod conditions;
+pub mod debounce;
+pub mod environment;
+pub mod exact;
+pub mod ledger;
+pub mod names;
+pub mod nearest;
+pub mod observed;
+pub mod references;
+pub mod sources;
+pub mod stores;
+pub mod wakes;

@@ -1,0 +1,101 @@
+//! Names that Creel gives: labels, annotations, field managers, children. Each is defined once, here.
+
+use std::collections::BTreeMap;
+
+/// Field manager of the Agent controller.
+pub const AGENT_MANAGER: &str = "creel/agent";
+/// Field manager of the Provider controller.
+pub const PROVIDER_MANAGER: &str = "creel/provider";
+
+/// What manages the object: always [`MANAGED_BY`]. The cache of children selects by it.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`LABEL_MANAGED_BY`].
+pub const MANAGED_BY: &str = "creel";
+/// The application, always `openclaw`.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+/// The part of it, always `gateway`.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// The Agent that owns the gateway.
+pub const LABEL_GATEWAY: &str = "creel.dev/gateway";
+
+/// On any object of ours: `"true"` stops Creel from writing its children.
+pub const PAUSED: &str = "creel.dev/paused";
+/// On an Agent: any new value recreates its gateway, brought up to date.
+pub const RESTART: &str = "creel.dev/restart";
+
+/// On a Deployment and its Pod template: the hash of everything of the user's that decides the Pod.
+pub const PLAN: &str = "creel.dev/plan";
+/// On a Deployment: the hash of the Pod template as this version of Creel renders it.
+pub const RENDERING: &str = "creel.dev/rendering";
+/// On a Deployment: the image of the gateway, which stays when the operator's default changes. What the Pod template says is no
+/// witness: somebody may have edited it.
+pub const IMAGE: &str = "creel.dev/image";
+/// On a Deployment: one short hash per part of the plan, so that a rollout can name what changed.
+pub const PARTS: &str = "creel.dev/parts";
+/// On a Deployment: one keyed digest per value that the Pod reads as environment.
+pub const ENVIRONMENT: &str = "creel.dev/environment";
+/// On a Deployment: why and when its Pod was last recreated.
+pub const ROLLOUT: &str = "creel.dev/rollout";
+/// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
+pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
+/// On a ConfigMap of ours: the hash of the configuration that it was made from.
+pub const CONFIG_HASH: &str = "creel.dev/config-hash";
+/// On a ConfigMap: the hash of a configuration that the gateway refused, while the last accepted one stands in.
+pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
+/// On a ConfigMap: why the gateway refused it, in its own words.
+pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
+/// Test-only: JSON merged into openclaw.json where the operator allows it.
+pub const TEST_CONFIG: &str = "creel.dev/test-config";
+
+/// The names of a gateway's children, all from the name of the Agent that owns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayNames {
+    /// Deployment, Service, ServiceAccount and NetworkPolicy.
+    pub gateway: String,
+    /// The claim.
+    pub claim: String,
+    /// The generated Secret.
+    pub secret: String,
+    /// The ConfigMap with the last configuration that the gateway accepted.
+    pub accepted: String,
+    owner: String,
+}
+
+impl GatewayNames {
+    /// The names for the gateway of the Agent `owner`.
+    #[must_use]
+    pub fn of(owner: &str) -> Self {
+        Self {
+            gateway: format!("{owner}-gateway"),
+            claim: format!("{owner}-claim"),
+            secret: format!("{owner}-secret"),
+            accepted: format!("{owner}-accepted"),
+            owner: owner.to_owned(),
+        }
+    }
+
+    /// The ConfigMap that a Pod of this plan mounts: environment and configuration change together, and a Pod that still
+    /// ends keeps its own.
+    #[must_use]
+    pub fn config(&self, plan: &str) -> String {
+        format!("{}-config-{}", self.owner, plan.get(..8).unwrap_or(plan))
+    }
+
+    /// The labels that select the gateway's Pod.
+    #[must_use]
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (LABEL_NAME.to_owned(), "openclaw".to_owned()),
+            (LABEL_COMPONENT.to_owned(), "gateway".to_owned()),
+            (LABEL_GATEWAY.to_owned(), self.owner.clone()),
+        ])
+    }
+
+    /// The labels of every child.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.selector();
+        labels.insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned());
+        labels
+    }
+}

@@ -1,0 +1,286 @@
+//! One watch a kind, shared by all controllers: fills the stores and wakes whom an event concerns. Touches the network.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::store::{Writer, WriterDropped};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::apply::Child;
+use super::names::{AGENT_MANAGER, LABEL_MANAGED_BY, MANAGED_BY};
+use super::observed::Observed;
+use super::wakes::{self, Wake};
+use crate::api::{Agent, Provider};
+
+/// What the cluster looks like, as far as Creel looks.
+pub struct Stores {
+    pub agents: Store<Agent>,
+    pub providers: Store<Provider>,
+    /// Names and versions only: memory stays flat whatever lies in the Secrets.
+    pub secrets: Store<PartialObjectMeta<Secret>>,
+    /// Names and versions only.
+    pub config_map_metadata: Store<PartialObjectMeta<ConfigMap>>,
+    pub deployments: Store<Observed<Deployment>>,
+    pub config_maps: Store<Observed<ConfigMap>>,
+    pub services: Store<Observed<Service>>,
+    pub service_accounts: Store<Observed<ServiceAccount>>,
+    pub network_policies: Store<Observed<NetworkPolicy>>,
+    pub claims: Store<Observed<PersistentVolumeClaim>>,
+    pub pods: Store<Pod>,
+}
+
+impl Stores {
+    /// Waits until every store has seen the whole cluster once.
+    pub async fn ready(&self) -> Result<(), WriterDropped> {
+        future::try_join_all([
+            self.agents.wait_until_ready().boxed(),
+            self.providers.wait_until_ready().boxed(),
+            self.secrets.wait_until_ready().boxed(),
+            self.config_map_metadata.wait_until_ready().boxed(),
+            self.deployments.wait_until_ready().boxed(),
+            self.config_maps.wait_until_ready().boxed(),
+            self.services.wait_until_ready().boxed(),
+            self.service_accounts.wait_until_ready().boxed(),
+            self.network_policies.wait_until_ready().boxed(),
+            self.claims.wait_until_ready().boxed(),
+            self.pods.wait_until_ready().boxed(),
+        ])
+        .await
+        .map(|_| ())
+    }
+}
+
+/// The objects of a store that lie in this namespace and satisfy the predicate.
+pub fn within<K>(store: &Store<K>, namespace: &str, predicate: impl Fn(&K) -> bool) -> Vec<Arc<K>>
+where
+    K: Lookup + Clone + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    store.state_filter(|object| object.namespace().as_deref() == Some(namespace) && predicate(object))
+}
+
+/// The object of this name, if the store has it.
+#[must_use]
+pub fn named<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Lookup + Clone + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone + Default,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}
+
+/// Whom events woke. Each end is drained at once into a scheduler that holds an object only once.
+pub struct Queues {
+    pub agents: UnboundedReceiver<ObjectRef<Agent>>,
+    pub providers: UnboundedReceiver<ObjectRef<Provider>>,
+}
+
+/// The sending ends of [`Queues`].
+#[derive(Clone)]
+pub struct Waker {
+    agents: UnboundedSender<ObjectRef<Agent>>,
+    providers: UnboundedSender<ObjectRef<Provider>>,
+}
+
+impl Waker {
+    /// Queues one object for a pass. A closed queue means that the process ends.
+    pub fn wake(&self, wake: Wake) {
+        let closed = match wake {
+            Wake::Agent { namespace, name } => self.agents.send(ObjectRef::new(&name).within(&namespace)).is_err(),
+            Wake::Provider { namespace, name } => {
+                self.providers.send(ObjectRef::new(&name).within(&namespace)).is_err()
+            }
+        };
+        if closed {
+            tracing::debug!("a queue is closed");
+        }
+    }
+}
+
+/// Starts every watch. The future drives them and never ends; drop it to stop.
+#[must_use]
+pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static, ()>) {
+    let (agents, agent_queue) = unbounded_channel();
+    let (providers, provider_queue) = unbounded_channel();
+    let waker = Waker { agents, providers };
+    let mut watches = Watches { client: client.clone(), pending: Vec::new() };
+    let stores = Arc::new(Stores {
+        agents: watches.guarded(),
+        providers: watches.guarded(),
+        secrets: watches.metadata(),
+        config_map_metadata: watches.metadata(),
+        deployments: watches.children(),
+        config_maps: watches.children(),
+        services: watches.children(),
+        service_accounts: watches.children(),
+        network_policies: watches.children(),
+        claims: watches.children(),
+        pods: watches.pods(),
+    });
+    let driven: Vec<_> = watches.pending.into_iter().map(|start| start(Arc::clone(&stores), waker.clone())).collect();
+    let all = future::join_all(driven).map(|_| ()).boxed();
+    (stores, waker, Queues { agents: agent_queue, providers: provider_queue }, all)
+}
+
+type Start = Box<dyn FnOnce(Arc<Stores>, Waker) -> BoxFuture<'static, ()> + Send>;
+
+/// The watches that are described and not yet started: they need the stores, which need their readers.
+struct Watches {
+    client: Client,
+    pending: Vec<Start>,
+}
+
+impl Watches {
+    /// A kind of ours: an object that does not parse is a warning, not a dead watch.
+    fn guarded<K>(&mut self) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + wakes::Wakes + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let stream = watcher(Api::<DeserializeGuard<K>>::all(self.client.clone()), watcher::Config::default());
+        self.store(stream, |DeserializeGuard(parsed)| match parsed {
+            Ok(mut object) => {
+                object.meta_mut().managed_fields = None;
+                Ok(object)
+            }
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), name = error.metadata.name, %error, "an object does not parse");
+                Err(Box::new(error.metadata))
+            }
+        })
+    }
+
+    /// A kind of our children: only what carries our label, pruned.
+    fn children<K>(&mut self) -> Store<Observed<K>>
+    where
+        K: Child + 'static,
+        Observed<K>: wakes::Wakes,
+    {
+        let stream = watcher(Api::<K>::all(self.client.clone()), labelled());
+        self.store(stream, |child| Ok(Observed::new(child, AGENT_MANAGER)))
+    }
+
+    fn pods(&mut self) -> Store<Pod> {
+        let stream = watcher(Api::<Pod>::all(self.client.clone()), labelled());
+        self.store(stream, |mut pod: Pod| {
+            pod.metadata.managed_fields = None;
+            Ok(pod)
+        })
+    }
+
+    /// Only names, versions and owners: what users keep in these objects is none of our memory's business.
+    fn metadata<K>(&mut self) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        PartialObjectMeta<K>: wakes::Wakes,
+    {
+        let stream = watcher(Api::<PartialObjectMeta<K>>::all(self.client.clone()), watcher::Config::default());
+        self.store(stream, |mut object: PartialObjectMeta<K>| {
+            object.metadata.managed_fields = None;
+            object.metadata.annotations = None;
+            Ok(object)
+        })
+    }
+
+    fn store<W, K>(
+        &mut self,
+        stream: impl Stream<Item = watcher::Result<Event<W>>> + Send + 'static,
+        convert: Convert<W, K>,
+    ) -> Store<K>
+    where
+        W: Send + 'static,
+        K: Lookup<DynamicType = ()> + wakes::Wakes + Clone + Send + Sync + 'static,
+    {
+        let writer = Writer::<K>::default();
+        let reader = writer.as_reader();
+        self.pending.push(Box::new(move |stores, waker| drive(stream, writer, convert, stores, waker).boxed()));
+        reader
+    }
+}
+
+fn labelled() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
+}
+
+/// What the store keeps of a watched object; of one that does not parse, its metadata.
+type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
+
+/// The object as the store knows it.
+fn stored<K>(reader: &Store<K>, metadata: &ObjectMeta) -> Result<K, ()>
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let name = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
+    let place = name.within(metadata.namespace.as_deref().unwrap_or_default());
+    reader.get(&place).map(|object| K::clone(&object)).ok_or(())
+}
+
+/// Keeps one store true and wakes whom each event concerns. After a lost watch the list says nothing of what was deleted
+/// meanwhile: so what is no longer there wakes too.
+async fn drive<W, K>(
+    stream: impl Stream<Item = watcher::Result<Event<W>>> + Send,
+    mut writer: Writer<K>,
+    convert: Convert<W, K>,
+    stores: Arc<Stores>,
+    waker: Waker,
+) where
+    K: Lookup<DynamicType = ()> + wakes::Wakes + Clone + Send + Sync + 'static,
+{
+    let reader = writer.as_reader();
+    let wake = |object: &K| object.wakes(&stores).into_iter().for_each(|wake| waker.wake(wake));
+    let mut stream = std::pin::pin!(
+        stream.default_backoff().inspect_err(|error| tracing::warn!(kind = %K::kind(&()), %error, "watch interrupted"))
+    );
+    while let Some(event) = stream.next().await {
+        let event = match event {
+            Ok(Event::Apply(object)) => convert(object).ok().map(Event::Apply),
+            // Gone is gone, whether its last state could be read or not.
+            Ok(Event::Delete(object)) => {
+                convert(object).or_else(|metadata| stored(&reader, &metadata)).ok().map(Event::Delete)
+            }
+            Ok(Event::InitApply(object)) => convert(object).ok().map(Event::InitApply),
+            Ok(Event::Init) => Some(Event::Init),
+            Ok(Event::InitDone) => Some(Event::InitDone),
+            Err(_) => None,
+        };
+        let Some(event) = event else { continue };
+        // What an object named before concerns as many as what it names now: an Agent that leaves, a label edited by hand.
+        let before = match &event {
+            Event::InitDone => reader.state(),
+            Event::Apply(object) => reader.get(&object.to_object_ref(())).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        writer.apply_watcher_event(&event);
+        match &event {
+            Event::Apply(object) => before.iter().map(AsRef::as_ref).chain([object]).for_each(wake),
+            Event::Delete(object) => wake(object),
+            Event::InitDone => {
+                reader.state().iter().for_each(|object| wake(object));
+                let gone = |object: &Arc<K>| reader.get(&object.to_object_ref(())).is_none();
+                before.iter().filter(|object| gone(object)).for_each(|object| wake(object));
+            }
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+}
+
+/// The name and namespace of an object, for messages and keys.
+pub fn place<K: Resource>(object: &K) -> (String, String) {
+    (ResourceExt::namespace(object).unwrap_or_default(), object.name_any())
+}

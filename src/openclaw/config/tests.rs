@@ -1,0 +1,134 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use crate::openclaw::live;
+
+fn choice(primary: &str, fallbacks: &[&str]) -> ModelChoice {
+    let name = |text: &str| {
+        let (provider, model) = text.split_once('/').expect("provider/model");
+        ModelName { provider: provider.to_owned(), model: model.to_owned() }
+    };
+    ModelChoice { primary: name(primary), fallbacks: fallbacks.iter().map(|text| name(text)).collect() }
+}
+
+fn rendered(primary: &str, fallbacks: &[&str]) -> AgentEntry {
+    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks) })
+}
+
+fn openai() -> Provider {
+    Provider {
+        base_url: "https://api.openai.com/v1".to_owned(),
+        api: Api::OpenaiCompletions,
+        api_key: Some(EnvName::provider_key("openai")),
+        headers: BTreeMap::from([
+            ("X-Org".to_owned(), HeaderValue::Literal("acme".to_owned())),
+            ("X-Key".to_owned(), HeaderValue::Secret(EnvName::provider_header("openai", 1))),
+        ]),
+        models: vec![Model {
+            id: "gpt-4o-mini".to_owned(),
+            context_window: Some(128_000),
+            max_tokens: Some(16_384),
+            reasoning: false,
+            input: vec![Input::Text, Input::Image],
+            cost: Some(Cost { input: 0.15, output: 0.6 }),
+        }],
+    }
+}
+
+fn local() -> Provider {
+    Provider {
+        base_url: "http://llama.models.svc:8080/v1".to_owned(),
+        api: Api::OpenaiCompletions,
+        api_key: None,
+        headers: BTreeMap::new(),
+        models: vec![Model {
+            id: "qwen3".to_owned(),
+            context_window: None,
+            max_tokens: None,
+            reasoning: true,
+            input: vec![Input::Text],
+            cost: None,
+        }],
+    }
+}
+
+pub(in crate::openclaw) fn gateway() -> Gateway {
+    Gateway {
+        system_agent: "concierge".to_owned(),
+        agents: BTreeMap::from([
+            ("concierge".to_owned(), rendered("openai/gpt-4o-mini", &["local/qwen3"])),
+            ("writer".to_owned(), rendered("local/qwen3", &[])),
+        ]),
+        providers: BTreeMap::from([
+            ("openai".to_owned(), ProviderEntry::Rendered(openai())),
+            ("local".to_owned(), ProviderEntry::Rendered(local())),
+        ]),
+    }
+}
+
+#[test]
+fn a_gateway_with_two_agents_and_two_providers() {
+    insta::assert_snapshot!(format!("{:#}", render(&gateway())));
+}
+
+#[test]
+fn every_protocol_is_written_as_openclaw_spells_it() {
+    let words = [
+        (Api::OpenaiCompletions, "openai-completions"),
+        (Api::OpenaiResponses, "openai-responses"),
+        (Api::AnthropicMessages, "anthropic-messages"),
+        (Api::GoogleGenerativeAi, "google-generative-ai"),
+        (Api::Ollama, "ollama"),
+        (Api::AzureOpenaiResponses, "azure-openai-responses"),
+    ];
+    for (api, word) in words {
+        assert_eq!(json!(api), json!(word));
+    }
+}
+
+#[test]
+fn a_kept_agent_and_a_kept_provider_are_rendered_as_they_were() {
+    let before = render(&gateway());
+    let mut kept = gateway();
+    kept.agents.insert("writer".to_owned(), AgentEntry::Kept(live::agent(&before, "writer").unwrap()));
+    kept.providers.insert("openai".to_owned(), ProviderEntry::Kept(live::provider(&before, "openai").unwrap()));
+    assert_eq!(render(&kept), before);
+}
+
+#[test]
+fn a_live_entry_names_the_providers_and_variables_it_needs() {
+    let document = render(&gateway());
+    let models: Vec<_> = live::models_of(&live::agent(&document, "concierge").unwrap()).into_iter().collect();
+    assert_eq!(models, [("local".to_owned(), "qwen3".to_owned()), ("openai".to_owned(), "gpt-4o-mini".to_owned())]);
+    let variables = live::variables(&document);
+    let variables: Vec<_> = variables.iter().map(EnvName::as_str).collect();
+    assert_eq!(variables, ["CREEL_PROVIDER_OPENAI__HEADER_1", "CREEL_PROVIDER_OPENAI__KEY", "OPENCLAW_GATEWAY_TOKEN"]);
+}
+
+#[test]
+fn a_variable_that_a_user_names_in_a_header_is_not_substituted() {
+    let mut provider = openai();
+    provider.headers.insert("X-Org".to_owned(), HeaderValue::Literal("${OPENCLAW_GATEWAY_TOKEN}".to_owned()));
+    assert_eq!(provider_entry(&ProviderEntry::Rendered(provider))["headers"]["X-Org"], "$${OPENCLAW_GATEWAY_TOKEN}");
+}
+
+#[test]
+fn no_agent_has_a_shell_or_files_outside_its_workspace() {
+    let document = render(&gateway());
+    for entry in document["agents"]["entries"].as_object().unwrap().values() {
+        assert_eq!(entry["tools"]["exec"]["mode"], "deny");
+        assert_eq!(entry["tools"]["fs"]["workspaceOnly"], true);
+    }
+    assert_eq!(document["tools"]["sessions"]["visibility"], "tree");
+    assert_eq!(document["tools"]["agentToAgent"]["enabled"], false);
+    assert_eq!(document["cron"]["triggers"]["enabled"], false);
+}
+
+#[test]
+fn an_edit_of_a_redacted_leaf_moves_the_marker() {
+    let mut edited = gateway();
+    let mut provider = openai();
+    provider.headers.insert("X-Org".to_owned(), HeaderValue::Literal("other".to_owned()));
+    edited.providers.insert("openai".to_owned(), ProviderEntry::Rendered(provider));
+    assert_ne!(marker::of(&render(&edited)), marker::of(&render(&gateway())));
+}

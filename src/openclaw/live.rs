@@ -1,0 +1,59 @@
+//! Reads single entries back from an openclaw.json of ours, so that a faulty Agent or Provider keeps its last good one.
+//! Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::names::{EnvName, provider_id, unescape};
+
+/// The entry of an agent, for [`super::config::AgentEntry::Kept`].
+#[must_use]
+pub fn agent(document: &Value, id: &str) -> Option<Value> {
+    document.get("agents")?.get("entries")?.get(id).cloned()
+}
+
+/// The entry of the Provider with this name, for [`super::config::ProviderEntry::Kept`].
+#[must_use]
+pub fn provider(document: &Value, name: &str) -> Option<Value> {
+    document.get("models")?.get("providers")?.get(provider_id(name)).cloned()
+}
+
+/// The models that an agent's entry names, its fallbacks' included, each as Provider name and model id.
+#[must_use]
+pub fn models_of(agent_entry: &Value) -> BTreeSet<(String, String)> {
+    let model = agent_entry.get("model");
+    let primary = model.and_then(|model| model.get("primary"));
+    let fallbacks = model.and_then(|model| model.get("fallbacks")).and_then(Value::as_array);
+    primary
+        .into_iter()
+        .chain(fallbacks.into_iter().flatten())
+        .filter_map(Value::as_str)
+        .filter_map(|reference| reference.strip_prefix("p-")?.split_once('/'))
+        .map(|(provider, model)| (provider.to_owned(), unescape(model)))
+        .collect()
+}
+
+/// The variables that the SecretRefs anywhere in an entry or document read. A gateway whose environment lacks one of
+/// them starts degraded and does not say so on its probes: render only what the running Pod has.
+#[must_use]
+pub fn variables(entry: &Value) -> BTreeSet<EnvName> {
+    let mut found = BTreeSet::new();
+    collect_variables(entry, &mut found);
+    found
+}
+
+fn collect_variables(value: &Value, found: &mut BTreeSet<EnvName>) {
+    match value {
+        Value::Object(map) => {
+            if map.get("source").and_then(Value::as_str) == Some("env")
+                && let Some(id) = map.get("id").and_then(Value::as_str)
+            {
+                found.insert(EnvName::from(id));
+            }
+            map.values().for_each(|child| collect_variables(child, found));
+        }
+        Value::Array(list) => list.iter().for_each(|child| collect_variables(child, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,21 @@
+//! What Creel knows of OpenClaw 2026.9.6, and nothing of Kubernetes: plain values in, plain values out.
+//!
+//! | room     | does                                                              | touches     |
+//! |----------|-------------------------------------------------------------------|-------------|
+//! | `paths`  | the contract with the gateway's process: ports, paths, variables  | nothing     |
+//! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
+//! | `config` | renders openclaw.json                                             | nothing     |
+//! | `marker` | the visible leaf that betrays an edit of a redacted one           | nothing     |
+//! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
+//! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
+//! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
+//! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
+
+pub mod config;
+pub mod exit;
+pub mod live;
+pub mod marker;
+pub mod names;
+pub mod paths;
+pub mod proof;
+pub mod rpc;

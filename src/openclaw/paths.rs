@@ -1,0 +1,94 @@
+//! The contract with the gateway's process: its command, variables, paths, probes and exit codes, as they were run with
+//! OpenClaw 2026.9.6 in a restricted Pod. Constants only.
+
+/// The port on which the gateway serves HTTP and WebSocket.
+pub const PORT: u16 = 18789;
+
+/// The gateway's command; the image's working directory holds `openclaw.mjs`.
+pub const COMMAND: [&str; 4] = ["node", "openclaw.mjs", "gateway", "run"];
+
+/// User, group and fsGroup of the gateway: `node` in the official image.
+pub const USER: i64 = 1000;
+
+/// Where the claim is mounted. The gateway makes its own directories below: a volume's root may belong to root.
+pub const CLAIM_DIRECTORY: &str = "/home/node/.openclaw";
+
+/// The gateway's state: sessions, cron jobs, device pairings.
+pub const STATE_DIRECTORY: &str = "/home/node/.openclaw/state";
+
+/// The directory that holds one workspace per agent.
+pub const WORKSPACES_DIRECTORY: &str = "/home/node/.openclaw/workspaces";
+
+/// Where the ConfigMap is mounted as a directory (a subPath would never be refreshed).
+pub const CONFIG_DIRECTORY: &str = "/etc/openclaw";
+
+/// The key of the ConfigMap and the file's name in its mount.
+pub const CONFIG_FILE: &str = "openclaw.json";
+
+/// The whole path of the configuration as the gateway sees it.
+pub const CONFIG_PATH: &str = "/etc/openclaw/openclaw.json";
+
+/// The variable that holds the token which every caller of the gateway presents.
+pub const TOKEN_VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
+
+/// The variable that holds Node's options; its value depends on the memory limit, see [`node_options`].
+pub const NODE_OPTIONS_VARIABLE: &str = "NODE_OPTIONS";
+
+/// Variables with fixed values, sorted by name.
+pub const ENVIRONMENT: [(&str, &str); 9] = [
+    // OpenClaw's file watcher dies without a word after some swaps of a ConfigMap mount; polling does not.
+    ("CHOKIDAR_USEPOLLING", "1"),
+    ("HOME", "/home/node"),
+    // A Pod's scratch space is empty at each start: the cache is never read, and writing it at the end holds up the exit for seconds.
+    ("NODE_DISABLE_COMPILE_CACHE", "1"),
+    ("OPENCLAW_CONFIG_PATH", CONFIG_PATH),
+    // The operator owns the configuration: what runs and what is deployed cannot drift apart.
+    ("OPENCLAW_CONFIG_READONLY", "1"),
+    ("OPENCLAW_DISABLE_BONJOUR", "1"),
+    ("OPENCLAW_NO_AUTO_UPDATE", "1"),
+    ("OPENCLAW_STATE_DIR", STATE_DIRECTORY),
+    // The root file system is read-only.
+    ("XDG_CACHE_HOME", "/tmp/xdg-cache"),
+];
+
+// Neither a probe nor a call of ours may send `X-Forwarded-For`: without `gateway.trustedProxies` OpenClaw answers 403 to
+// whoever does. (With proxies that cover the caller's own address it is the other way round.)
+
+/// Start-up and readiness: 200 once the gateway has loaded everything. (`/readyz` also counts the health of channels:
+/// one broken bot would take the Service down.)
+pub const STARTUP_PATH: &str = "/startupz";
+
+/// Liveness.
+pub const HEALTH_PATH: &str = "/healthz";
+
+/// Seconds: OpenClaw drains running turns for up to 315 s after SIGTERM; idle it ends within 2 s.
+pub const TERMINATION_GRACE_SECONDS: i64 = 340;
+
+/// Node's heap limit for a container with this memory limit (bytes): three quarters, in MiB.
+#[must_use]
+pub fn node_options(memory_limit: u64) -> String {
+    format!("--max-old-space-size={}", memory_limit / 4 * 3 / (1024 * 1024))
+}
+
+/// The workspace of an agent as the gateway sees it.
+#[must_use]
+pub fn workspace(agent: &str) -> String {
+    format!("{WORKSPACES_DIRECTORY}/{agent}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_gets_three_quarters_of_the_memory_limit() {
+        assert_eq!(node_options(2 * 1024 * 1024 * 1024), "--max-old-space-size=1536");
+    }
+
+    #[test]
+    fn the_claim_holds_state_and_workspaces() {
+        assert!(STATE_DIRECTORY.starts_with(CLAIM_DIRECTORY));
+        assert!(workspace("writer").starts_with(CLAIM_DIRECTORY));
+        assert_eq!(CONFIG_PATH, format!("{CONFIG_DIRECTORY}/{CONFIG_FILE}"));
+    }
+}

@@ -1,0 +1,84 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The payloads are those of a real gateway that was given the document of [`config::tests::gateway`], cut to what is read.
+
+use serde_json::json;
+
+use super::*;
+use crate::openclaw::config::{self, tests::gateway};
+
+fn applied() -> Value {
+    serde_json::from_str(include_str!("../fixtures/config_get_applied.json")).unwrap()
+}
+
+/// The document with another value in a header, seen but not yet applied.
+fn seen_not_applied() -> Value {
+    serde_json::from_str(include_str!("../fixtures/config_get_seen_not_applied.json")).unwrap()
+}
+
+fn refused() -> Value {
+    serde_json::from_str(include_str!("../fixtures/config_get_refused.json")).unwrap()
+}
+
+fn ours() -> Value {
+    config::render(&gateway())
+}
+
+#[test]
+fn our_file_in_the_gateway_is_applied() {
+    assert_eq!(compare(&ours(), &applied(), None), Verdict::Applied);
+    assert_eq!(compare(&ours(), &applied(), Some("another file")), Verdict::Applied);
+}
+
+#[test]
+fn equal_hashes_of_an_older_file_prove_nothing() {
+    let mut newer = gateway();
+    newer.agents.remove("writer");
+    assert_eq!(compare(&config::render(&newer), &applied(), None), Verdict::Pending);
+}
+
+#[test]
+fn an_edit_of_a_redacted_leaf_alone_is_pending_until_the_marker_says_so() {
+    let mut other = ours();
+    other["models"]["providers"]["p-openai"]["headers"]["X-Org"] = json!("other");
+    assert_eq!(compare(&marker::with_marker(other), &applied(), None), Verdict::Pending);
+}
+
+#[test]
+fn a_file_that_is_seen_but_not_in_force_is_pending() {
+    let payload = seen_not_applied();
+    assert_eq!(compare(&payload["parsed"], &payload, None), Verdict::Pending);
+}
+
+#[test]
+fn a_refusal_is_told_in_the_gateways_words() {
+    let Verdict::Refused(refusal) = compare(&ours(), &refused(), None) else { panic!("not refused") };
+    let words = ["agents.entries.writer: Unrecognized key: \"modle\"", "openclaw.json: Unrecognized key: \"bogus\""];
+    assert_eq!(refusal.issues, words);
+    assert_eq!(refusal.file.as_deref(), file(&refused()));
+}
+
+#[test]
+fn a_refusal_of_the_file_before_ours_is_not_about_ours() {
+    let before = refused();
+    assert_eq!(compare(&ours(), &before, file(&before)), Verdict::Pending);
+}
+
+#[test]
+fn a_refusal_stays_short_and_on_one_line() {
+    let mut payload = refused();
+    payload["issues"] = (0..20).map(|_| json!({"path": "a", "message": "b\n".repeat(400)})).collect();
+    let Verdict::Refused(refusal) = compare(&ours(), &payload, None) else { panic!("not refused") };
+    assert_eq!(refusal.issues.len(), ISSUES_LIMIT);
+    assert!(refusal.issues.iter().all(|issue| issue.chars().count() <= ISSUE_LENGTH_LIMIT && !issue.contains('\n')));
+}
+
+#[test]
+fn an_answer_of_another_shape_is_pending() {
+    assert_eq!(compare(&ours(), &json!({}), None), Verdict::Pending);
+}
+
+#[test]
+fn a_number_is_the_same_with_and_without_a_fraction() {
+    assert!(same(&json!({"cost": 1.0}), &json!({"cost": 1})));
+    assert!(!same(&json!({"cost": 1.0}), &json!({"cost": 2})));
+}

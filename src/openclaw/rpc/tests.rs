@@ -1,0 +1,87 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! A server of one answer on the loopback address, with the answers of the real gateway.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// Answers one request and gives it back, so that a test sees what was on the wire.
+async fn server(status: &str, body: String) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let request = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let read = stream.read(&mut request).await.unwrap();
+        // The client may hang up as soon as it has read enough.
+        let _ = stream.write_all(answer.as_bytes()).await;
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    (address, request)
+}
+
+async fn ask(status: &str, body: &str) -> Result<Value, RpcError> {
+    let (address, _request) = server(status, body.to_owned()).await;
+    AdminClient::new().unwrap().config_get(address, &SecretString::from("a-token")).await
+}
+
+#[tokio::test]
+async fn the_payload_of_a_good_answer_is_returned() {
+    let payload = ask("200 OK", r#"{"id":"1","ok":true,"payload":{"valid":true}}"#).await.unwrap();
+    assert_eq!(payload, json!({"valid": true}));
+}
+
+#[tokio::test]
+async fn the_call_carries_the_token_and_no_forwarded_header() {
+    let (address, request) = server("200 OK", r#"{"id":"1","ok":true,"payload":{}}"#.to_owned()).await;
+    AdminClient::new().unwrap().config_get(address, &SecretString::from("a-token")).await.unwrap();
+    let request = request.await.unwrap().to_ascii_lowercase();
+    assert!(request.starts_with("post /api/v1/admin/rpc http/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: bearer a-token\r\n"));
+    assert!(!request.contains("x-forwarded-for"));
+    assert!(request.ends_with(r#"{"id":"1","method":"config.get","params":{}}"#));
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_apart() {
+    let error =
+        ask("401 Unauthorized", r#"{"error":{"message":"Unauthorized","type":"unauthorized"}}"#).await.unwrap_err();
+    assert!(matches!(error, RpcError::Unauthorized));
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_gateways_words() {
+    let body = r#"{"id":"1","ok":false,"error":{"code":"INVALID_REQUEST","message":"unknown method: x"}}"#;
+    let error = ask("400 Bad Request", body).await.unwrap_err();
+    assert_eq!(error.to_string(), "the gateway answers 400: unknown method: x");
+}
+
+#[tokio::test]
+async fn a_page_is_no_answer() {
+    let error = ask("200 OK", "<html></html>").await.unwrap_err();
+    assert!(matches!(error, RpcError::Malformed(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let error = ask("302 Found\r\nLocation: http://127.0.0.1:1/", "").await.unwrap_err();
+    assert!(matches!(error, RpcError::Refused { status: 302, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut() {
+    let error = ask("200 OK", &"a".repeat(ANSWER_LIMIT + 1)).await.unwrap_err();
+    assert!(matches!(error, RpcError::Malformed(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = AdminClient::new().unwrap().config_get(address, &SecretString::from("t")).await.unwrap_err();
+    assert!(matches!(error, RpcError::Unreachable(_)), "{error}");
+}

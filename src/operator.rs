@@ -1,0 +1,279 @@
+//! `creel operator`: stores, controllers, leader election, one shutdown. Touches the network.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use k8s_controller::LeaderElection;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::agent;
+use crate::api::{Agent, Provider};
+use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
+use crate::cluster::references::{DigestKey, References};
+use crate::cluster::stores::{self, Stores, Waker};
+use crate::observe::health::{self, Readiness};
+use crate::observe::metrics::{Metrics, Outcome};
+use crate::openclaw::rpc::{AdminClient, RpcError};
+use crate::provider;
+use crate::settings::Settings;
+
+/// The Lease that one replica holds.
+const LEASE: &str = "creel-operator";
+/// So many objects of a kind at once: without a limit memory triples and everything gets slower.
+const AT_ONCE: u16 = 16;
+/// A pass that takes longer is given up and tried again later.
+const PASS_LIMIT: Duration = Duration::from_secs(30);
+/// How soon to look again where somebody else was faster.
+const CONFLICT: Duration = Duration::from_millis(500);
+
+/// Why the operator stopped.
+#[derive(Debug, Error)]
+pub enum OperatorError {
+    #[error("no Kubernetes cluster: neither a service account nor a usable kubeconfig")]
+    Cluster(#[source] Box<kube::Error>),
+    #[error("the CRDs of Creel are not installed ({0}): apply crds/, or install the chart")]
+    CrdsMissing(#[source] Box<kube::Error>),
+    #[error("{listen} can't be listened on for health and metrics")]
+    Listen { listen: std::net::SocketAddr, source: std::io::Error },
+    #[error("signals can't be received")]
+    Signals(#[source] std::io::Error),
+    #[error("the client for gateways can't be built")]
+    Admin(#[source] RpcError),
+    #[error("the operating system gave no random bytes")]
+    Random(#[source] getrandom::Error),
+    #[error("a watch ended")]
+    WatchEnded,
+    #[error("the Lease \"{LEASE}\" was lost to another replica")]
+    LeaseLost,
+}
+
+/// Runs until a signal, or until something makes going on wrong.
+pub async fn run(settings: Settings) -> Result<(), OperatorError> {
+    let client = Client::try_default().await.map_err(|source| OperatorError::Cluster(Box::new(source)))?;
+    let readiness = Arc::new(Readiness::default());
+    let metrics = Arc::new(Metrics::default());
+    let listen = settings.listen;
+    let serve = health::serve(listen, Arc::clone(&readiness), Arc::clone(&metrics));
+    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
+    let result = tokio::select! {
+        served = serve => served.map_err(|source| OperatorError::Listen { listen, source }),
+        worked = lead(client, settings, &election, &readiness, &metrics) => worked,
+        stopped = stop_signal() => stopped.map_err(OperatorError::Signals),
+    };
+    // The next replica need not wait until the Lease runs out.
+    election.release().await;
+    result
+}
+
+async fn stop_signal() -> Result<(), std::io::Error> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+/// Waits for the Lease, then works. Replicas that do not lead are ready too: they only wait.
+async fn lead(
+    client: Client,
+    settings: Settings,
+    election: &LeaderElection,
+    readiness: &Readiness,
+    metrics: &Arc<Metrics>,
+) -> Result<(), OperatorError> {
+    wait_for_crds(&client, readiness).await?;
+    readiness.set(None);
+    let work = control(client, settings, readiness, metrics);
+    let result = election.with_lease(work).await;
+    metrics.leads(false);
+    result.unwrap_or(Err(OperatorError::LeaseLost))
+}
+
+/// A fresh `helm install` may start the operator a moment before its CRDs are served.
+async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
+    readiness.set(Some("the CRDs of creel.dev are not served yet"));
+    let started = Instant::now();
+    loop {
+        let found = Api::<Agent>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await;
+        let both = match found {
+            Ok(_) => {
+                Api::<Provider>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await
+            }
+            Err(error) => Err(error),
+        };
+        match both {
+            Ok(_) => return Ok(()),
+            Err(error) if started.elapsed() > Duration::from_mins(1) => {
+                return Err(OperatorError::CrdsMissing(Box::new(error)));
+            }
+            Err(error) => {
+                tracing::info!(%error, "waiting for the CRDs");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Fills the stores, then runs the controllers on them.
+async fn control(
+    client: Client,
+    settings: Settings,
+    readiness: &Readiness,
+    metrics: &Arc<Metrics>,
+) -> Result<(), OperatorError> {
+    metrics.leads(true);
+    readiness.set(Some("the stores are not filled yet"));
+    let (stores, waker, queues, watches) = stores::watch(&client);
+    let agents = agent_context(&client, &stores, waker, settings, metrics)?;
+    let providers = provider_context(&client, &stores, metrics)?;
+    let work = async {
+        stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
+        readiness.set(None);
+        tracing::info!("the stores are filled; working");
+        tokio::join!(
+            run_agents(Arc::clone(&stores), queues.agents, agents),
+            run_providers(stores.providers.clone(), queues.providers, providers)
+        );
+        Ok(())
+    };
+    tokio::select! {
+        () = watches => Err(OperatorError::WatchEnded),
+        worked = work => worked,
+    }
+}
+
+fn agent_context(
+    client: &Client,
+    stores: &Arc<Stores>,
+    waker: Waker,
+    settings: Settings,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<agent::context::Context>, OperatorError> {
+    let admin = AdminClient::new().map_err(OperatorError::Admin)?;
+    let context = agent::context::Context::new(client, Arc::clone(stores), waker, settings, Arc::clone(metrics), admin);
+    Ok(Arc::new(context))
+}
+
+fn provider_context(
+    client: &Client,
+    stores: &Arc<Stores>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<provider::driver::Context>, OperatorError> {
+    let mut key = vec![0_u8; 32];
+    getrandom::fill(&mut key).map_err(OperatorError::Random)?;
+    Ok(Arc::new(provider::driver::Context {
+        client: client.clone(),
+        stores: Arc::clone(stores),
+        metrics: Arc::clone(metrics),
+        references: References::default(),
+        backoff: crate::cluster::backoff::Backoff::default(),
+        digest_key: DigestKey { uid: "providers".to_owned(), key },
+    }))
+}
+
+async fn run_agents(
+    stores: Arc<Stores>,
+    queue: UnboundedReceiver<ObjectRef<Agent>>,
+    context: Arc<agent::context::Context>,
+) {
+    let reconcile = |agent: Arc<Agent>, context: Arc<agent::context::Context>| async move {
+        let (started, uid) = (Instant::now(), agent.uid().unwrap_or_default());
+        // On the heap: a pass holds many children at once.
+        let pass = Box::pin(agent::driver::reconcile(agent, &context));
+        let pass = tokio::time::timeout(PASS_LIMIT, pass).await;
+        let result = pass.unwrap_or(Err(agent::driver::PassError::TimedOut(PASS_LIMIT)));
+        let outcome = match &result {
+            Ok(_) => Outcome::Done,
+            Err(agent::driver::PassError::TimedOut(_)) => Outcome::TimedOut,
+            Err(_) => Outcome::Failed,
+        };
+        context.metrics.pass("agent", outcome, started.elapsed());
+        if result.is_ok() {
+            context.backoff.succeeded(&uid);
+        }
+        result
+    };
+    let failed = |agent: Arc<Agent>, error: &agent::driver::PassError, context: Arc<agent::context::Context>| {
+        if error.api().is_some_and(is_conflict) {
+            tracing::info!(agent = agent.name_any(), %error, "somebody else was faster; looking again");
+            return Action::requeue(CONFLICT);
+        }
+        if error.api().is_some_and(is_namespace_terminating) {
+            tracing::info!(agent = agent.name_any(), namespace = agent.namespace(), "the namespace is being deleted");
+            return Action::await_change();
+        }
+        let wait = context.backoff.failed(&agent.uid().unwrap_or_default());
+        tracing::warn!(agent = agent.name_any(), namespace = agent.namespace(), %error, wait = wait.as_secs(), "a pass failed");
+        Action::requeue(wait)
+    };
+    let (store, memory) = (stores.agents.clone(), Arc::clone(&context));
+    let gone = move |agent: &ObjectRef<Agent>| {
+        if store.get(agent).is_none() {
+            memory.forget(agent.namespace.as_deref().unwrap_or_default(), &agent.name);
+        }
+    };
+    controller(stores.agents.clone(), queue, gone).run(reconcile, failed, context).for_each(|_| async {}).await;
+}
+
+async fn run_providers(
+    store: Store<Provider>,
+    queue: UnboundedReceiver<ObjectRef<Provider>>,
+    context: Arc<provider::driver::Context>,
+) {
+    let reconcile = |provider: Arc<Provider>, context: Arc<provider::driver::Context>| async move {
+        let (started, uid) = (Instant::now(), provider.uid().unwrap_or_default());
+        let pass = tokio::time::timeout(PASS_LIMIT, provider::driver::reconcile(provider, &context)).await;
+        let result = pass.unwrap_or(Err(provider::driver::PassError::TimedOut(PASS_LIMIT)));
+        let outcome = match &result {
+            Ok(_) => Outcome::Done,
+            Err(provider::driver::PassError::TimedOut(_)) => Outcome::TimedOut,
+            Err(_) => Outcome::Failed,
+        };
+        context.metrics.pass("provider", outcome, started.elapsed());
+        if result.is_ok() {
+            context.backoff.succeeded(&uid);
+        }
+        result
+    };
+    let failed = |provider: Arc<Provider>,
+                  error: &provider::driver::PassError,
+                  context: Arc<provider::driver::Context>| {
+        let wait = context.backoff.failed(&provider.uid().unwrap_or_default());
+        tracing::warn!(provider = provider.name_any(), namespace = provider.namespace(), %error, wait = wait.as_secs(), "a pass failed");
+        Action::requeue(wait)
+    };
+    controller(store, queue, |_| {}).run(reconcile, failed, context).for_each(|_| async {}).await;
+}
+
+/// A controller that only the queue wakes: the watches are shared and lie elsewhere. `woken` sees each object first.
+fn controller<K>(
+    store: Store<K>,
+    queue: UnboundedReceiver<ObjectRef<K>>,
+    woken: impl Fn(&ObjectRef<K>) + Send + 'static,
+) -> Controller<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let queue =
+        stream::unfold(queue, |mut queue| async { queue.recv().await.map(|object| (object, queue)) }).inspect(woken);
+    Controller::for_shared_stream(stream::pending(), store)
+        .with_config(controller::Config::default().concurrency(AT_ONCE))
+        .reconcile_on(queue)
+}
+
+/// Kept here so that the whole life of the process is in one place.
+pub fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,52 @@
+//! Arguments and environment of `creel operator`, validated.
+
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
+
+/// Settings of the operator. Each can be given as an argument or as an environment variable; the Helm chart sets the latter.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// The OpenClaw image of gateways whose Agent names none. It is pinned on each gateway at its creation: changing this
+    /// setting never restarts a gateway.
+    #[arg(long, env = "CREEL_GATEWAY_IMAGE", default_value = "ghcr.io/openclaw/openclaw:2026.9.6-slim")]
+    pub gateway_image: String,
+
+    /// The image that holds /creel-shell, which each gateway Pod copies in at its start. Usually the operator's own image.
+    #[arg(long, env = "CREEL_SHELL_IMAGE", default_value = concat!("ghcr.io/creel-dev/creel:", env!("CARGO_PKG_VERSION")))]
+    pub shell_image: String,
+
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "CREEL_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// The namespace of the operator itself: its Lease lies there, and gateways accept its calls from there.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "creel-system")]
+    pub namespace: String,
+
+    /// Who holds the Lease; must differ between replicas.
+    #[arg(long, env = "POD_NAME", default_value = "creel-operator")]
+    pub identity: String,
+
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::agent=debug`.
+    #[arg(long, env = "CREEL_LOG", default_value = "info")]
+    pub log: String,
+
+    /// How log lines are written.
+    #[arg(long, env = "CREEL_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// For tests of what happens when a gateway refuses its configuration: merges the JSON in an Agent's annotation
+    /// `creel.dev/test-config` into openclaw.json, unchecked.
+    #[arg(long, env = "CREEL_TEST_CONFIG_HOLE", hide = true)]
+    pub test_config_hole: bool,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
