@@ -16,8 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::agent;
-use crate::api::{Agent, Provider};
+use crate::api::{Agent, Provider, Sandbox};
 use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
+use crate::cluster::controls::{Controls, Failure};
 use crate::cluster::references::{DigestKey, References};
 use crate::cluster::stores::{self, Stores, Waker};
 use crate::observe::health::{self, Readiness};
@@ -105,15 +106,10 @@ async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), Ope
     readiness.set(Some("the CRDs of creel.dev are not served yet"));
     let started = Instant::now();
     loop {
-        let found = Api::<Agent>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await;
-        let both = match found {
-            Ok(_) => {
-                Api::<Provider>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await
-            }
-            Err(error) => Err(error),
-        };
-        match both {
-            Ok(_) => return Ok(()),
+        let found = futures::try_join!(served::<Agent>(client), served::<Provider>(client), served::<Sandbox>(client))
+            .map(|_| ());
+        match found {
+            Ok(()) => return Ok(()),
             Err(error) if started.elapsed() > Duration::from_mins(1) => {
                 return Err(OperatorError::CrdsMissing(Box::new(error)));
             }
@@ -123,6 +119,13 @@ async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), Ope
             }
         }
     }
+}
+
+async fn served<K>(client: &Client) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    Api::<K>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await.map(|_| ())
 }
 
 /// Fills the stores, then runs the controllers on them.
@@ -142,8 +145,8 @@ async fn control(
         readiness.set(None);
         tracing::info!("the stores are filled; working");
         tokio::join!(
-            run_agents(Arc::clone(&stores), queues.agents, agents),
-            run_providers(stores.providers.clone(), queues.providers, providers)
+            run_controller(stores.agents.clone(), queues.agents, agents),
+            run_controller(stores.providers.clone(), queues.providers, providers),
         );
         Ok(())
     };
@@ -182,78 +185,49 @@ fn provider_context(
     }))
 }
 
-async fn run_agents(
-    stores: Arc<Stores>,
-    queue: UnboundedReceiver<ObjectRef<Agent>>,
-    context: Arc<agent::context::Context>,
+/// Runs one controller until the process ends.
+async fn run_controller<C: Controls>(
+    store: Store<C::Object>,
+    queue: UnboundedReceiver<ObjectRef<C::Object>>,
+    context: Arc<C>,
 ) {
-    let reconcile = |agent: Arc<Agent>, context: Arc<agent::context::Context>| async move {
-        let (started, uid) = (Instant::now(), agent.uid().unwrap_or_default());
-        // On the heap: a pass holds many children at once.
-        let pass = Box::pin(agent::driver::reconcile(agent, &context));
-        let pass = tokio::time::timeout(PASS_LIMIT, pass).await;
-        let result = pass.unwrap_or(Err(agent::driver::PassError::TimedOut(PASS_LIMIT)));
-        let outcome = match &result {
-            Ok(_) => Outcome::Done,
-            Err(agent::driver::PassError::TimedOut(_)) => Outcome::TimedOut,
-            Err(_) => Outcome::Failed,
+    let reconcile = |object: Arc<C::Object>, context: Arc<C>| async move {
+        let (started, uid) = (Instant::now(), object.uid().unwrap_or_default());
+        // On the heap: a pass may hold many children at once.
+        let pass = tokio::time::timeout(PASS_LIMIT, Box::pin(context.reconcile(object))).await;
+        let outcome = match &pass {
+            Ok(Ok(_)) => Outcome::Done,
+            Ok(Err(_)) => Outcome::Failed,
+            Err(_elapsed) => Outcome::TimedOut,
         };
-        context.metrics.pass("agent", outcome, started.elapsed());
+        context.metrics().pass(C::NAME, outcome, started.elapsed());
+        let result = pass.unwrap_or_else(|_elapsed| Err(C::Error::timed_out(PASS_LIMIT)));
         if result.is_ok() {
-            context.backoff.succeeded(&uid);
+            context.backoff().succeeded(&uid);
         }
         result
     };
-    let failed = |agent: Arc<Agent>, error: &agent::driver::PassError, context: Arc<agent::context::Context>| {
+    let failed = |object: Arc<C::Object>, error: &C::Error, context: Arc<C>| {
+        let (controller, name, namespace) = (C::NAME, object.name_any(), object.namespace());
         if error.api().is_some_and(is_conflict) {
-            tracing::info!(agent = agent.name_any(), %error, "somebody else was faster; looking again");
+            tracing::info!(controller, name, namespace, %error, "somebody else was faster; looking again");
             return Action::requeue(CONFLICT);
         }
         if error.api().is_some_and(is_namespace_terminating) {
-            tracing::info!(agent = agent.name_any(), namespace = agent.namespace(), "the namespace is being deleted");
+            tracing::info!(controller, name, namespace, "the namespace is being deleted");
             return Action::await_change();
         }
-        let wait = context.backoff.failed(&agent.uid().unwrap_or_default());
-        tracing::warn!(agent = agent.name_any(), namespace = agent.namespace(), %error, wait = wait.as_secs(), "a pass failed");
+        let wait = context.backoff().failed(&object.uid().unwrap_or_default());
+        tracing::warn!(controller, name, namespace, %error, wait = wait.as_secs(), "a pass failed");
         Action::requeue(wait)
     };
-    let (store, memory) = (stores.agents.clone(), Arc::clone(&context));
-    let gone = move |agent: &ObjectRef<Agent>| {
-        if store.get(agent).is_none() {
-            memory.forget(agent.namespace.as_deref().unwrap_or_default(), &agent.name);
+    let (known, memory) = (store.clone(), Arc::clone(&context));
+    let gone = move |object: &ObjectRef<C::Object>| {
+        if known.get(object).is_none() {
+            memory.forget(object.namespace.as_deref().unwrap_or_default(), &object.name);
         }
     };
-    controller(stores.agents.clone(), queue, gone).run(reconcile, failed, context).for_each(|_| async {}).await;
-}
-
-async fn run_providers(
-    store: Store<Provider>,
-    queue: UnboundedReceiver<ObjectRef<Provider>>,
-    context: Arc<provider::driver::Context>,
-) {
-    let reconcile = |provider: Arc<Provider>, context: Arc<provider::driver::Context>| async move {
-        let (started, uid) = (Instant::now(), provider.uid().unwrap_or_default());
-        let pass = tokio::time::timeout(PASS_LIMIT, provider::driver::reconcile(provider, &context)).await;
-        let result = pass.unwrap_or(Err(provider::driver::PassError::TimedOut(PASS_LIMIT)));
-        let outcome = match &result {
-            Ok(_) => Outcome::Done,
-            Err(provider::driver::PassError::TimedOut(_)) => Outcome::TimedOut,
-            Err(_) => Outcome::Failed,
-        };
-        context.metrics.pass("provider", outcome, started.elapsed());
-        if result.is_ok() {
-            context.backoff.succeeded(&uid);
-        }
-        result
-    };
-    let failed = |provider: Arc<Provider>,
-                  error: &provider::driver::PassError,
-                  context: Arc<provider::driver::Context>| {
-        let wait = context.backoff.failed(&provider.uid().unwrap_or_default());
-        tracing::warn!(provider = provider.name_any(), namespace = provider.namespace(), %error, wait = wait.as_secs(), "a pass failed");
-        Action::requeue(wait)
-    };
-    controller(store, queue, |_| {}).run(reconcile, failed, context).for_each(|_| async {}).await;
+    controller(store, queue, gone).run(reconcile, failed, context).for_each(|_| async {}).await;
 }
 
 /// A controller that only the queue wakes: the watches are shared and lie elsewhere. `woken` sees each object first.

@@ -126,7 +126,7 @@ impl Context {
     }
 
     /// Forgets everything about an Agent that is gone.
-    pub fn forget(&self, namespace: &str, name: &str) {
+    pub fn forget_agent(&self, namespace: &str, name: &str) {
         let place = (namespace.to_owned(), name.to_owned());
         let uid = self.uids.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         if let Some(uid) = uid {

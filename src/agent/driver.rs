@@ -24,14 +24,16 @@ use super::validate;
 use crate::api::Agent;
 use crate::cluster::api_error::brief;
 use crate::cluster::apply::ApplyError;
-use crate::cluster::backoff::look_again;
+use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::conditions::reason;
+use crate::cluster::controls::{Controls, Failure};
 use crate::cluster::environment::Fault;
 use crate::cluster::ledger::CACHE_LAG;
 use crate::cluster::names::PAUSED;
 use crate::cluster::sources;
 use crate::cluster::stores::named;
 use crate::cluster::wakes::{Wake, gateway_owner};
+use crate::observe::metrics::Metrics;
 
 /// What the API server refused (a quota, say) is sent again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
@@ -49,10 +51,12 @@ pub enum PassError {
     TimedOut(Duration),
 }
 
-impl PassError {
-    /// The API server's answer, if it is one.
-    #[must_use]
-    pub fn api(&self) -> Option<&kube::Error> {
+impl Failure for PassError {
+    fn timed_out(limit: Duration) -> Self {
+        Self::TimedOut(limit)
+    }
+
+    fn api(&self) -> Option<&kube::Error> {
         match self {
             Self::Secret(SecretError::Api { source, .. }) => Some(source),
             Self::Apply(error) => error.api(),
@@ -62,8 +66,30 @@ impl PassError {
     }
 }
 
+impl Controls for Context {
+    type Object = Agent;
+    type Error = PassError;
+    const NAME: &'static str = "agent";
+
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
+        reconcile(agent, self).await
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.forget_agent(namespace, name);
+    }
+}
+
 /// One pass.
-pub async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }

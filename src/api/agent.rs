@@ -9,6 +9,7 @@ use super::Quantity;
 use super::environment::{EnvFromSource, EnvVar};
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
+use super::sandbox::SandboxUse;
 
 /// An OpenClaw agent: which model answers, and on which gateway it lives.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -30,6 +31,7 @@ use super::references::{LocalReference, SecretSource};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
     printcolumn(name = "Gateway", type_ = "string", json_path = ".status.gateway.agent"),
+    printcolumn(name = "Sandbox", type_ = "string", json_path = ".spec.sandbox.ref.name"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -42,6 +44,9 @@ pub struct AgentSpec {
     pub suspend: bool,
     /// Which model answers. A change is applied without a restart.
     pub model: ModelSelection,
+    /// Where the Agent's commands run. Left out: the Agent has no shell, and its file tools are confined to its workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxUse>,
     /// The gateway that this Agent owns. Left out, together with `gatewayRef`: a gateway with all defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
@@ -213,7 +218,8 @@ pub struct AgentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready` sums up; `Reconciling` and `Stalled` say whether Creel is working or a person must; `ReferencesResolved`: everything
-    /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration.
+    /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration;
+    /// `SandboxReady`: commands can run; `IsolationVerified`: the sandbox proved from within what it can't reach.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -10,11 +10,13 @@ pub mod pod_template;
 pub mod provider;
 pub mod quantity;
 pub mod references;
+pub mod sandbox;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use crds::{CRD_FILES, CrdError, crd_yaml};
 pub use provider::{Provider, ProviderSpec, ProviderStatus};
 pub use quantity::Quantity;
+pub use sandbox::{Sandbox, SandboxSpec, SandboxStatus};
 
 /// The API group of all kinds.
 pub const GROUP: &str = "creel.dev";

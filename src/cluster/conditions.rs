@@ -17,6 +17,10 @@ pub const REFERENCES_RESOLVED: &str = "ReferencesResolved";
 pub const GATEWAY_READY: &str = "GatewayReady";
 /// The gateway itself confirmed the configuration.
 pub const CONFIG_APPLIED: &str = "ConfigApplied";
+/// Commands of the Agent can run in its sandbox.
+pub const SANDBOX_READY: &str = "SandboxReady";
+/// The sandbox proved from within what it can't reach.
+pub const ISOLATION_VERIFIED: &str = "IsolationVerified";
 /// Every Secret and key that a Provider names exists.
 pub const CREDENTIALS_RESOLVED: &str = "CredentialsResolved";
 
@@ -92,6 +96,28 @@ pub mod reason {
     pub const ADMIN_UNREACHABLE: &str = "AdminUnreachable";
     /// The Agent's last good entry stays in force, because its present spec is at fault.
     pub const LAST_GOOD_KEPT: &str = "LastGoodKept";
+    /// A named Sandbox does not exist.
+    pub const SANDBOX_NOT_FOUND: &str = "SandboxNotFound";
+    /// Commands can run.
+    pub const RUNNING: &str = "Running";
+    /// The sandbox's Pod is replaced.
+    pub const RECREATING: &str = "Recreating";
+    /// The sandbox waits until its gateway has a node, because they share a claim.
+    pub const WAITING_FOR_GATEWAY: &str = "WaitingForGateway";
+    /// The node of the Pod no longer answers; nothing is deleted by force.
+    pub const NODE_LOST: &str = "NodeLost";
+    /// The access mode of the claim allows one Pod only.
+    pub const CLAIM_NOT_SHAREABLE: &str = "ClaimNotShareable";
+    /// The sandbox reaches nothing that it must not reach.
+    pub const ISOLATED: &str = "Isolated";
+    /// The sandbox reached what its policy forbids: the cluster does not enforce `NetworkPolicy`.
+    pub const NETWORK_POLICY_NOT_ENFORCED: &str = "NetworkPolicyNotEnforced";
+    /// The sandbox could write where it must only read.
+    pub const WORKSPACE_WRITABLE: &str = "WorkspaceWritable";
+    /// The sandbox has not reported yet.
+    pub const NOT_VERIFIED: &str = "NotVerified";
+    /// No Agent uses the object.
+    pub const UNUSED: &str = "Unused";
     /// Nothing stands in the way.
     pub const NOTHING_TO_DO: &str = "NothingToDo";
 }

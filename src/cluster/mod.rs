@@ -15,6 +15,9 @@
 //! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
 //! | `references` | reads Secrets and ConfigMaps that objects name | the network |
 //! | `backoff` | how long a failing object waits | nothing |
+//! | `controls` | what the operator needs of each controller to run it | nothing |
+//! | `sandbox_states` | what the passes over sandboxes found | memory |
+//! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
 
@@ -22,6 +25,7 @@ pub mod api_error;
 pub mod apply;
 pub mod backoff;
 pub mod conditions;
+pub mod controls;
 pub mod debounce;
 pub mod environment;
 pub mod exact;
@@ -30,6 +34,8 @@ pub mod names;
 pub mod nearest;
 pub mod observed;
 pub mod references;
+pub mod sandbox_states;
 pub mod sources;
+pub mod ssh_keys;
 pub mod stores;
 pub mod wakes;

@@ -7,16 +7,27 @@ pub const AGENT_MANAGER: &str = "creel/agent";
 /// Field manager of the Provider controller.
 pub const PROVIDER_MANAGER: &str = "creel/provider";
 
+/// Field manager of the Sandbox controller.
+pub const SANDBOX_MANAGER: &str = "creel/sandbox";
+
 /// What manages the object: always [`MANAGED_BY`]. The cache of children selects by it.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`].
 pub const MANAGED_BY: &str = "creel";
 /// The application, always `openclaw`.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
-/// The part of it, always `gateway`.
+/// The part of it: [`GATEWAY`] or [`SANDBOX`].
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
-/// The Agent that owns the gateway.
+/// A value of [`LABEL_COMPONENT`].
+pub const GATEWAY: &str = "gateway";
+/// A value of [`LABEL_COMPONENT`].
+pub const SANDBOX: &str = "sandbox";
+/// On a gateway's children: the Agent that owns the gateway.
 pub const LABEL_GATEWAY: &str = "creel.dev/gateway";
+/// On a sandbox's children: the Agent whose commands run there.
+pub const LABEL_AGENT: &str = "creel.dev/agent";
+/// On a sandbox's Pod: the Agent that owns the gateway which connects to it. A gateway prefers the node of its sandboxes.
+pub const LABEL_SANDBOX_GATEWAY: &str = "creel.dev/sandbox-gateway";
 
 /// On any object of ours: `"true"` stops Creel from writing its children.
 pub const PAUSED: &str = "creel.dev/paused";
@@ -44,6 +55,13 @@ pub const CONFIG_HASH: &str = "creel.dev/config-hash";
 pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
 /// On a ConfigMap: why the gateway refused it, in its own words.
 pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
+/// On a sandbox's Service: the public half of the Pod's host key, as in `known_hosts`. What the gateway's configuration says of a
+/// sandbox, it takes from the Service: its address, this key, and [`WORKSPACE_ACCESS`].
+pub const HOST_KEY: &str = "creel.dev/host-key";
+/// On a sandbox's Pod and Service: what the Pod sees of the workspace.
+pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
+/// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.
+pub const DRAIN: &str = "creel.dev/drain";
 /// Test-only: JSON merged into openclaw.json where the operator allows it.
 pub const TEST_CONFIG: &str = "creel.dev/test-config";
 
@@ -86,8 +104,42 @@ impl GatewayNames {
     pub fn selector(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             (LABEL_NAME.to_owned(), "openclaw".to_owned()),
-            (LABEL_COMPONENT.to_owned(), "gateway".to_owned()),
+            (LABEL_COMPONENT.to_owned(), GATEWAY.to_owned()),
             (LABEL_GATEWAY.to_owned(), self.owner.clone()),
+        ])
+    }
+
+    /// The labels of every child.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.selector();
+        labels.insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned());
+        labels
+    }
+}
+
+/// The names of what one Agent's sandbox consists of, all from the name of the Agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxNames {
+    /// Pod, Service, NetworkPolicy, and the Secret with the host key.
+    pub sandbox: String,
+    agent: String,
+}
+
+impl SandboxNames {
+    /// The names for the sandbox of this Agent.
+    #[must_use]
+    pub fn of(agent: &str) -> Self {
+        Self { sandbox: format!("{agent}-sandbox"), agent: agent.to_owned() }
+    }
+
+    /// The labels that select the sandbox's Pod.
+    #[must_use]
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (LABEL_NAME.to_owned(), "openclaw".to_owned()),
+            (LABEL_COMPONENT.to_owned(), SANDBOX.to_owned()),
+            (LABEL_AGENT.to_owned(), self.agent.clone()),
         ])
     }
 

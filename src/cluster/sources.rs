@@ -6,7 +6,7 @@ use super::environment::{Source, SourceKind};
 use super::names::GatewayNames;
 use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
-use crate::api::{Agent, Provider};
+use crate::api::{Agent, Provider, Sandbox};
 
 /// The credentials of a Provider and the secret values of its headers, in that order.
 #[must_use]
@@ -41,9 +41,21 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
         optional: false,
         field: format!("{field} of Agent \"{name}\""),
     };
-    let env = gateway.env.iter().filter_map(|variable| variable_source(variable, &name));
-    let env_from = gateway.env_from.iter().filter_map(|source| env_from_source(source, &name));
-    std::iter::once(token).chain(env).chain(env_from).collect()
+    let of_user = of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\""));
+    std::iter::once(token).chain(of_user).collect()
+}
+
+/// What the Pods of a Sandbox read: `env` and `envFrom`.
+#[must_use]
+pub fn of_sandbox(sandbox: &Sandbox) -> Vec<Source> {
+    let owner = format!("Sandbox \"{}\"", sandbox.name_any());
+    of_environment(&sandbox.spec.env, &sandbox.spec.env_from, "spec", &owner)
+}
+
+/// `path`: where the two lists lie in the object `of`.
+fn of_environment(env: &[EnvVar], env_from: &[EnvFromSource], path: &str, of: &str) -> Vec<Source> {
+    let env = env.iter().filter_map(|variable| variable_source(variable, path, of));
+    env.chain(env_from.iter().filter_map(|source| env_from_source(source, path, of))).collect()
 }
 
 /// Where the token of a gateway lies: in the user's Secret, or in the generated one.
@@ -67,10 +79,10 @@ fn secret(source: &SecretSource, field: String) -> Source {
     }
 }
 
-fn variable_source(variable: &EnvVar, agent: &str) -> Option<Source> {
+fn variable_source(variable: &EnvVar, path: &str, of: &str) -> Option<Source> {
     let from = variable.value_from.as_ref()?;
-    let field = |kind: &str| format!("spec.gateway.env[{}].valueFrom.{kind} of Agent \"{agent}\"", variable.name);
-    let of = |kind, selector: &KeySelector, field| Source {
+    let field = |kind: &str| format!("{path}.env[{}].valueFrom.{kind} of {of}", variable.name);
+    let source = |kind, selector: &KeySelector, field| Source {
         kind,
         name: selector.name.clone(),
         key: Some(selector.key.clone()),
@@ -78,13 +90,13 @@ fn variable_source(variable: &EnvVar, agent: &str) -> Option<Source> {
         field,
     };
     match (&from.secret_key_ref, &from.config_map_key_ref) {
-        (Some(selector), _) => Some(of(SourceKind::Secret, selector, field("secretKeyRef"))),
-        (None, Some(selector)) => Some(of(SourceKind::ConfigMap, selector, field("configMapKeyRef"))),
+        (Some(selector), _) => Some(source(SourceKind::Secret, selector, field("secretKeyRef"))),
+        (None, Some(selector)) => Some(source(SourceKind::ConfigMap, selector, field("configMapKeyRef"))),
         (None, None) => None,
     }
 }
 
-fn env_from_source(source: &EnvFromSource, agent: &str) -> Option<Source> {
+fn env_from_source(source: &EnvFromSource, path: &str, of: &str) -> Option<Source> {
     let (kind, reference, word) = match (&source.secret_ref, &source.config_map_ref) {
         (Some(reference), _) => (SourceKind::Secret, reference, "secretRef"),
         (None, Some(reference)) => (SourceKind::ConfigMap, reference, "configMapRef"),
@@ -95,6 +107,6 @@ fn env_from_source(source: &EnvFromSource, agent: &str) -> Option<Source> {
         name: reference.name.clone(),
         key: None,
         optional: reference.optional.unwrap_or(false),
-        field: format!("spec.gateway.envFrom {word} \"{}\" of Agent \"{agent}\"", reference.name),
+        field: format!("{path}.envFrom {word} \"{}\" of {of}", reference.name),
     })
 }

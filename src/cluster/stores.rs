@@ -18,15 +18,17 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::apply::Child;
-use super::names::{AGENT_MANAGER, LABEL_MANAGED_BY, MANAGED_BY};
+use super::names::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
 use super::observed::Observed;
+use super::sandbox_states::SandboxStates;
 use super::wakes::{self, Wake};
-use crate::api::{Agent, Provider};
+use crate::api::{Agent, Provider, Sandbox};
 
 /// What the cluster looks like, as far as Creel looks.
 pub struct Stores {
     pub agents: Store<Agent>,
     pub providers: Store<Provider>,
+    pub sandboxes: Store<Sandbox>,
     /// Names and versions only: memory stays flat whatever lies in the Secrets.
     pub secrets: Store<PartialObjectMeta<Secret>>,
     /// Names and versions only.
@@ -38,6 +40,7 @@ pub struct Stores {
     pub network_policies: Store<Observed<NetworkPolicy>>,
     pub claims: Store<Observed<PersistentVolumeClaim>>,
     pub pods: Store<Pod>,
+    pub sandbox_states: SandboxStates,
 }
 
 impl Stores {
@@ -46,6 +49,7 @@ impl Stores {
         future::try_join_all([
             self.agents.wait_until_ready().boxed(),
             self.providers.wait_until_ready().boxed(),
+            self.sandboxes.wait_until_ready().boxed(),
             self.secrets.wait_until_ready().boxed(),
             self.config_map_metadata.wait_until_ready().boxed(),
             self.deployments.wait_until_ready().boxed(),
@@ -84,6 +88,9 @@ where
 pub struct Queues {
     pub agents: UnboundedReceiver<ObjectRef<Agent>>,
     pub providers: UnboundedReceiver<ObjectRef<Provider>>,
+    /// Agents whose own sandbox has to be looked at.
+    pub sandboxes_of: UnboundedReceiver<ObjectRef<Agent>>,
+    pub sandboxes: UnboundedReceiver<ObjectRef<Sandbox>>,
 }
 
 /// The sending ends of [`Queues`].
@@ -91,6 +98,8 @@ pub struct Queues {
 pub struct Waker {
     agents: UnboundedSender<ObjectRef<Agent>>,
     providers: UnboundedSender<ObjectRef<Provider>>,
+    sandboxes_of: UnboundedSender<ObjectRef<Agent>>,
+    sandboxes: UnboundedSender<ObjectRef<Sandbox>>,
 }
 
 impl Waker {
@@ -101,6 +110,10 @@ impl Waker {
             Wake::Provider { namespace, name } => {
                 self.providers.send(ObjectRef::new(&name).within(&namespace)).is_err()
             }
+            Wake::SandboxOf { namespace, agent } => {
+                self.sandboxes_of.send(ObjectRef::new(&agent).within(&namespace)).is_err()
+            }
+            Wake::Sandbox { namespace, name } => self.sandboxes.send(ObjectRef::new(&name).within(&namespace)).is_err(),
         };
         if closed {
             tracing::debug!("a queue is closed");
@@ -113,11 +126,14 @@ impl Waker {
 pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static, ()>) {
     let (agents, agent_queue) = unbounded_channel();
     let (providers, provider_queue) = unbounded_channel();
-    let waker = Waker { agents, providers };
+    let (sandboxes_of, sandbox_of_queue) = unbounded_channel();
+    let (sandboxes, sandbox_queue) = unbounded_channel();
+    let waker = Waker { agents, providers, sandboxes_of, sandboxes };
     let mut watches = Watches { client: client.clone(), pending: Vec::new() };
     let stores = Arc::new(Stores {
         agents: watches.guarded(),
         providers: watches.guarded(),
+        sandboxes: watches.guarded(),
         secrets: watches.metadata(),
         config_map_metadata: watches.metadata(),
         deployments: watches.children(),
@@ -127,10 +143,17 @@ pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static,
         network_policies: watches.children(),
         claims: watches.children(),
         pods: watches.pods(),
+        sandbox_states: SandboxStates::default(),
     });
     let driven: Vec<_> = watches.pending.into_iter().map(|start| start(Arc::clone(&stores), waker.clone())).collect();
     let all = future::join_all(driven).map(|_| ()).boxed();
-    (stores, waker, Queues { agents: agent_queue, providers: provider_queue }, all)
+    let queues = Queues {
+        agents: agent_queue,
+        providers: provider_queue,
+        sandboxes_of: sandbox_of_queue,
+        sandboxes: sandbox_queue,
+    };
+    (stores, waker, queues, all)
 }
 
 type Start = Box<dyn FnOnce(Arc<Stores>, Waker) -> BoxFuture<'static, ()> + Send>;
@@ -167,7 +190,10 @@ impl Watches {
         Observed<K>: wakes::Wakes,
     {
         let stream = watcher(Api::<K>::all(self.client.clone()), labelled());
-        self.store(stream, |child| Ok(Observed::new(child, AGENT_MANAGER)))
+        self.store(stream, |child| {
+            let manager = if is_sandbox(child.meta()) { SANDBOX_MANAGER } else { AGENT_MANAGER };
+            Ok(Observed::new(child, manager))
+        })
     }
 
     fn pods(&mut self) -> Store<Pod> {
@@ -212,6 +238,12 @@ impl Watches {
         self.pending.push(Box::new(move |stores, waker| drive(stream, writer, convert, stores, waker).boxed()));
         reader
     }
+}
+
+/// Whether the object is part of a sandbox, by its label.
+fn is_sandbox(metadata: &ObjectMeta) -> bool {
+    let component = metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_COMPONENT));
+    component.is_some_and(|component| component == SANDBOX)
 }
 
 fn labelled() -> watcher::Config {

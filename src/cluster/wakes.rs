@@ -7,17 +7,33 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use super::environment::{Source, SourceKind, SourceName};
-use super::names::LABEL_GATEWAY;
+use super::names::{LABEL_AGENT, LABEL_GATEWAY};
 use super::observed::Observed;
 use super::sources;
-use super::stores::{Stores, place, within};
-use crate::api::{Agent, Provider};
+use super::stores::{Stores, named, place, within};
+use crate::api::{Agent, Provider, Sandbox};
 
 /// One object to look at again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
-    Agent { namespace: String, name: String },
-    Provider { namespace: String, name: String },
+    Agent {
+        namespace: String,
+        name: String,
+    },
+    Provider {
+        namespace: String,
+        name: String,
+    },
+    /// The sandbox of one Agent: its Pod and what belongs to it.
+    SandboxOf {
+        namespace: String,
+        agent: String,
+    },
+    /// A Sandbox, which counts the Pods made from it.
+    Sandbox {
+        namespace: String,
+        name: String,
+    },
 }
 
 /// Knows whom a change of it concerns.
@@ -39,7 +55,8 @@ pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
 }
 
 impl Wakes for Agent {
-    /// Itself, its gateway's owner, the Agents that joined it, and the Providers that it uses (they count their Agents).
+    /// Itself, its gateway's owner, the Agents that joined it, the sandboxes of all of them, and the Providers and the Sandbox that it
+    /// uses (they count their Agents).
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
         let mut wakes = BTreeSet::from([
@@ -47,7 +64,11 @@ impl Wakes for Agent {
             Wake::Agent { namespace: namespace.clone(), name: gateway_owner(self) },
         ]);
         let joined = within(&stores.agents, &namespace, |other| gateway_owner(other) == name);
-        wakes.extend(joined.iter().map(|other| Wake::Agent { namespace: namespace.clone(), name: other.name_any() }));
+        for other in joined.iter().map(|other| other.name_any()).chain([name.clone()]) {
+            wakes.insert(Wake::SandboxOf { namespace: namespace.clone(), agent: other.clone() });
+            wakes.insert(Wake::Agent { namespace: namespace.clone(), name: other });
+        }
+        wakes.extend(sandbox_name(self).map(|name| Wake::Sandbox { namespace: namespace.clone(), name }));
         let used = providers_of(self).into_iter();
         wakes.extend(used.map(|name| Wake::Provider { namespace: namespace.clone(), name }));
         wakes
@@ -64,6 +85,27 @@ impl Wakes for Provider {
     }
 }
 
+impl Wakes for Sandbox {
+    /// Itself, and the Agents that name it: their sandboxes, and their gateways' configuration.
+    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
+        let (namespace, name) = place(self);
+        let users = within(&stores.agents, &namespace, |agent| sandbox_name(agent).as_ref() == Some(&name));
+        let mut wakes: BTreeSet<Wake> = users
+            .iter()
+            .flat_map(|agent| {
+                let (namespace, agent, owner) = (namespace.clone(), agent.name_any(), gateway_owner(agent));
+                [
+                    Wake::SandboxOf { namespace: namespace.clone(), agent: agent.clone() },
+                    Wake::Agent { namespace: namespace.clone(), name: agent },
+                    Wake::Agent { namespace, name: owner },
+                ]
+            })
+            .collect();
+        wakes.insert(Wake::Sandbox { namespace, name });
+        wakes
+    }
+}
+
 impl Wakes for PartialObjectMeta<Secret> {
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
@@ -76,7 +118,8 @@ impl Wakes for PartialObjectMeta<Secret> {
         let mut wakes = agents_using(stores, &namespace, &providers);
         wakes.extend(providers.into_iter().map(|name| Wake::Provider { namespace: namespace.clone(), name }));
         wakes.extend(gateways_reading(stores, &namespace, &source));
-        wakes.extend(labelled_gateway(self));
+        wakes.extend(sandboxes_reading(stores, &namespace, &source));
+        wakes.extend(labelled(self, stores));
         wakes
     }
 }
@@ -84,26 +127,54 @@ impl Wakes for PartialObjectMeta<Secret> {
 impl Wakes for PartialObjectMeta<ConfigMap> {
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
-        gateways_reading(stores, &namespace, &(SourceKind::ConfigMap, name))
+        let source = (SourceKind::ConfigMap, name);
+        let mut wakes = gateways_reading(stores, &namespace, &source);
+        wakes.extend(sandboxes_reading(stores, &namespace, &source));
+        wakes
     }
 }
 
 impl Wakes for Pod {
-    fn wakes(&self, _: &Stores) -> BTreeSet<Wake> {
-        labelled_gateway(self).into_iter().collect()
+    /// A sandbox follows its gateway's Pod from node to node.
+    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
+        let mut wakes = labelled(self, stores);
+        if let (Some(owner), Some(namespace)) = (self.labels().get(LABEL_GATEWAY), self.namespace()) {
+            let on_it = within(&stores.agents, &namespace, |agent| gateway_owner(agent) == *owner);
+            let with_sandbox = on_it.iter().filter(|agent| agent.spec.sandbox.is_some());
+            wakes.extend(
+                with_sandbox.map(|agent| Wake::SandboxOf { namespace: namespace.clone(), agent: agent.name_any() }),
+            );
+        }
+        wakes
     }
 }
 
 impl<K: Resource> Wakes for Observed<K> {
-    fn wakes(&self, _: &Stores) -> BTreeSet<Wake> {
-        labelled_gateway(&self.object).into_iter().collect()
+    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
+        labelled(&self.object, stores)
     }
 }
 
-/// The Agent in the label, which all children of a gateway carry.
-fn labelled_gateway<K: Resource>(child: &K) -> Option<Wake> {
-    let name = child.labels().get(LABEL_GATEWAY)?.clone();
-    Some(Wake::Agent { namespace: child.namespace()?, name })
+/// The name of the Sandbox that an Agent uses.
+#[must_use]
+pub fn sandbox_name(agent: &Agent) -> Option<String> {
+    agent.spec.sandbox.as_ref().map(|sandbox| sandbox.reference.name.clone())
+}
+
+/// Whom the labels name: the Agent whose gateway it is part of; or the Agent whose sandbox it is part of, and, because the
+/// configuration says where the sandbox is, the owner of that Agent's gateway.
+fn labelled<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Wake> {
+    let Some(namespace) = child.namespace() else { return BTreeSet::new() };
+    let mut wakes = BTreeSet::new();
+    if let Some(name) = child.labels().get(LABEL_GATEWAY) {
+        wakes.insert(Wake::Agent { namespace: namespace.clone(), name: name.clone() });
+    }
+    if let Some(name) = child.labels().get(LABEL_AGENT) {
+        wakes.insert(Wake::SandboxOf { namespace: namespace.clone(), agent: name.clone() });
+        let owner = named(&stores.agents, &namespace, name).map(|agent| gateway_owner(&agent));
+        wakes.extend(owner.map(|name| Wake::Agent { namespace, name }));
+    }
+    wakes
 }
 
 /// The Agents that use one of these Providers, and the owners of their gateways.
@@ -123,6 +194,16 @@ fn gateways_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BT
     within(&stores.agents, namespace, |agent| names(&sources::of_gateway(agent), source))
         .iter()
         .map(|agent| Wake::Agent { namespace: namespace.to_owned(), name: agent.name_any() })
+        .collect()
+}
+
+/// The sandboxes whose environment names this object.
+fn sandboxes_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Wake> {
+    let reading = within(&stores.sandboxes, namespace, |sandbox| names(&sources::of_sandbox(sandbox), source));
+    let reading: BTreeSet<_> = reading.iter().map(|sandbox| sandbox.name_any()).collect();
+    within(&stores.agents, namespace, |agent| sandbox_name(agent).is_some_and(|name| reading.contains(&name)))
+        .iter()
+        .map(|agent| Wake::SandboxOf { namespace: namespace.to_owned(), agent: agent.name_any() })
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! The contract with the gateway's process: its command, variables, paths, probes and exit codes, as they were run with
-//! OpenClaw 2026.9.6 in a restricted Pod. Constants only.
+//! OpenClaw 2026.9.6 in a restricted Pod. Constants, and names made from names.
+
+use sha2::{Digest, Sha256};
 
 /// The port on which the gateway serves HTTP and WebSocket.
 pub const PORT: u16 = 18789;
@@ -76,6 +78,31 @@ pub fn workspace(agent: &str) -> String {
     format!("{WORKSPACES_DIRECTORY}/{agent}")
 }
 
+/// The variable that holds the private key with which the gateway enters its sandboxes. One key for all of them: adding a sandbox
+/// brings no new environment.
+pub const SSH_KEY_VARIABLE: &str = "CREEL_SSH_KEY";
+
+/// What OpenClaw starts in place of `ssh`.
+pub const SSH_COMMAND: &str = "/opt/creel/creel-shell-ssh";
+
+/// The port on which a sandbox's shell listens.
+pub const SANDBOX_PORT: u16 = 2222;
+
+/// The user name at that port; the shell runs as the Pod's user whatever the name.
+pub const SANDBOX_USER: &str = "sandbox";
+
+/// Below which directory OpenClaw makes its own in a sandbox.
+pub const SANDBOX_WORKSPACE_ROOT: &str = "/workspaces";
+
+/// The directory in the sandbox that holds `workspace` and `agent` for this agent. OpenClaw works in `workspace` with access `rw` and
+/// `none`, and sees the gateway's workspace in `agent` with `ro`. Its name is a hash of a hash, as OpenClaw computes it.
+#[must_use]
+pub fn sandbox_directory(agent: &str) -> String {
+    let half = |text: &str| hex::encode(&Sha256::digest(text.as_bytes())[..16]);
+    let scope = format!("agent:{agent}:workspace:{}", half(&workspace(agent)));
+    format!("{SANDBOX_WORKSPACE_ROOT}/openclaw-ssh-workspace-{}", half(&scope))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +110,12 @@ mod tests {
     #[test]
     fn node_gets_three_quarters_of_the_memory_limit() {
         assert_eq!(node_options(2 * 1024 * 1024 * 1024), "--max-old-space-size=1536");
+    }
+
+    /// As the real gateway computed it.
+    #[test]
+    fn the_directory_in_a_sandbox_is_the_one_that_openclaw_uses() {
+        assert_eq!(sandbox_directory("support"), "/workspaces/openclaw-ssh-workspace-7cdeba91d12cd6047fc760789ccad463");
     }
 
     #[test]

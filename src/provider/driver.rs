@@ -14,6 +14,7 @@ use super::{gather, status};
 use crate::api::Provider;
 use crate::cluster::api_error::brief;
 use crate::cluster::backoff::{Backoff, look_again};
+use crate::cluster::controls::{Controls, Failure};
 use crate::cluster::names::PROVIDER_MANAGER;
 use crate::cluster::references::{DigestKey, References};
 use crate::cluster::stores::Stores;
@@ -39,8 +40,39 @@ pub struct Context {
     pub digest_key: DigestKey,
 }
 
+impl Failure for PassError {
+    fn timed_out(limit: Duration) -> Self {
+        Self::TimedOut(limit)
+    }
+
+    fn api(&self) -> Option<&kube::Error> {
+        match self {
+            Self::Api(source) => Some(source),
+            Self::TimedOut(_) => None,
+        }
+    }
+}
+
+impl Controls for Context {
+    type Object = Provider;
+    type Error = PassError;
+    const NAME: &'static str = "provider";
+
+    async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, PassError> {
+        reconcile(provider, self).await
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+}
+
 /// One pass.
-pub async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, PassError> {
     if provider.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }

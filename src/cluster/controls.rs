@@ -1,0 +1,42 @@
+//! What the operator needs of each controller to run it: the same outer loop serves all of them. No I/O of its own.
+
+use std::fmt::{Debug, Display};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Resource;
+use kube::runtime::controller::Action;
+use serde::de::DeserializeOwned;
+
+use super::backoff::Backoff;
+use crate::observe::metrics::Metrics;
+
+/// A controller: one pass over one object, and what is shared between passes.
+pub trait Controls: Send + Sync + 'static {
+    /// The kind whose objects are its keys.
+    type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static;
+    type Error: Failure;
+    /// In metrics and logs.
+    const NAME: &'static str;
+
+    /// One pass.
+    fn reconcile(&self, object: Arc<Self::Object>) -> impl Future<Output = Result<Action, Self::Error>> + Send;
+
+    fn metrics(&self) -> &Metrics;
+
+    /// How long an object waits after a failure, by UID.
+    fn backoff(&self) -> &Backoff;
+
+    /// The object is gone: forget it.
+    fn forget(&self, _namespace: &str, _name: &str) {}
+}
+
+/// Why a pass could not be finished.
+pub trait Failure: std::error::Error + Display + Send + 'static {
+    /// The pass took longer than this.
+    fn timed_out(limit: Duration) -> Self;
+
+    /// The API server's answer, if it is one.
+    fn api(&self) -> Option<&kube::Error>;
+}
