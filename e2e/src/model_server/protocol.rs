@@ -55,6 +55,29 @@ impl ChatRequest {
         spoken.map(|message| user_words(&words(&message.content))).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
+    /// What tools returned since the user's last words; none when none was called.
+    fn returned(&self) -> Option<String> {
+        let notes = |message: &&Message| message.role == "user" && user_words(&words(&message.content)).is_empty();
+        let newest = self.messages.iter().rev().filter(|message| !notes(message));
+        let mut results: Vec<_> =
+            newest.take_while(|message| message.role == "tool").map(|message| words(&message.content)).collect();
+        results.reverse();
+        (!results.is_empty()).then(|| results.join("\n"))
+    }
+
+    /// The turn of a model that does what it is told.
+    fn obeyed(&self) -> Turn {
+        match (self.returned(), ToolCall::spelled(&self.text())) {
+            (Some(result), _) => Turn::Text(result),
+            (None, Some(call)) => Turn::ToolCalls(vec![call]),
+            (None, None) => Turn::Text(self.echo()),
+        }
+    }
+
+    fn echo(&self) -> String {
+        format!("You said: {}", self.text())
+    }
+
     /// How many messages there are.
     #[must_use]
     pub fn messages(&self) -> usize {
@@ -107,7 +130,8 @@ impl Turn {
     #[must_use]
     pub fn of(reply: &Reply, request: &ChatRequest) -> Option<Self> {
         match reply {
-            Reply::Echo => Some(Self::Text(format!("You said: {}", request.text()))),
+            Reply::Echo => Some(Self::Text(request.echo())),
+            Reply::Obey => Some(request.obeyed()),
             Reply::Text(text) => Some(Self::Text(text.clone())),
             Reply::ToolCalls(calls) => Some(Self::ToolCalls(calls.clone())),
             Reply::Error(_) | Reply::Models(_) => None,
@@ -295,6 +319,19 @@ mod tests {
             {"role": "tool", "content": "result", "tool_call_id": "x"}]}));
         assert_eq!(asked.text(), "one\ntwo");
         assert_eq!(asked.messages(), 3);
+    }
+
+    #[test]
+    fn told_to_run_a_command_it_calls_the_tool_and_then_answers_with_what_that_returned() {
+        let user = json!({"role": "user", "content": "[Sat 2026-11-21 08:35 UTC] Run `date`."});
+        let asked = request(json!({"model": "m", "messages": [user]}));
+        let call = ToolCall { name: "exec".into(), arguments: json!({"command": "date"}) };
+        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::ToolCalls(vec![call])));
+        let asked = request(json!({"model": "m", "messages": [user,
+            {"role": "assistant", "content": null, "tool_calls": []},
+            {"role": "tool", "content": "Saturday", "tool_call_id": "x"},
+            {"role": "user", "content": "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"}]}));
+        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::Text("Saturday".into())));
     }
 
     #[test]
