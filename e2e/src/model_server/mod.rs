@@ -28,5 +28,6 @@ mod tests;
 pub use client::{Client, ClientError};
 pub use journal::{Filter, Recorded};
 pub use pod::{SERVICE, manifest};
+pub use protocol::NOTHING;
 pub use script::{Failure, Reply, Rule, ToolCall, When};
 pub use server::{ModelServer, Options, ServeError};

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::script::{Failure, Reply, ToolCall};
 use super::spoken::user_words;
 
+/// The answer of a model that does what it is told when the tool returned nothing.
+pub const NOTHING: &str = "(nothing)";
+
 /// The parts of a chat request that matter here; everything else is accepted and ignored.
 #[derive(Debug, Deserialize)]
 pub struct ChatRequest {
@@ -62,7 +65,9 @@ impl ChatRequest {
         let mut results: Vec<_> =
             newest.take_while(|message| message.role == "tool").map(|message| words(&message.content)).collect();
         results.reverse();
-        (!results.is_empty()).then(|| results.join("\n"))
+        let said = (!results.is_empty()).then(|| results.join("\n"))?;
+        // A gateway asks again for an answer that is empty.
+        Some(if said.trim().is_empty() { NOTHING.to_owned() } else { said })
     }
 
     /// The turn of a model that does what it is told.
@@ -332,6 +337,9 @@ mod tests {
             {"role": "tool", "content": "Saturday", "tool_call_id": "x"},
             {"role": "user", "content": "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"}]}));
         assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::Text("Saturday".into())));
+        let silent = json!({"role": "tool", "content": "", "tool_call_id": "x"});
+        let asked = request(json!({"model": "m", "messages": [user, silent]}));
+        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::Text(NOTHING.into())));
     }
 
     #[test]

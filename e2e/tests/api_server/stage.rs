@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::suite::{Condition, TestNamespace, client};
+use e2e::suite::{Condition, TestNamespace, client, resource};
 use hyper::http::Request;
 use kube::Client;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
@@ -50,9 +50,9 @@ impl Server {
         Self(client().await)
     }
 
-    /// Makes the Agent or Provider as `kubectl create --dry-run=server` does; `Err` holds the API server's words.
+    /// Makes the object as `kubectl create --dry-run=server` does; `Err` holds the API server's words.
     pub async fn dry_run(&self, object: &Value) -> Result<(), String> {
-        let plural = object["kind"].as_str().expect("a kind").to_lowercase() + "s";
+        let plural = resource(object["kind"].as_str().expect("a kind")).plural;
         let path = format!("/apis/creel.dev/v1alpha1/namespaces/default/{plural}?dryRun=All&fieldValidation=Strict");
         let request = Request::post(path).header("content-type", "application/json");
         let request = request.body(object.to_string().into_bytes()).expect("a request");
