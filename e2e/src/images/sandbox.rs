@@ -16,9 +16,9 @@ use crate::progress::Progress;
 pub const SANDBOX_IMAGE: &str = "localhost/creel-sandbox:bookworm";
 
 const DEBIAN: &str = "bookworm";
-/// What a sandbox needs beyond Debian's essential packages, which hold a shell, coreutils, find and tar: Python; `procps` and
-/// `openssh-client` are for those who look around.
-const PACKAGES: &str = "openssh-client,procps,python3-minimal";
+/// What a sandbox needs beyond Debian's essential packages, which hold a shell, coreutils, find and tar: Python. `procps` is for those
+/// who look around.
+const PACKAGES: &str = "procps,python3-minimal";
 /// Change this when the steps below change: it is part of the cache's key.
 const RECIPE: &str = "1";
 /// Kept out, because a shell of an assistant has no use for it.
