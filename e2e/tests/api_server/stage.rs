@@ -28,6 +28,18 @@ pub fn provider(name: &str) -> Value {
         "spec": {"api": "openai-completions", "baseURL": "http://localhost:8080/v1", "models": [{"id": "small"}, {"id": "large"}]}})
 }
 
+/// The smallest Sandbox.
+pub fn sandbox(name: &str) -> Value {
+    json!({"apiVersion": "creel.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": name},
+        "spec": {"image": "localhost/nothing:1"}})
+}
+
+/// An Agent in a Sandbox, whose gateway's Pod no node takes: everything is there, and nothing starts.
+pub fn unschedulable(name: &str, sandbox: &str) -> Value {
+    let nowhere = json!({"podTemplate": {"nodeSelector": {"example.com/no-such-node": "true"}}});
+    merged(agent(name), json!({"spec": {"gateway": nowhere, "sandbox": {"ref": {"name": sandbox}}}}))
+}
+
 /// Objects are merged, everything else is replaced.
 pub fn merged(mut into: Value, from: Value) -> Value {
     match (&mut into, from) {

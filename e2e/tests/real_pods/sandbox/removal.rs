@@ -17,6 +17,13 @@ database.exec("UPDATE sandbox_registry_entries SET last_used_at_ms = 1000, creat
 console.log(database.prepare("SELECT count(*) AS entries FROM sandbox_registry_entries WHERE last_used_at_ms = 1000").get().entries);
 '"#;
 
+/// How many sandboxes OpenClaw still has on its register from before.
+const LEFT: &str = r#"node -e '
+const { DatabaseSync } = require("node:sqlite");
+const database = new DatabaseSync("/home/node/.openclaw/state/state/openclaw.sqlite", { timeout: 5000 });
+console.log(database.prepare("SELECT count(*) AS entries FROM sandbox_registry_entries WHERE created_at_ms = 1000").get().entries);
+'"#;
+
 /// What both run on the target (OpenClaw 2026.9.6, `removeRuntime` of its ssh backend), given to the client as OpenClaw gives it.
 const REMOVE: &str = r#"
 set -eu
@@ -64,6 +71,8 @@ async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
             said => Err(said),
         };
         namespace.eventually("commands run after OpenClaw has pruned", SOON, still).await;
+        let left = namespace.in_container(&gateway.name, "gateway", LEFT).await;
+        assert_eq!(left.trim(), "0", "OpenClaw did not prune, so nothing was shown");
         is_whole(&namespace, &gateway.name).await;
     })
     .await;
