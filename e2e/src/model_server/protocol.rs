@@ -72,7 +72,8 @@ impl ChatRequest {
 
     /// The turn of a model that does what it is told.
     fn obeyed(&self) -> Turn {
-        match (self.returned(), ToolCall::spelled(&self.text())) {
+        let offered = |call: &ToolCall| self.tools().any(|name| name == call.name);
+        match (self.returned(), ToolCall::spelled(&self.text()).filter(offered)) {
             (Some(result), _) => Turn::Text(result),
             (None, Some(call)) => Turn::ToolCalls(vec![call]),
             (None, None) => Turn::Text(self.echo()),
@@ -329,17 +330,20 @@ mod tests {
     #[test]
     fn told_to_run_a_command_it_calls_the_tool_and_then_answers_with_what_that_returned() {
         let user = json!({"role": "user", "content": "[Sat 2026-11-21 08:35 UTC] Run `date`."});
-        let asked = request(json!({"model": "m", "messages": [user]}));
+        let turn = |tool: &str, later: &[Value]| {
+            let messages: Vec<_> = [user.clone()].into_iter().chain(later.iter().cloned()).collect();
+            let tools = json!([{"type": "function", "function": {"name": tool}}]);
+            Turn::of(&Reply::Obey, &request(json!({"model": "m", "tools": tools, "messages": messages}))).unwrap()
+        };
         let call = ToolCall { name: "exec".into(), arguments: json!({"command": "date"}) };
-        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::ToolCalls(vec![call])));
-        let asked = request(json!({"model": "m", "messages": [user,
-            {"role": "assistant", "content": null, "tool_calls": []},
-            {"role": "tool", "content": "Saturday", "tool_call_id": "x"},
-            {"role": "user", "content": "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"}]}));
-        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::Text("Saturday".into())));
-        let silent = json!({"role": "tool", "content": "", "tool_call_id": "x"});
-        let asked = request(json!({"model": "m", "messages": [user, silent]}));
-        assert_eq!(Turn::of(&Reply::Obey, &asked), Some(Turn::Text(NOTHING.into())));
+        assert_eq!(turn("exec", &[]), Turn::ToolCalls(vec![call]));
+        assert_eq!(turn("read", &[]), Turn::Text("You said: Run `date`.".into()));
+        let called = json!({"role": "assistant", "content": null, "tool_calls": []});
+        let result = |text: &str| json!({"role": "tool", "content": text, "tool_call_id": "x"});
+        let notes = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
+        let notes = json!({"role": "user", "content": notes});
+        assert_eq!(turn("exec", &[called.clone(), result("Saturday"), notes]), Turn::Text("Saturday".into()));
+        assert_eq!(turn("exec", &[called, result("")]), Turn::Text(NOTHING.into()));
     }
 
     #[test]

@@ -58,14 +58,15 @@ pub struct Chat<'a> {
 #[serde(rename_all = "camelCase")]
 pub enum Reply {
     /// `You said: <the user's last words>`.
-    #[default]
     Echo,
     /// This text.
     Text(String),
     /// A turn that ends in calls of tools.
     ToolCalls(Vec<ToolCall>),
     /// Does what the user's words say: the call of a tool that they spell as JSON, `{"name": "read", "arguments": {"path": "a"}}`, or
-    /// else `exec` with what stands between backticks; then answers with what the tool returned. Other words are echoed.
+    /// else `exec` with what stands between backticks; then answers with what the tool returned. Other words are echoed, and so is
+    /// what asks for a tool that is not offered.
+    #[default]
     Obey,
     /// An HTTP error with a body as a real endpoint sends it.
     Error(Failure),
@@ -151,12 +152,6 @@ impl Rule {
     #[must_use]
     pub fn tool_call(name: impl Into<String>, arguments: Value) -> Self {
         Self::of(Reply::ToolCalls(vec![ToolCall { name: name.into(), arguments }]))
-    }
-
-    /// Calls the tool that the user's words spell, and answers with what it returned.
-    #[must_use]
-    pub fn obey() -> Self {
-        Self::of(Reply::Obey)
     }
 
     /// Answers with this HTTP status (400 to 599) and the body that goes with it.

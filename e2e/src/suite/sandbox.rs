@@ -1,4 +1,4 @@
-//! The sandbox of an Agent: its Pod, and turns in which the model uses tools there. Touches the network.
+//! The sandbox of an Agent: its Pod, and turns in which the model uses tools there, because the scripted one does what it is told. Touches the network.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -9,18 +9,11 @@ use super::namespace::{SOON, START, TestNamespace};
 use super::objects::Condition;
 use super::pods::{RunningPod, is_ready};
 use super::secrets::random;
-use crate::model_server::Rule;
 
 /// Milliseconds: as long as OpenClaw waits at most before it lets a command run on in the background.
 const IN_THE_FOREGROUND: u32 = 110_000;
 
 impl TestNamespace {
-    /// From now on every model of this namespace does what its user's words say, see [`crate::model_server::Reply::Obey`].
-    pub async fn models_obey(&self) {
-        let rule = Rule::obey().path_prefix(format!("/{}", self.name));
-        self.models.script(&self.name, &[rule]).await.expect("the model server takes a script");
-    }
-
     /// A turn in which the Agent's model calls a tool; what the tool returned. Each is a session of its own, so that none waits for
     /// another. `Err`: there was no answer, and why.
     pub async fn try_tool(&self, owner: &str, agent: &str, tool: &str, arguments: Value) -> Result<String, String> {

@@ -18,11 +18,10 @@ mod workspace;
 const WORKSPACE: &str = "/home/node/.openclaw/workspaces/writer";
 const AGENT: &str = "writer";
 
-/// The Agent `writer` on a gateway of its own, with this Sandbox, whose models do what they are told. Its gateway's Pod, and its
+/// The Agent `writer` on a gateway of its own, with this Sandbox. Its gateway's Pod, and its
 /// sandbox's.
 async fn writer(namespace: &TestNamespace, yaml_of_sandbox: &str, name: &str) -> (RunningPod, RunningPod) {
     namespace.serve("main", &secret_value("key")).await;
-    namespace.models_obey().await;
     namespace.apply(yaml_of_sandbox).await;
     namespace.apply(&in_sandbox(name, &agent(AGENT, "main/small"))).await;
     namespace.ready(AGENT).await;

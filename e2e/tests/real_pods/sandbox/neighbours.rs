@@ -16,7 +16,6 @@ const AGENTS: [(&str, &str); 3] = [("writer", "writer"), ("writer", "helper"), (
 async fn agents_on_one_sandbox_have_a_pod_each_and_neither_files_nor_keys_of_another() {
     in_namespace("neighbours", async |namespace: TestNamespace| {
         namespace.serve("main", &secret_value("key")).await;
-        namespace.models_obey().await;
         namespace.apply(&sandbox("box", "rw")).await;
         namespace.apply(&in_sandbox("box", &joined_agent("helper", "writer", "main/small"))).await;
         for owner in ["writer", "other"] {
