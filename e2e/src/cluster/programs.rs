@@ -14,6 +14,8 @@ pub const KUBERNETES_VERSION: &str = "v1.35.4";
 const COREDNS: (&str, &str) = ("github.com/coredns/coredns", "v1.15.0");
 const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
 
+const KWOK: (&str, &str) = ("sigs.k8s.io/kwok/cmd/kwok", "v0.8.0");
+
 /// The names that the multi-call binary of `components/kubernetes` answers to.
 const KUBERNETES_NAMES: [&str; 8] = [
     "etcd",
@@ -173,6 +175,11 @@ pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
         })
         .await?;
     Ok(directory.join("network-policies"))
+}
+
+/// The program that plays nodes and their Pods. Only tests need it.
+pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
+    Ok(go_install(progress, "kwok", KWOK).await?.join("kwok"))
 }
 
 /// A Go module of this package.

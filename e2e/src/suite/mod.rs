@@ -16,6 +16,7 @@
 mod ask;
 mod connection;
 pub mod evidence;
+mod fake_nodes;
 mod fixtures;
 mod models;
 mod namespace;
@@ -30,6 +31,7 @@ mod wait;
 
 pub use connection::client;
 pub use evidence::operator_log;
+pub use fake_nodes::FakeNodes;
 pub use fixtures::{agent, agent_with, in_sandbox, joined_agent, provider, sandbox, secret};
 pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};

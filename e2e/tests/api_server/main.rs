@@ -9,6 +9,7 @@ mod drift;
 mod joining;
 mod manifests;
 mod manual;
+mod nodes;
 mod ownership;
 mod pause;
 mod policies;
