@@ -6,7 +6,7 @@ use kube::api::Api;
 use serde_json::{Value, json};
 
 use super::namespace::{SOON, START, TestNamespace};
-use super::objects::Condition;
+use super::objects::{Condition, condition};
 use super::pods::{RunningPod, is_ready};
 use super::secrets::random;
 
@@ -46,11 +46,18 @@ impl TestNamespace {
         found.filter(|pod| pod.metadata.deletion_timestamp.is_none())
     }
 
-    /// Waits until commands of the Agent can run.
+    /// Waits until commands of the Agent can run: its condition and its Pod say so.
     pub async fn sandbox_ready(&self, agent: &str) -> RunningPod {
-        self.condition("Agent", agent, "SandboxReady", START, |found| found.status == "True").await;
-        let pod = self.sandbox_pod(agent).await;
-        RunningPod::of(&pod.unwrap_or_else(|| panic!("SandboxReady of Agent {agent} is True without a Pod")))
+        self.eventually(&format!("commands of Agent {agent} can run"), START, async || {
+            let told = condition(&self.get("Agent", agent).await, "SandboxReady");
+            let pod = self.sandbox_pod(agent).await;
+            let runs = told.as_ref().is_some_and(|told| told.current && told.status == "True");
+            match pod.as_ref().filter(|pod| runs && is_ready(pod)) {
+                Some(pod) => Ok(RunningPod::of(pod)),
+                None => Err(format!("{told:?} {:?}", pod.as_ref().map(RunningPod::of))),
+            }
+        })
+        .await
     }
 
     /// Waits until another Pod than `before` is ready, and commands of the Agent can run there.

@@ -18,6 +18,8 @@ touch /tmp/creel-probe && echo scratch writable
 test -e /var/run/secrets/kubernetes.io && echo api-token present || echo api-token absent
 grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
 ";
+/// The names of the variables of a container, as its first process got them.
+const NAMES_OF_CONTAINER: &str = "tr '\\0' '\\n' < /proc/1/environ | grep -aoE '^[A-Za-z_][A-Za-z_0-9]*=' | sort -u";
 /// The names of the variables of every process, its own included.
 const NAMES: &str =
     "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -aoE '^[A-Za-z_][A-Za-z_0-9]*=' | sort -u";
@@ -54,7 +56,7 @@ async fn the_models_commands_run_in_the_sandbox_pod_and_can_do_no_more_than_they
 }
 
 async fn nothing_of_the_gateway_is_there(namespace: &TestNamespace, gateway: &str, pod: &str) {
-    let of_gateway = namespace.in_container(gateway, "gateway", NAMES).await;
+    let of_gateway = namespace.in_container(gateway, "gateway", NAMES_OF_CONTAINER).await;
     let of_gateway: Vec<_> =
         of_gateway.lines().filter(|name| !EVERYBODYS.contains(name) && !name.starts_with("KUBERNETES_")).collect();
     assert!(
@@ -150,7 +152,7 @@ async fn secrets_of_a_sandbox_reach_its_commands_and_not_the_gateway() {
         let (gateway, _pod) = super::writer(&namespace, &sandbox, "box").await;
         let said = namespace.run_in_sandbox(AGENT, "echo $TOOL_TOKEN $ALL_token").await;
         assert!(said == format!("{value} {value}"), "the command saw other values");
-        let names = namespace.in_container(&gateway.name, "gateway", NAMES).await;
+        let names = namespace.in_container(&gateway.name, "gateway", NAMES_OF_CONTAINER).await;
         assert!(!names.contains("TOOL_TOKEN") && !names.contains("ALL_token"), "{names}");
     })
     .await;
