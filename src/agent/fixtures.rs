@@ -71,6 +71,8 @@ pub fn company() -> Gathered {
         owner: Arc::new(Agent::new("none", serde_yaml::from_str("model: {primary: {provider: a, model: b}}").unwrap())),
         joined: Vec::new(),
         providers: BTreeMap::new(),
+        sandboxes: BTreeMap::new(),
+        sandbox_services: BTreeMap::new(),
         reads: BTreeMap::new(),
         existing_claim: None,
         live: Live::default(),
@@ -86,7 +88,7 @@ pub fn company() -> Gathered {
         }
     }
     secret(&mut gathered, "keys", &[("openai", "one"), ("litellm", "two")]);
-    secret(&mut gathered, "concierge-secret", &[("token", "t")]);
+    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "k")]);
     gathered
 }
 

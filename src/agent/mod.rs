@@ -7,6 +7,7 @@
 //! | `gather` | reads what the spec points at | the network |
 //! | `validate` | gathered → plan, or the user's faults | nothing |
 //! | `providers` | which Providers the configuration and the environment hold | nothing |
+//! | `sandboxes` | where the commands of an Agent run | nothing |
 //! | `plan` | the plan of a gateway: what the Pod is made of, and its hash | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
@@ -31,6 +32,7 @@ pub mod pod;
 pub mod prove;
 pub mod providers;
 pub mod report;
+pub mod sandboxes;
 pub mod secret;
 pub mod status;
 pub mod validate;
