@@ -163,7 +163,12 @@ fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>, status_changes_in
     let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
     // No watch tells when these are over.
     let unwatched = |fault: &Fault| matches!(fault.reason, reason::CLAIM_NOT_FOUND | reason::REFERENCE_UNREADABLE);
-    let unread = plan.warnings.iter().chain(plan.pod.as_ref().err()).any(unwatched)
+    let unread = plan
+        .warnings
+        .iter()
+        .chain(plan.agent_warnings.values().flatten())
+        .chain(plan.pod.as_ref().err())
+        .any(unwatched)
         || plan.faults.values().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE);
     let refused = (applied.fault.is_some() || unread).then_some(TRY_AGAIN);
     [applied.settles_in, asks, unreachable, seen, refused, status_changes_in]

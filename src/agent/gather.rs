@@ -116,7 +116,8 @@ fn sandbox_services<'a>(
         .filter_map(|agent| {
             let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
             let owners = service.object.owner_references();
-            let ours = |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
+            let ours =
+                |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
             owners.iter().any(ours).then(|| (agent.name_any(), service))
         })
         .collect()

@@ -23,8 +23,12 @@ use crate::settings::Settings;
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let served = providers::serve(gathered);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
-    let blocking = own.blocking().cloned().or_else(|| missing_claim(gathered));
-    let warnings = own.faults.iter().filter(|fault| fault.carried).cloned().collect();
+    let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
+    // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
+    let rests = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if rests { (None, missing) } else { (missing, None) };
+    let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
+    let warnings = missing.into_iter().chain(carried).collect();
     let mut digests = own.digests;
     digests.0.extend(served.digests.0.clone());
     let pod = match blocking {

@@ -30,7 +30,10 @@ pub enum AgentEntry {
     Rendered(Agent),
     /// The last good entry, read back from the live file (see [`super::live`]) while the Agent itself is at fault. Where its
     /// commands run is never taken from there.
-    Kept { entry: Value, sandbox: Option<Sandbox> },
+    Kept {
+        entry: Value,
+        sandbox: Option<Sandbox>,
+    },
 }
 
 /// One agent as its present spec has it.
