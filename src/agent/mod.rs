@@ -14,6 +14,7 @@
 //! | `secret` | the generated Secret | the network |
 //! | `prove` | makes the running gateway take up its configuration, and asks whether it has | the network |
 //! | `pod` | reads what a gateway's Pod tells | nothing |
+//! | `decide` | what a look at the running gateway calls for | nothing |
 //! | `observe` | what a pass found, as the state of the gateway | nothing |
 //! | `status` | plan and observations → conditions | nothing |
 //! | `report` | writes the status and events, if they differ | the network |
@@ -21,6 +22,7 @@
 pub mod apply;
 pub mod build;
 pub mod context;
+pub mod decide;
 pub mod driver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -134,8 +134,8 @@ fn an_agent_is_ready_only_with_its_sandbox() {
 #[test]
 fn a_sandbox_that_was_not_looked_at_since_the_last_edit_is_work_in_progress() {
     let (agent, state) = with_sandbox();
-    let stale = SandboxState { generation: Some(1), ..sandbox(Status::True, reason::RUNNING) };
-    let (status, _) = status(&agent, &Place::On(&state), Some(&stale), Vec::new(), now());
+    let of_before = SandboxState { generation: Some(1), ..sandbox(Status::True, reason::RUNNING) };
+    let (status, _) = status(&agent, &Place::On(&state), Some(&of_before), Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
 }
 

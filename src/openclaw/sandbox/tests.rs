@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::*;
 use crate::openclaw::config::tests::gateway;
 use crate::openclaw::config::{Agent, AgentEntry, Gateway, render};
+use crate::openclaw::names::EnvName;
 use crate::openclaw::{live, marker};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Xx0Xw3l8V6iZ2cQ9m5o2bq7sY4t1u0v9w8x7y6z5A";
@@ -92,5 +93,5 @@ fn an_edit_of_a_redacted_leaf_of_a_sandbox_alone_moves_the_marker() {
 #[test]
 fn the_key_that_a_sandbox_is_entered_with_is_one_of_the_variables_that_the_gateway_needs() {
     let variables = live::variables(&entry(&with(Some(sandbox()))));
-    assert_eq!(variables.iter().map(|name| name.as_str()).collect::<Vec<_>>(), [paths::SSH_KEY_VARIABLE]);
+    assert_eq!(variables.iter().map(EnvName::as_str).collect::<Vec<_>>(), [paths::SSH_KEY_VARIABLE]);
 }
