@@ -1,8 +1,12 @@
 //! Where an agent's commands run, as its entry in openclaw.json says it: in its sandbox, or nowhere. Pure.
 //!
 //! OpenClaw runs a command on the gateway unless told otherwise, so both halves are always written, and together: the tools
-//! that an agent may use, and the sandbox that they use. Seen in OpenClaw 2026.9.6 (`resolveExecTarget`): with `exec.host:
-//! "sandbox"` a call that asks for another host is refused, and so is every call of a session that has no sandbox.
+//! that an agent may use, and the sandbox that they use.
+//!
+//! Tried through the model's tool calls on OpenClaw 2026.9.6, in turns and in cron jobs: with `exec.host: "sandbox"` a call that
+//! asks for `gateway` or `node`, or to be elevated, is refused, and without a sandbox block every call is. The file tools work in the
+//! sandbox or, without the block, keep to the workspace. What OpenClaw offers in a sandbox is a list of its own, without `automations`
+//! (jobs that an agent schedules itself), `web_*` and `memory_*`.
 
 use std::net::IpAddr;
 
@@ -81,8 +85,8 @@ pub(super) fn confine(mut entry: Value, sandbox: Option<&Sandbox>) -> Value {
     entry
 }
 
-/// The host alone keeps commands off the gateway. The rest is for the day when a session has no sandbox after all: then commands
-/// are refused and the file tools keep to the workspace.
+/// The host alone keeps commands off the gateway, also in a session that has no sandbox after all; the file tools then keep to the
+/// workspace.
 fn tools_in_sandbox() -> Value {
     json!({
         "deny": ["browser"],
@@ -104,4 +108,4 @@ fn tools_without_shell() -> Value {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(super) mod tests;

@@ -8,7 +8,7 @@ use crate::openclaw::{live, marker};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Xx0Xw3l8V6iZ2cQ9m5o2bq7sY4t1u0v9w8x7y6z5A";
 
-fn sandbox() -> Sandbox {
+pub(in crate::openclaw) fn sandbox() -> Sandbox {
     Sandbox {
         access: WorkspaceAccess::Rw,
         address: Some(Ipv4Addr::new(10, 96, 12, 7).into()),
@@ -17,7 +17,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// The gateway of the other tests, where `concierge` has this sandbox.
-fn with(sandbox: Option<Sandbox>) -> Gateway {
+pub(in crate::openclaw) fn with(sandbox: Option<Sandbox>) -> Gateway {
     let mut gateway = gateway();
     let Some(AgentEntry::Rendered(Agent { model, .. })) = gateway.agents.remove("concierge") else { unreachable!() };
     gateway.agents.insert("concierge".to_owned(), AgentEntry::Rendered(Agent { model, sandbox }));
