@@ -1,4 +1,4 @@
-//! The generated Secret of a gateway (its token, the key of its digests) and the token that callers send. Touches the network.
+//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send. Touches the network.
 //!
 //! Made by `create`, never by apply: two operators that both generate must not overwrite each other.
 
@@ -18,7 +18,8 @@ use crate::cluster::api_error::{brief, is_refusal};
 use crate::cluster::conditions::reason;
 use crate::cluster::names::{AGENT_MANAGER, GatewayNames};
 use crate::cluster::references::DigestKey;
-use crate::cluster::sources::TOKEN_KEY;
+use crate::cluster::sources::{SSH_KEY, TOKEN_KEY};
+use crate::cluster::ssh_keys::{self, SshKeyError};
 use crate::cluster::stores::{Stores, named};
 
 /// The key under which environment digests are made.
@@ -29,12 +30,14 @@ const DIGEST_KEY: &str = "digest-key";
 pub enum SecretError {
     #[error("Secret \"{0}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name")]
     NotOurs(String),
-    #[error("Secret \"{0}\" has lost its key \"{DIGEST_KEY}\": delete the Secret, and it is made anew")]
-    Damaged(String),
+    #[error("Secret \"{name}\" has lost its key \"{key}\": delete the Secret, and it is made anew")]
+    Damaged { name: String, key: &'static str },
     #[error("Secret \"{name}\" has no key \"{key}\"")]
     NoToken { name: String, key: String },
     #[error("the operating system gave no random bytes")]
     Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Key(#[from] SshKeyError),
     #[error("Secret \"{name}\": {}", brief(source))]
     Api { name: String, source: Box<kube::Error> },
 }
@@ -45,9 +48,9 @@ impl SecretError {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::NotOurs(_) => Some(reason::NAME_TAKEN),
-            Self::Damaged(_) | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
+            Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
             Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REFUSED),
-            Self::Random(_) => None,
+            Self::Random(_) | Self::Key(_) => None,
         }
     }
 }
@@ -84,9 +87,8 @@ impl SecretMemory {
         if !ours {
             return Err(SecretError::NotOurs(names.secret.clone()));
         }
-        let key = secret.data.as_ref().and_then(|data| data.get(DIGEST_KEY)).filter(|key| !key.0.is_empty());
-        let key = key.ok_or_else(|| SecretError::Damaged(names.secret.clone()))?.0.clone();
-        let key = DigestKey { uid: secret.uid().unwrap_or_default(), key };
+        value(&secret, SSH_KEY)?;
+        let key = DigestKey { uid: secret.uid().unwrap_or_default(), key: value(&secret, DIGEST_KEY)?.to_vec() };
         self.digest_keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -157,9 +159,16 @@ fn generate(owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> 
         data: Some(BTreeMap::from([
             (TOKEN_KEY.to_owned(), ByteString(hex::encode(token).into_bytes())),
             (DIGEST_KEY.to_owned(), ByteString(digest_key.to_vec())),
+            (SSH_KEY.to_owned(), ByteString(ssh_keys::generate()?.private.into_bytes())),
         ])),
         ..Secret::default()
     })
+}
+
+/// A value of a generated Secret; it can't be empty.
+fn value<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a [u8], SecretError> {
+    let value = secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    value.filter(|value| !value.is_empty()).ok_or_else(|| SecretError::Damaged { name: secret.name_any(), key })
 }
 
 fn version_in_store(stores: &Stores, namespace: &str, name: &str) -> Option<String> {
@@ -169,4 +178,31 @@ fn version_in_store(stores: &Stores, namespace: &str, name: &str) -> Option<Stri
 
 fn version_of(secret: &Secret) -> String {
     format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::agent::fixtures::company;
+
+    #[test]
+    fn a_generated_secret_holds_a_token_a_digest_key_and_a_key_to_the_sandboxes() {
+        let secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
+        assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
+        assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_secret_that_lost_a_key_says_which_and_what_to_do() {
+        let mut secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        secret.data.as_mut().unwrap().remove(SSH_KEY);
+        let error = value(&secret, SSH_KEY).unwrap_err();
+        assert_eq!(error.reason(), Some(reason::SECRET_KEY_NOT_FOUND));
+        assert_eq!(
+            error.to_string(),
+            "Secret \"concierge-secret\" has lost its key \"ssh-key\": delete the Secret, and it is made anew"
+        );
+    }
 }

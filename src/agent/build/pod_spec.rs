@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::affinity;
 use super::service::PORT_NAME;
 use crate::agent::plan::PodPlan;
 use crate::api::agent::Gateway;
@@ -65,7 +66,7 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
             ),
             node_selector: (!user.node_selector.is_empty()).then_some(user.node_selector),
             tolerations: some(user.tolerations),
-            affinity: user.affinity,
+            affinity: Some(affinity::build(names.owner(), user.affinity)),
             priority_class_name: user.priority_class_name,
             ..PodSpec::default()
         }),
@@ -198,6 +199,8 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
         add(literal(paths::NODE_OPTIONS_VARIABLE, paths::node_options(memory)));
     }
     add(secret_variable(paths::TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false));
+    // Also without any sandbox: the first one then brings no new environment, so no restart.
+    add(secret_variable(paths::SSH_KEY_VARIABLE, &plan.ssh_key.name, &plan.ssh_key.key, false));
     for variable in &plan.provider_env {
         // Optional: a Pod that is moved while a Provider's Secret is away starts without that Provider.
         add(secret_variable(&variable.variable, &variable.secret, &variable.key, true));
