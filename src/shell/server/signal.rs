@@ -1,0 +1,71 @@
+//! The names of signals in SSH (RFC 4254, 6.10) and their numbers here. Touches nothing.
+
+use russh::Sig;
+use rustix::process::Signal;
+
+/// The signal that a client asks for, if there is one of that name.
+#[must_use]
+pub fn number(name: &Sig) -> Option<Signal> {
+    Some(match name {
+        Sig::ABRT => Signal::ABORT,
+        Sig::ALRM => Signal::ALARM,
+        Sig::FPE => Signal::FPE,
+        Sig::HUP => Signal::HUP,
+        Sig::ILL => Signal::ILL,
+        Sig::INT => Signal::INT,
+        Sig::KILL => Signal::KILL,
+        Sig::PIPE => Signal::PIPE,
+        Sig::QUIT => Signal::QUIT,
+        Sig::SEGV => Signal::SEGV,
+        Sig::TERM => Signal::TERM,
+        Sig::USR1 => Signal::USR1,
+        Sig::Custom(name) if name == "USR2" => Signal::USR2,
+        Sig::Custom(_) => return None,
+    })
+}
+
+/// What a client is told of a program that a signal ended.
+#[must_use]
+pub fn name(number: i32) -> Sig {
+    let signal = Signal::from_named_raw(number);
+    match signal {
+        Some(Signal::ABORT) => Sig::ABRT,
+        Some(Signal::ALARM) => Sig::ALRM,
+        Some(Signal::FPE) => Sig::FPE,
+        Some(Signal::HUP) => Sig::HUP,
+        Some(Signal::ILL) => Sig::ILL,
+        Some(Signal::INT) => Sig::INT,
+        Some(Signal::KILL) => Sig::KILL,
+        Some(Signal::PIPE) => Sig::PIPE,
+        Some(Signal::QUIT) => Sig::QUIT,
+        Some(Signal::SEGV) => Sig::SEGV,
+        Some(Signal::TERM) => Sig::TERM,
+        Some(Signal::USR1) => Sig::USR1,
+        Some(Signal::USR2) => Sig::Custom("USR2".to_owned()),
+        // The standard has no name for it, and one for names of one's own.
+        _ => Sig::Custom(format!("{number}@creel.dev")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_standard_goes_both_ways() {
+        let custom = |name: &str| Sig::Custom(name.to_owned());
+        for sig in [Sig::ABRT, Sig::ALRM, Sig::FPE, Sig::HUP, Sig::ILL, Sig::INT, Sig::KILL, Sig::PIPE, Sig::QUIT] {
+            assert_eq!(name(number(&sig).unwrap().as_raw()), sig);
+        }
+        for sig in [Sig::SEGV, Sig::TERM, Sig::USR1, custom("USR2")] {
+            assert_eq!(name(number(&sig).unwrap().as_raw()), sig);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_no_signal() {
+        assert!(number(&Sig::Custom("STOP@elsewhere".to_owned())).is_none());
+        assert_eq!(name(Signal::SYS.as_raw()), Sig::Custom("31@creel.dev".to_owned()));
+    }
+}
