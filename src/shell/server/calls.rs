@@ -89,32 +89,31 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    const MOMENT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_mins(1);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_is_quiet_only_if_nothing_ran_all_the_time() {
         let calls = Calls::new();
-        assert!(calls.quiet(SECOND).await);
+        assert!(calls.quiet(MOMENT).await);
         let running = calls.begin().unwrap();
-        assert!(!calls.quiet(SECOND).await);
+        assert!(!calls.quiet(LONG).await);
         drop(running);
         let other = calls.clone();
-        let short = tokio::spawn(async move {
-            tokio::time::sleep(SECOND / 2).await;
-            drop(other.begin());
-        });
-        assert!(!calls.quiet(SECOND).await);
+        let short = tokio::spawn(async move { drop(other.begin()) });
+        assert!(!calls.quiet(LONG).await);
         short.await.unwrap();
+        assert!(calls.quiet(MOMENT).await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn no_call_begins_once_stopped_and_those_that_run_are_waited_for() {
         let calls = Calls::new();
         let running = calls.begin().unwrap();
         calls.stop();
         assert!(calls.begin().is_none());
-        assert!(!calls.ended(SECOND).await);
+        assert!(!calls.ended(MOMENT).await);
         drop(running);
-        assert!(calls.ended(SECOND).await);
+        assert!(calls.ended(LONG).await);
     }
 }

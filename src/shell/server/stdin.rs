@@ -31,7 +31,7 @@ const PLENTY: usize = 512 * 1024;
 /// Bytes that may wait in one channel. No client comes here that keeps to its window, except by a day of trickling.
 const MOST: usize = 4 * 1024 * 1024;
 
-/// Handed to a program at once.
+/// Handed to a program at once. What comes in smaller pieces is put together, so that pieces cost no more than they hold.
 const CHUNK: usize = 32 * 1024;
 
 /// The client keeps sending although its window is closed.
@@ -65,8 +65,19 @@ struct Pipe {
 
 #[derive(Default)]
 struct Buffer {
-    bytes: VecDeque<u8>,
+    chunks: VecDeque<Vec<u8>>,
+    length: usize,
     ended: bool,
+}
+
+impl Buffer {
+    fn add(&mut self, data: &[u8]) {
+        self.length += data.len();
+        match self.chunks.back_mut() {
+            Some(last) if last.len() + data.len() <= CHUNK => last.extend_from_slice(data),
+            _ => self.chunks.push_back(data.to_vec()),
+        }
+    }
 }
 
 /// A pipe that never blocks; `drained` is told whenever something was taken out.
@@ -89,10 +100,10 @@ impl Inlet {
         if buffer.ended {
             return Ok(());
         }
-        if buffer.bytes.len() + data.len() > MOST {
+        if buffer.length + data.len() > MOST {
             return Err(Overrun);
         }
-        buffer.bytes.extend(data);
+        buffer.add(data);
         self.0.filled.notify_one();
         Ok(())
     }
@@ -106,7 +117,7 @@ impl Inlet {
     /// Bytes that were not taken out yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.lock().bytes.len()
+        self.0.lock().length
     }
 }
 
@@ -123,11 +134,10 @@ impl Outlet {
 
     fn take(&self) -> Poll<Option<Vec<u8>>> {
         let mut buffer = self.0.lock();
-        let length = buffer.bytes.len().min(CHUNK);
-        if length == 0 {
+        let Some(chunk) = buffer.chunks.pop_front() else {
             return if buffer.ended { Poll::Ready(None) } else { Poll::Pending };
-        }
-        let chunk = buffer.bytes.drain(..length).collect();
+        };
+        buffer.length -= chunk.len();
         drop(buffer);
         self.0.drained.notify_one();
         Poll::Ready(Some(chunk))
@@ -167,7 +177,8 @@ mod tests {
     async fn taking_counts_down_and_tells_the_connection() {
         let drained = Arc::new(Notify::new());
         let (inlet, outlet) = pipe(drained.clone());
-        inlet.push(&vec![0; CHUNK + 1]).unwrap();
+        inlet.push(&vec![0; CHUNK]).unwrap();
+        inlet.push(b"x").unwrap();
         assert_eq!(outlet.next().await.unwrap().len(), CHUNK);
         assert_eq!(inlet.waiting(), 1);
         drained.notified().await;
