@@ -72,6 +72,37 @@ async fn a_program_that_does_not_read_holds_up_only_its_own_input() {
     assert_bounded(&server, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_programs_move_data_both_ways_at_once() {
+    let server = Server::start("both");
+    let client = client(&server).await;
+    let before = server.memory("VmRSS:");
+    let length = 10 * 1024 * 1024;
+    let mut copies = Vec::new();
+    for _ in 0..8 {
+        let (mut answer, input) = exec(&client, "cat").await.split();
+        copies.push(tokio::spawn(async move {
+            let send = async {
+                input.data_bytes(vec![b'x'; length]).await.unwrap();
+                input.eof().await.unwrap();
+            };
+            let receive = async {
+                let mut received = 0;
+                while let Some(message) = answer.wait().await {
+                    received += output(&[message]).len();
+                }
+                received
+            };
+            tokio::join!(send, receive).1
+        }));
+    }
+    for copy in copies {
+        let received = tokio::time::timeout(Duration::from_secs(60), copy).await.expect("no copy hangs").unwrap();
+        assert_eq!(received, length);
+    }
+    assert_bounded(&server, before);
+}
+
 #[tokio::test]
 async fn a_program_that_stops_reading_lets_its_client_finish() {
     let server = Server::start("closed");

@@ -93,6 +93,7 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
+            .kill_on_drop(true)
             .spawn()?;
         let input = child.stdin.take().map(|pipe| Input { pipe: Box::new(pipe), terminal: None });
         let output = child.stdout.take().map(boxed);
@@ -107,6 +108,7 @@ impl Program {
             .args(self.arguments())
             .env("TERM", &terminal.kind)
             .envs(environment.iter().map(|(name, value)| (name, value)))
+            .kill_on_drop(true)
             .spawn(inside)
             .map_err(io::Error::other)?;
         let control = pty.as_fd().try_clone_to_owned()?;
