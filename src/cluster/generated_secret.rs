@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::api_error::{brief, is_refusal};
 use super::conditions::reason;
+use super::names::is_child_of;
 use super::references::DigestKey;
 use super::ssh_keys::SshKeyError;
 use super::stores::{Stores, named};
@@ -72,11 +73,7 @@ pub async fn ensure(
             created => created.map_err(fail)?,
         }
     };
-    let ours = secret
-        .owner_references()
-        .iter()
-        .any(|reference| reference.controller == Some(true) && Some(&reference.uid) == owner.uid().as_ref());
-    if ours { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
+    if is_child_of(&secret, owner) { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
 }
 
 /// A value of a generated Secret; it can't be empty.

@@ -23,6 +23,7 @@
 //! | `pod_state` | what a Pod's status tells, whatever runs in it | nothing |
 //! | `network_peers` | whom a `NetworkPolicy` lets through | nothing |
 //! | `generated_secret` | Secrets that Creel makes and never changes | the network |
+//! | `status_writer` | writes the status of an object of ours | the network |
 //! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
@@ -48,6 +49,7 @@ pub mod references;
 pub mod sandbox_states;
 pub mod sources;
 pub mod ssh_keys;
+pub mod status_writer;
 pub mod stores;
 pub mod uids;
 pub mod wakes;

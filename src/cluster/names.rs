@@ -82,6 +82,13 @@ pub fn child_of(agent: &Agent, name: &str, labels: BTreeMap<String, String>) -> 
     }
 }
 
+/// Whether the Agent controls the object.
+#[must_use]
+pub fn is_child_of<K: Resource>(object: &K, agent: &Agent) -> bool {
+    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
+    controller.is_some_and(|controller| Some(&controller.uid) == agent.uid().as_ref())
+}
+
 /// The names of a gateway's children, all from the name of the Agent that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayNames {
