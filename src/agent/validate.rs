@@ -8,10 +8,9 @@ use serde_json::Value;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use super::providers::{self, Served};
-use crate::api::Agent;
 use crate::cluster::conditions::reason;
 use crate::cluster::environment::{Digests, Fault, resolve};
-use crate::cluster::names::{self, GatewayNames};
+use crate::cluster::names;
 use crate::cluster::sources;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::paths;
@@ -63,7 +62,7 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, served: &Served, digests: 
         token: sources::token(&gathered.owner),
         ssh_key: sources::ssh_key(&gathered.owner),
         provider_env: served.variables.iter().cloned().collect(),
-        claim: claim(&gathered.owner),
+        claim: sources::claim(&gathered.owner),
         restart: gathered.owner.annotations().get(names::RESTART).cloned(),
         digests,
         parts: std::collections::BTreeMap::new(),
@@ -113,13 +112,6 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
     let restarts = wanted.is_some() && wanted.as_ref() != gathered.live.parts.get(RESTART_PART);
     let pinned = gathered.live.annotation(names::IMAGE).map(str::to_owned);
     pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
-}
-
-/// The claim that the gateway mounts.
-#[must_use]
-pub fn claim(owner: &Agent) -> String {
-    let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
-    existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
 }
 
 /// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::api::Agent;
+
 /// Field manager of the Agent controller.
 pub const AGENT_MANAGER: &str = "creel/agent";
 /// Field manager of the Provider controller.
@@ -62,6 +67,25 @@ pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
 pub const DRAIN: &str = "creel.dev/drain";
 /// Test-only: JSON merged into openclaw.json where the operator allows it.
 pub const TEST_CONFIG: &str = "creel.dev/test-config";
+
+/// Metadata of a child of this name that goes when the Agent goes.
+#[must_use]
+pub fn child_of(agent: &Agent, name: &str, labels: BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: agent.namespace(),
+        labels: Some(labels),
+        owner_references: Some(agent.controller_owner_ref(&()).into_iter().collect()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Whether the Agent controls the object.
+#[must_use]
+pub fn is_child_of<K: Resource>(object: &K, agent: &Agent) -> bool {
+    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
+    controller.is_some_and(|controller| Some(&controller.uid) == agent.uid().as_ref())
+}
 
 /// The names of a gateway's children, all from the name of the Agent that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What users' objects name: the Secrets and ConfigMaps whose values become environment. Pure.
+//! What users' objects name: the Secrets and ConfigMaps whose values become environment, and claims. Pure.
 
 use kube::ResourceExt;
 
@@ -83,6 +83,13 @@ pub fn token(owner: &Agent) -> SecretKeySelector {
 #[must_use]
 pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
     SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }
+}
+
+/// The claim that the gateway of this Agent mounts.
+#[must_use]
+pub fn claim(owner: &Agent) -> String {
+    let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
+    existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
 }
 
 fn secret(source: &SecretSource, field: String) -> Source {

@@ -6,6 +6,7 @@ use crate::agent::fixtures::{company, edit, edit_provider, plan, sandbox, sandbo
 use crate::agent::plan::Plan;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::cluster::environment::{Read, SourceKind, changes};
+use crate::cluster::names::GatewayNames;
 use crate::cluster::ssh_keys;
 
 fn hash(plan: &Plan) -> String {
