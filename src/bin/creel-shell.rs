@@ -1,10 +1,10 @@
 //! `creel-shell`: arguments only; what it does is in [`creel::shell`]. Touches what its subcommands touch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use creel::shell::{install, keep};
+use creel::shell::{client, install, keep};
 
 /// The part of Creel that runs inside the Pods of OpenClaw gateways.
 ///
@@ -35,6 +35,9 @@ enum Command {
         #[command(flatten)]
         pod: Pod,
     },
+    /// Holds the connection to one sandbox for the calls of `creel-shell-ssh`, which starts it.
+    #[command(hide = true)]
+    Hold(client::holder::Arguments),
     /// Succeeds while the keeper in this Pod holds the lock.
     Ready {
         #[command(flatten)]
@@ -50,11 +53,17 @@ struct Pod {
 }
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().map(PathBuf::from);
+    if name.as_deref().and_then(Path::file_name).is_some_and(|name| name == client::NAME) {
+        return client::main(arguments.collect());
+    }
     let result = match Arguments::parse().command {
         Command::Install { directory } => install::install(&directory)
             .map(|path| eprintln!("installed {}", path.display()))
             .map_err(|error| error.to_string()),
         Command::Keep { directory, pod } => keep::keep(&directory, &pod.pod).map_err(|error| error.to_string()),
+        Command::Hold(arguments) => return client::holder::main(&arguments),
         Command::Ready { pod } => keep::ready(&pod.pod).map_err(|error| error.to_string()),
     };
     match result {
