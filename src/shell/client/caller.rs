@@ -51,7 +51,7 @@ pub fn call(arguments: Vec<OsString>) -> Result<End, CallError> {
     let request = Request { target, command, terminal: terminal.then(terminal::describe) };
     let rendezvous = Rendezvous::of_this_user()?;
     for _ in 0..ATTEMPTS {
-        let stream = rendezvous.reach(&key)?;
+        let Some(stream) = rendezvous.reach(&key)? else { continue };
         match ask(&stream, &request, patience)? {
             Reply::Begun => return wait(&stream, terminal),
             Reply::Ended(end) => return Ok(end),

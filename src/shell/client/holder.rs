@@ -60,6 +60,10 @@ pub enum HolderError {
     Listener(#[source] io::Error),
     #[error("the process cannot leave its caller's session: {0}")]
     Detach(#[source] io::Error),
+    #[error("the process that stays cannot be started: {0}")]
+    Start(#[source] io::Error),
+    #[error("the process cannot wait for calls: {0}")]
+    Runtime(#[source] io::Error),
 }
 
 /// Why a call got no channel.
@@ -89,7 +93,7 @@ fn run(arguments: &Arguments) -> Result<(), HolderError> {
         return detach(arguments);
     }
     let rendezvous = Rendezvous::open(&arguments.directory)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HolderError::Listener)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HolderError::Runtime)?;
     runtime.block_on(async {
         let listener = listener().map_err(HolderError::Listener)?;
         let holder = Arc::new(Holder { key: arguments.key.clone(), current: Mutex::default() });
@@ -108,9 +112,9 @@ fn run(arguments: &Arguments) -> Result<(), HolderError> {
 /// Leaves the caller's session and its children: the process that stays has no parent but the first of its Pod.
 fn detach(arguments: &Arguments) -> Result<(), HolderError> {
     rustix::process::setsid().map_err(|error| HolderError::Detach(error.into()))?;
-    let mut resident = rendezvous::holder(&arguments.directory, &arguments.key);
+    let mut resident = rendezvous::holder(&arguments.directory, &arguments.key).map_err(HolderError::Start)?;
     resident.arg("--resident").arg("--idle").arg(arguments.idle.to_string());
-    resident.spawn().map(drop).map_err(HolderError::Detach)
+    resident.spawn().map(drop).map_err(HolderError::Start)
 }
 
 fn listener() -> io::Result<UnixListener> {

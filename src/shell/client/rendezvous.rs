@@ -71,18 +71,20 @@ impl Rendezvous {
         Ok(Self { directory, path: path.to_owned() })
     }
 
-    /// A connection to the holder of `key`, which is started if there is none.
-    pub fn reach(&self, key: &str) -> Result<UnixStream, RendezvousError> {
+    /// A connection to the holder of `key`, which is started if there is none. Nothing if the socket went away meanwhile.
+    pub fn reach(&self, key: &str) -> Result<Option<UnixStream>, RendezvousError> {
         if let Some(stream) = self.connect(key)? {
-            return Ok(stream);
+            return Ok(Some(stream));
         }
         let _lock = self.lock()?;
         if let Some(stream) = self.connect(key)? {
-            return Ok(stream);
+            return Ok(Some(stream));
         }
         let listener = self.listen(key)?;
+        // Before there is a holder: from here on the connection waits for it, whatever becomes of the socket's name.
+        let stream = self.connect(key)?;
         self.start(key, listener)?;
-        self.connect(key)?.ok_or_else(|| RendezvousError::Start(io::ErrorKind::ConnectionRefused.into()))
+        Ok(stream)
     }
 
     /// Makes the socket of `key` anew and listens on it.
@@ -140,6 +142,7 @@ impl Rendezvous {
 
     fn start(&self, key: &str, listener: UnixListener) -> Result<(), RendezvousError> {
         let status = holder(&self.path, key)
+            .map_err(RendezvousError::Start)?
             .stdin(std::os::fd::OwnedFd::from(listener))
             .status()
             .map_err(RendezvousError::Start)?;
@@ -152,9 +155,9 @@ impl Rendezvous {
 
 /// The command that holds a connection; its standard input is to be the listening socket. It keeps nothing of the call that
 /// starts it: no pipe, no directory, no environment.
-pub fn holder(directory: &Path, key: &str) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+pub fn holder(directory: &Path, key: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg0("creel-shell").arg("hold").arg("--directory").arg(directory).arg("--key").arg(key);
     command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").env_clear();
-    command
+    Ok(command)
 }
