@@ -40,6 +40,12 @@ enum Command {
         #[command(flatten)]
         pod: Pod,
     },
+    /// Holds the connection to one sandbox for the calls of `creel-shell-ssh`, which starts it.
+    #[command(hide = true)]
+    Hold(client::holder::Arguments),
+    /// Holds the connection to one sandbox for the calls of `creel-shell-ssh`, which starts it.
+    #[command(hide = true)]
+    Hold(client::holder::Arguments),
     /// Succeeds while the keeper in this Pod holds the lock.
     Ready {
         #[command(flatten)]
@@ -123,9 +129,9 @@ impl From<Serve> for server::Settings {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.first().is_some_and(|name| Path::new(name).ends_with(install::SSH_NAME)) {
-        return client::main(arguments);
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.first().is_some_and(|name| Path::new(name).ends_with(client::NAME)) {
+        return client::main(arguments.split_off(1));
     }
     match Arguments::parse_from(arguments).command {
         Command::Install { directory } => {
@@ -143,6 +149,7 @@ fn main() -> ExitCode {
         Command::Isolation { unreachable, read_only, report } => {
             done(isolation::isolation(&unreachable, &read_only, &report).map(drop))
         }
+        Command::Hold(arguments) => client::holder::main(&arguments),
         Command::Serve(serve) => done(server::serve(&serve.into())),
     }
 }

@@ -5,11 +5,10 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use super::client;
+
 /// The name of the copy.
 pub const NAME: &str = "creel-shell";
-
-/// The name under which it is OpenClaw's `ssh`: a link to the copy.
-pub const SSH_NAME: &str = "creel-shell-ssh";
 
 /// Why the binary could not be copied.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +25,7 @@ pub enum InstallError {
 pub fn install(directory: &Path) -> Result<PathBuf, InstallError> {
     let mut source = std::env::current_exe().and_then(File::open).map_err(InstallError::Source)?;
     let target = place(directory, NAME, |draft| copy(&mut source, draft))?;
-    place(directory, SSH_NAME, |draft| symlink(NAME, draft))?;
+    place(directory, client::NAME, |draft| symlink(NAME, draft))?;
     Ok(target)
 }
 

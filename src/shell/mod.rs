@@ -1,4 +1,4 @@
-//! `creel-shell`: the small static binary inside the Pods. No Kubernetes, no network beyond the Pod.
+//! `creel-shell`: the small static binary inside the Pods. No Kubernetes.
 //!
 //! | room        | does                                                       | touches                            |
 //! |-------------|------------------------------------------------------------|------------------------------------|
