@@ -9,15 +9,15 @@ use e2e::explain::explain;
 const DETAILS: &str = "\
 What it does, in order:
   1. starts a real Kubernetes on this machine (as root, on Debian; the first time it builds it, some 10 minutes)
-  2. builds the images of Creel and of OpenClaw and imports them, OpenClaw's in some 40 s
+  2. builds the images of Creel, of OpenClaw and of a sandbox and imports them, OpenClaw's in some 40 s
   3. installs charts/creel with Helm
-  4. applies manifests/samples/: a Provider, and two Agents that share a gateway
+  4. applies manifests/samples/: a Provider, a Sandbox, and two Agents that share a gateway, one of them with a shell
   5. waits until they are ready, telling what each says about itself
-  6. asks them something over /v1/responses and prints the answers
+  6. asks them something over /v1/responses and prints the answers; who has a shell runs `hostname` in its sandbox
   7. tells what to try next
 
 Which models answer:
-  a scripted server in the cluster (`You said: …`), or
+  a scripted server in the cluster (it runs what stands between backticks, or says `You said: …`), or
   OpenAI's when OPENAI_API_KEY is set (OPENAI_BASE_URL names another server with the same protocol), or
   Anthropic's when ANTHROPIC_API_KEY is set.
 With a key the Pods may reach the internet; without, they reach nothing beyond the cluster. A cluster of the other kind

@@ -30,7 +30,7 @@ use tokio::process::Command;
 pub use configuration::PAUSE_IMAGE;
 pub use error::Error;
 pub use network::{Egress, NODE_ADDRESS};
-pub use programs::{KUBERNETES_VERSION, Programs};
+pub use programs::{KUBERNETES_VERSION, Programs, kwok, network_policies};
 pub use release::{RELEASE_NAME, RELEASE_NAMESPACE};
 
 use crate::images::Image;

@@ -14,6 +14,8 @@ pub const KUBERNETES_VERSION: &str = "v1.35.4";
 const COREDNS: (&str, &str) = ("github.com/coredns/coredns", "v1.15.0");
 const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
 
+const KWOK: (&str, &str) = ("sigs.k8s.io/kwok/cmd/kwok", "v0.8.0");
+
 /// The names that the multi-call binary of `components/kubernetes` answers to.
 const KUBERNETES_NAMES: [&str; 8] = [
     "etcd",
@@ -118,12 +120,9 @@ async fn install_packages(progress: &Progress) -> Result<(), Error> {
 
 /// Kubernetes and etcd, one multi-call binary with a link for each name.
 async fn kubernetes(progress: &Progress) -> Result<PathBuf, Error> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("components/kubernetes");
+    let module = component("kubernetes");
     let mut inputs = vec![KUBERNETES_VERSION.as_bytes().to_vec()];
-    for file in ["go.mod", "go.sum", "main.go", "hostpath.go"] {
-        let path = module.join(file);
-        inputs.push(std::fs::read(&path).at("read", &path)?);
-    }
+    inputs.extend(sources(&module, &["go.mod", "go.sum", "main.go", "hostpath.go"])?);
     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
     Entry::new("kubernetes", &inputs)?
         .or_build(|directory| async move {
@@ -157,6 +156,39 @@ fn kubernetes_ldflags() -> String {
     format!(
         "-s -w -X {package}.gitVersion={KUBERNETES_VERSION} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
     )
+}
+
+/// The program that says which connections `NetworkPolicies` allow, by Kubernetes' own semantics. Only tests need it.
+pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
+    let module = component("network-policies");
+    let inputs = sources(&module, &["go.mod", "go.sum", "main.go"])?;
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let directory = Entry::new("network-policies", &inputs)?
+        .or_build::<Error, _>(|directory| async move {
+            let build = async {
+                let mut go = go();
+                go.current_dir(&module).args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]);
+                run(go.arg(directory.join("network-policies")).arg(".")).await
+            };
+            let what = "building the evaluator of NetworkPolicies (once, some 1 minute)";
+            progress.during(what, build).await.map(drop).map_err(no_go)
+        })
+        .await?;
+    Ok(directory.join("network-policies"))
+}
+
+/// The program that plays nodes and their Pods. Only tests need it.
+pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
+    Ok(go_install(progress, "kwok", KWOK).await?.join("kwok"))
+}
+
+/// A Go module of this package.
+fn component(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("components").join(name)
+}
+
+fn sources(module: &Path, files: &[&str]) -> Result<Vec<Vec<u8>>, Error> {
+    files.iter().map(|file| module.join(file)).map(|path| std::fs::read(&path).at("read", &path)).collect()
 }
 
 async fn go_install(progress: &Progress, name: &str, (module, version): (&str, &str)) -> Result<PathBuf, Error> {

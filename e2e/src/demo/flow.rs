@@ -19,6 +19,8 @@ use crate::model_server::{SERVICE, manifest};
 use crate::progress::Progress;
 
 const QUESTION: &str = "Hello! Who are you, and what can you do for me?";
+/// For an Agent with a shell. A scripted model runs what stands between the backticks, a real one understands it.
+const COMMAND: &str = "Run `hostname` in your shell and tell me what it says.";
 
 /// Why the demo stopped.
 #[derive(Debug, thiserror::Error)]
@@ -56,15 +58,17 @@ pub async fn up(model: Option<&str>) -> Result<(), DemoError> {
         progress.say(format_args!("  {line}"));
     }
     let client = cluster.client().await?;
-    progress.say("waiting until every Provider and Agent is ready; what each says about itself:");
-    // One Provider, and the Agents.
-    until_ready(&client, &samples.namespace, samples.agents.len() + 1, &progress).await?;
+    progress.say("waiting until every Provider, Sandbox and Agent is ready; what each says about itself:");
+    // One Provider, one Sandbox, and the Agents.
+    until_ready(&client, &samples.namespace, samples.agents.len() + 2, &progress).await?;
 
     for agent in &samples.agents {
-        converse(&client, &samples.namespace, agent, QUESTION, &progress).await?;
+        let question = if agent.has_sandbox { COMMAND } else { QUESTION };
+        converse(&client, &samples.namespace, &agent.name, question, &progress).await?;
     }
-    println!("\n$ kubectl -n {} get providers,agents", samples.namespace);
-    println!("{}", kubectl::run(cluster.kubectl(), &["-n", &samples.namespace, "get", "providers,agents"]).await?);
+    let kinds = "providers,sandboxes,agents,pods";
+    println!("\n$ kubectl -n {} get {kinds}", samples.namespace);
+    println!("{}", kubectl::run(cluster.kubectl(), &["-n", &samples.namespace, "get", kinds]).await?);
     println!("{}", tell_next(&cluster, &client, &samples, &endpoint).await?);
     Ok(())
 }
@@ -106,9 +110,10 @@ fn gigabytes(bytes: u64) -> String {
 /// All images first, so that no Pod waits for one; then the chart, and the scripted model server where it is needed.
 async fn install(cluster: &Cluster, progress: &Progress, endpoint: &Endpoint) -> Result<(), DemoError> {
     let gateway = images::gateway(progress).await?;
+    let sandbox = images::sandbox(progress).await?;
     let creel = images::creel(progress).await?;
     let model_server = if endpoint.scripted { Some(images::model_server(progress).await?) } else { None };
-    for image in [&gateway, &creel].into_iter().chain(&model_server) {
+    for image in [&gateway, &sandbox, &creel].into_iter().chain(&model_server) {
         cluster.load(image, progress).await?;
     }
     kubectl::apply(cluster.kubectl(), &namespace_yaml()).await?;
@@ -150,7 +155,8 @@ async fn tell_next(
         kubeconfig: cluster.kubeconfig(),
         programs: program.parent().unwrap_or(program),
         namespace: &samples.namespace,
-        agent: samples.agents.first().map_or("", String::as_str),
+        agent: samples.agents.first().map_or("", |agent| &agent.name),
+        sandboxed: samples.agents.iter().find(|agent| agent.has_sandbox).map(|agent| agent.name.as_str()),
         model_server: model_server.as_deref(),
     };
     Ok(steps(&place, endpoint))

@@ -11,6 +11,8 @@ pub struct Place<'a> {
     pub programs: &'a Path,
     pub namespace: &'a str,
     pub agent: &'a str,
+    /// An Agent that has a shell.
+    pub sandboxed: Option<&'a str>,
     /// The cluster IP and port of the scripted server, when it answers.
     pub model_server: Option<&'a str>,
 }
@@ -31,6 +33,7 @@ Ask something else
         kubeconfig = place.kubeconfig.display(),
         programs = place.programs.display(),
     )];
+    sections.extend(place.sandboxed.map(|agent| shell_edits(namespace, agent)));
     sections.extend(model_edits(place, endpoint));
     // A real endpoint would refuse an invented key.
     let key = if endpoint.scripted { "another-key" } else { "<another key of yours>" };
@@ -41,7 +44,7 @@ Ask something else
 
 Look
   kubectl -n {namespace} describe agent {agent}
-  kubectl -n {namespace} get deployments,services,configmaps,persistentvolumeclaims,networkpolicies,pods
+  kubectl -n {namespace} get deployments,pods,services,configmaps,persistentvolumeclaims,networkpolicies
   kubectl -n creel-system logs deployment/creel-operator
   kubectl explain agent.spec
 "#
@@ -58,6 +61,21 @@ Look
     }
     sections.push("Start over with the samples as they were: `cargo demo`. End: `cargo demo down`.\n".to_owned());
     sections.join("\n")
+}
+
+/// A command, and another access to the workspace.
+fn shell_edits(namespace: &str, agent: &str) -> String {
+    format!(
+        r#"Have {agent} run a command. It runs in the Pod {agent}-sandbox, whose workspace is the gateway's own
+  cargo demo ask {agent} 'Run `id; ls -la; touch note.txt && ls` in your shell.'
+  kubectl -n {namespace} exec {agent}-sandbox -c shell -- ls -l /workspaces
+
+Let {agent} read its workspace and no longer write it. Another sandbox Pod, the same gateway; then the way back
+  kubectl -n {namespace} patch agent {agent} --type merge -p '{{"spec":{{"sandbox":{{"workspaceAccess":"ro"}}}}}}'
+  kubectl -n {namespace} get sandboxes,pods
+  kubectl -n {namespace} patch agent {agent} --type merge -p '{{"spec":{{"sandbox":{{"workspaceAccess":"rw"}}}}}}'
+"#
+    )
 }
 
 /// A change of the model that works, one that doesn't, and the way back.
@@ -96,6 +114,7 @@ mod tests {
             programs: Path::new("/bin"),
             namespace: "assistants",
             agent: "concierge",
+            sandboxed: Some("writer"),
             model_server,
         };
         steps(&place, &Endpoint::choose(find, None))
@@ -111,6 +130,8 @@ mod tests {
             r#"-p '{"spec":{"model":{"primary":{"model":"gpt-4o-mini"}}}}'"#,
             r#"patch secret scripted -p '{"stringData":{"api-key":"another-key"}}'"#,
             "http://10.96.0.9:8080/requests",
+            "cargo demo ask writer 'Run `id; ",
+            r#"patch agent writer --type merge -p '{"spec":{"sandbox":{"workspaceAccess":"ro"}}}'"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use super::endpoint::Endpoint;
+use crate::images::SANDBOX_IMAGE;
 
 /// Why the samples can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,15 @@ pub enum SamplesError {
 pub struct Samples {
     pub yaml: String,
     pub namespace: String,
-    pub agents: Vec<String>,
+    pub agents: Vec<SampleAgent>,
+}
+
+/// An Agent of the samples.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SampleAgent {
+    pub name: String,
+    /// Whether it has a shell.
+    pub has_sandbox: bool,
 }
 
 /// Reads the samples and fills in the endpoint.
@@ -47,15 +56,18 @@ fn fill(mut documents: Vec<Value>, endpoint: &Endpoint) -> Result<Samples, Sampl
             Some("Secret") => fill_secret(document, endpoint),
             Some("Provider") => fill_provider(document, endpoint),
             Some("Agent") => fill_agent(document, endpoint),
+            // No registry is asked: an image that was built here does as well.
+            Some("Sandbox") => document["spec"]["image"] = SANDBOX_IMAGE.into(),
             _ => {}
         }
     }
-    let names = |kind: &str| -> Vec<String> {
-        let of_kind = documents.iter().filter(|document| document["kind"] == kind);
-        of_kind.filter_map(|document| document["metadata"]["name"].as_str().map(str::to_owned)).collect()
+    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    let name = |document: &Value| document["metadata"]["name"].as_str().map(str::to_owned);
+    let namespace = of_kind("Namespace").find_map(name).ok_or(SamplesError::Missing { kind: "Namespace" })?;
+    let agent = |document: &Value| {
+        Some(SampleAgent { name: name(document)?, has_sandbox: document["spec"].get("sandbox").is_some() })
     };
-    let namespace = names("Namespace").pop().ok_or(SamplesError::Missing { kind: "Namespace" })?;
-    let agents = names("Agent");
+    let agents: Vec<_> = of_kind("Agent").filter_map(agent).collect();
     if agents.is_empty() {
         return Err(SamplesError::Missing { kind: "Agent" });
     }
@@ -124,10 +136,12 @@ mod tests {
 
     #[test]
     fn the_samples_name_what_must_become_ready() {
-        let (samples, _) = samples(&[], None);
+        let (samples, documents) = samples(&[], None);
+        let named = |name: &str, has_sandbox| SampleAgent { name: name.into(), has_sandbox };
+        assert_eq!(of_kind(&documents, "Sandbox")["spec"]["image"], SANDBOX_IMAGE);
         assert_eq!(
             (samples.namespace.as_str(), samples.agents),
-            ("assistants", vec!["concierge".into(), "writer".into()])
+            ("assistants", vec![named("concierge", false), named("writer", true)])
         );
     }
 

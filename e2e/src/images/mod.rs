@@ -1,11 +1,12 @@
-//! The images of the tests and the demo: the gateway (OpenClaw from npm under the official name), Creel and the model
-//! server (static binaries of this workspace), and the pause image. No registry is asked and no Docker is needed.
+//! The images of the tests and the demo: the gateway (OpenClaw from npm under the official name), the sandbox (a small Debian), Creel
+//! and the model server (static binaries of this workspace), and the pause image. No registry is asked and no Docker is needed.
 //!
 //! Each is built by its own room and written by `archive`; `Cluster::load` brings it into the node's image store.
 
 mod archive;
 mod gateway;
 mod pause;
+mod sandbox;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub use archive::Image;
 pub use gateway::{GATEWAY_IMAGE, gateway};
 pub use pause::pause;
+pub use sandbox::{SANDBOX_IMAGE, sandbox};
 pub use workspace::{CREEL_IMAGE, MODEL_SERVER_IMAGE, creel, model_server};
 
 use crate::cluster::Cluster;
@@ -51,6 +53,7 @@ async fn keep(contents: &archive::Contents<'_>, directory: &Path) -> Result<(), 
 #[derive(Debug, Clone)]
 pub struct Images {
     pub gateway: Image,
+    pub sandbox: Image,
     pub creel: Image,
     pub model_server: Image,
 }
@@ -59,9 +62,11 @@ pub struct Images {
 pub async fn load_all(cluster: &Cluster, progress: &Progress) -> Result<Images, crate::cluster::Error> {
     let gateway = gateway(progress).await?;
     cluster.load(&gateway, progress).await?;
+    let sandbox = sandbox(progress).await?;
+    cluster.load(&sandbox, progress).await?;
     let creel = creel(progress).await?;
     cluster.load(&creel, progress).await?;
     let model_server = model_server(progress).await?;
     cluster.load(&model_server, progress).await?;
-    Ok(Images { gateway, creel, model_server })
+    Ok(Images { gateway, sandbox, creel, model_server })
 }

@@ -1,5 +1,6 @@
 //! The scripted model server: speaks the protocol of `openai-completions` and answers as it was told to, so that tests see what
-//! was on the wire and decide what comes back. Without a script it answers `You said: <the user's last words>`.
+//! was on the wire and decide what comes back. Without a script it does what its user says, see [`Reply::Obey`]: it runs what stands
+//! between backticks where it can, and else answers `You said: <the user's last words>`.
 //!
 //! ```text
 //! POST …/chat/completions   one answer, or a stream of server-sent events
@@ -28,5 +29,6 @@ mod tests;
 pub use client::{Client, ClientError};
 pub use journal::{Filter, Recorded};
 pub use pod::{SERVICE, manifest};
+pub use protocol::NOTHING;
 pub use script::{Failure, Reply, Rule, ToolCall, When};
 pub use server::{ModelServer, Options, ServeError};

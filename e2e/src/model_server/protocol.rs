@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::script::{Failure, Reply, ToolCall};
 use super::spoken::user_words;
 
+/// The answer of a model that does what it is told when the tool returned nothing.
+pub const NOTHING: &str = "(nothing)";
+
 /// The parts of a chat request that matter here; everything else is accepted and ignored.
 #[derive(Debug, Deserialize)]
 pub struct ChatRequest {
@@ -53,6 +56,32 @@ impl ChatRequest {
     pub fn text(&self) -> String {
         let spoken = self.messages.iter().rev().filter(|message| message.role == "user");
         spoken.map(|message| user_words(&words(&message.content))).find(|text| !text.is_empty()).unwrap_or_default()
+    }
+
+    /// What tools returned since the user's last words; none when none was called.
+    fn returned(&self) -> Option<String> {
+        let notes = |message: &&Message| message.role == "user" && user_words(&words(&message.content)).is_empty();
+        let newest = self.messages.iter().rev().filter(|message| !notes(message));
+        let mut results: Vec<_> =
+            newest.take_while(|message| message.role == "tool").map(|message| words(&message.content)).collect();
+        results.reverse();
+        let said = (!results.is_empty()).then(|| results.join("\n"))?;
+        // A gateway asks again for an answer that is empty.
+        Some(if said.trim().is_empty() { NOTHING.to_owned() } else { said })
+    }
+
+    /// The turn of a model that does what it is told.
+    fn obeyed(&self) -> Turn {
+        let offered = |call: &ToolCall| self.tools().any(|name| name == call.name);
+        match (self.returned(), ToolCall::spelled(&self.text()).filter(offered)) {
+            (Some(result), _) => Turn::Text(result),
+            (None, Some(call)) => Turn::ToolCalls(vec![call]),
+            (None, None) => Turn::Text(self.echo()),
+        }
+    }
+
+    fn echo(&self) -> String {
+        format!("You said: {}", self.text())
     }
 
     /// How many messages there are.
@@ -107,7 +136,8 @@ impl Turn {
     #[must_use]
     pub fn of(reply: &Reply, request: &ChatRequest) -> Option<Self> {
         match reply {
-            Reply::Echo => Some(Self::Text(format!("You said: {}", request.text()))),
+            Reply::Echo => Some(Self::Text(request.echo())),
+            Reply::Obey => Some(request.obeyed()),
             Reply::Text(text) => Some(Self::Text(text.clone())),
             Reply::ToolCalls(calls) => Some(Self::ToolCalls(calls.clone())),
             Reply::Error(_) | Reply::Models(_) => None,
@@ -295,6 +325,25 @@ mod tests {
             {"role": "tool", "content": "result", "tool_call_id": "x"}]}));
         assert_eq!(asked.text(), "one\ntwo");
         assert_eq!(asked.messages(), 3);
+    }
+
+    #[test]
+    fn told_to_run_a_command_it_calls_the_tool_and_then_answers_with_what_that_returned() {
+        let user = json!({"role": "user", "content": "[Sat 2026-11-21 08:35 UTC] Run `date`."});
+        let turn = |tool: &str, later: &[Value]| {
+            let messages: Vec<_> = [user.clone()].into_iter().chain(later.iter().cloned()).collect();
+            let tools = json!([{"type": "function", "function": {"name": tool}}]);
+            Turn::of(&Reply::Obey, &request(json!({"model": "m", "tools": tools, "messages": messages}))).unwrap()
+        };
+        let call = ToolCall { name: "exec".into(), arguments: json!({"command": "date"}) };
+        assert_eq!(turn("exec", &[]), Turn::ToolCalls(vec![call]));
+        assert_eq!(turn("read", &[]), Turn::Text("You said: Run `date`.".into()));
+        let called = json!({"role": "assistant", "content": null, "tool_calls": []});
+        let result = |text: &str| json!({"role": "tool", "content": text, "tool_call_id": "x"});
+        let notes = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
+        let notes = json!({"role": "user", "content": notes});
+        assert_eq!(turn("exec", &[called.clone(), result("Saturday"), notes]), Turn::Text("Saturday".into()));
+        assert_eq!(turn("exec", &[called, result("")]), Turn::Text(NOTHING.into()));
     }
 
     #[test]

@@ -58,12 +58,16 @@ pub struct Chat<'a> {
 #[serde(rename_all = "camelCase")]
 pub enum Reply {
     /// `You said: <the user's last words>`.
-    #[default]
     Echo,
     /// This text.
     Text(String),
     /// A turn that ends in calls of tools.
     ToolCalls(Vec<ToolCall>),
+    /// Does what the user's words say: the call of a tool that they spell as JSON, `{"name": "read", "arguments": {"path": "a"}}`, or
+    /// else `exec` with what stands between backticks; then answers with what the tool returned. Other words are echoed, and so is
+    /// what asks for a tool that is not offered.
+    #[default]
+    Obey,
     /// An HTTP error with a body as a real endpoint sends it.
     Error(Failure),
     /// The list of models; answers only `…/models`.
@@ -77,6 +81,18 @@ pub struct ToolCall {
     pub name: String,
     /// A JSON object.
     pub arguments: Value,
+}
+
+impl ToolCall {
+    /// The call that a user's words ask for, see [`Reply::Obey`].
+    #[must_use]
+    pub fn spelled(words: &str) -> Option<Self> {
+        let spelled = serde_json::from_str::<Self>(words).ok().filter(|call| call.arguments.is_object());
+        spelled.or_else(|| {
+            let command = words.split('`').nth(1).filter(|command| !command.trim().is_empty())?;
+            Some(Self { name: "exec".to_owned(), arguments: serde_json::json!({"command": command}) })
+        })
+    }
 }
 
 /// An error answer. What is left out is filled in as a real endpoint words it for that status.
@@ -207,7 +223,7 @@ impl Rule {
         let sort_fits = match self.reply {
             Reply::Error(_) => true,
             Reply::Models(_) => asked.chat.is_none(),
-            Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) => asked.chat.is_some(),
+            Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) | Reply::Obey => asked.chat.is_some(),
         };
         sort_fits
             && self.times != Some(0)
@@ -371,6 +387,17 @@ mod tests {
         assert!(scripts.put("s", vec![Rule::echo().delay(Duration::from_hours(1))]).is_err());
         assert!(scripts.put("s", vec![Rule::tool_call("t", json!("text"))]).is_err());
         assert!(scripts.put("s", vec![Rule::echo(); MAX_RULES + 1]).is_err());
+    }
+
+    #[test]
+    fn a_call_is_spelled_as_json_or_as_a_command_between_backticks() {
+        let call = ToolCall::spelled(r#"{"name": "read", "arguments": {"path": "a"}}"#).unwrap();
+        assert_eq!(call, ToolCall { name: "read".into(), arguments: json!({"path": "a"}) });
+        let call = ToolCall::spelled("Run `hostname -f` and tell me what it says.").unwrap();
+        assert_eq!(call, ToolCall { name: "exec".into(), arguments: json!({"command": "hostname -f"}) });
+        for words in ["hello", "``", r#"{"name": "read", "arguments": 1}"#] {
+            assert_eq!(ToolCall::spelled(words), None, "{words}");
+        }
     }
 
     #[test]

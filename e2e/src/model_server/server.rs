@@ -227,7 +227,7 @@ async fn models(state: &State, request: &Request<Incoming>) -> Response<Body> {
     match &played.reply {
         Reply::Models(ids) => reply(StatusCode::OK, &model_list(ids, stamp.created)),
         Reply::Error(_) => played.refusal("", api_key.as_deref()),
-        Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) => {
+        Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) | Reply::Obey => {
             reply(StatusCode::OK, &model_list(&state.options.models, stamp.created))
         }
     }

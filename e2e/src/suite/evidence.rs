@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{ContainerState, Pod, Secret};
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const SEARCHED: i64 = 2000;
 /// The state of everything in the namespace, and what the operator and the gateways logged about it.
 pub async fn of(namespace: &TestNamespace) -> String {
     let mut text = format!("--- namespace {}\n", namespace.name);
-    for kind in ["Provider", "Agent"] {
+    for kind in ["Provider", "Agent", "Sandbox"] {
         for object in namespace.api(kind).list(&ListParams::default()).await.into_iter().flatten() {
             let generation = object.metadata.generation.unwrap_or_default();
             let status = &object.data["status"];
@@ -34,14 +34,16 @@ pub async fn of(namespace: &TestNamespace) -> String {
                     part("message")
                 );
             }
-            let _ = writeln!(text, "  gateway: {}", status["gateway"]);
+            for part in ["gateway", "pods"].iter().filter(|part| !status[**part].is_null()) {
+                let _ = writeln!(text, "  {part}: {}", status[*part]);
+            }
         }
     }
     let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
     for pod in pods.list(&ListParams::default()).await.into_iter().flatten() {
         let _ = writeln!(text, "Pod {}", told(&pod));
-        for container in ["gateway", "keep"] {
-            let _ = writeln!(text, "  log of {container}:\n{}", log(&pods, &pod.name_any(), container).await);
+        for container in containers(&pod) {
+            let _ = writeln!(text, "  log of {container}:\n{}", log(&pods, &pod.name_any(), &container).await);
         }
     }
     let lines = operator_log(&namespace.client, SEARCHED).await;
@@ -49,6 +51,22 @@ pub async fn of(namespace: &TestNamespace) -> String {
     let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
     let _ = writeln!(text, "--- operator's log about it\n{last}");
     text
+}
+
+/// The containers that run for the Pod's life, and those that failed before.
+fn containers(pod: &Pod) -> Vec<String> {
+    let spec = pod.spec.iter();
+    let main = spec.flat_map(|spec| spec.containers.iter().map(|container| container.name.clone()));
+    let init = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let done = |state: &ContainerState| state.terminated.as_ref().is_some_and(|ended| ended.exit_code == 0);
+    let init = init.filter(|status| !status.state.as_ref().is_some_and(done) && status.restart_count > 0);
+    let sidecars = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+    let sidecars =
+        sidecars.filter(|container| container.restart_policy.is_some()).map(|container| container.name.clone());
+    let failed = init.map(|status| status.name.clone());
+    let mut all: Vec<_> = main.chain(sidecars).chain(failed).collect();
+    all.dedup();
+    all
 }
 
 fn told(pod: &Pod) -> String {
@@ -81,9 +99,10 @@ pub async fn operator_log(client: &Client, lines: i64) -> String {
 }
 
 /// What people read: everything but Secrets.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     "Agent",
     "Provider",
+    "Sandbox",
     "ConfigMap",
     "Deployment",
     "ReplicaSet",

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use super::models::NAMESPACE;
 use super::namespace::TestNamespace;
+use crate::images::SANDBOX_IMAGE;
 use crate::model_server::SERVICE;
 
 const PROVIDER: &str = include_str!("fixtures/provider.yaml");
 const AGENT: &str = include_str!("fixtures/agent.yaml");
 const JOINED_AGENT: &str = include_str!("fixtures/joined-agent.yaml");
+const SANDBOX: &str = include_str!("fixtures/sandbox.yaml");
 const SECRET: &str = include_str!("fixtures/secret.yaml");
 
 /// A Secret with one key.
@@ -39,6 +41,18 @@ pub fn agent_with(name: &str, model: &str, fallbacks: &[&str]) -> String {
 #[must_use]
 pub fn joined_agent(name: &str, owner: &str, model: &str) -> String {
     fill(JOINED_AGENT, &[("name", name), ("owner", owner), ("model", &models(model, &[]))])
+}
+
+/// A Sandbox with this access to workspaces: `none`, `ro` or `rw`. More of its spec can be written below it.
+#[must_use]
+pub fn sandbox(name: &str, access: &str) -> String {
+    fill(SANDBOX, &[("name", name), ("access", access), ("image", SANDBOX_IMAGE)])
+}
+
+/// The same Agent, whose commands run in this Sandbox.
+#[must_use]
+pub fn in_sandbox(sandbox: &str, agent: &str) -> String {
+    format!("{agent}  sandbox:\n    ref:\n      name: {sandbox}\n")
 }
 
 fn models(primary: &str, fallbacks: &[&str]) -> String {
@@ -92,6 +106,11 @@ mod tests {
         assert_eq!(agent["spec"]["model"]["fallbacks"][0]["model"], "large");
         let joined: serde_json::Value = serde_yaml::from_str(&joined_agent("b", "a", "p/small")).unwrap();
         assert_eq!(joined["spec"]["gatewayRef"]["name"], "a");
+        let sandboxed: serde_json::Value =
+            serde_yaml::from_str(&in_sandbox("box", &joined_agent("b", "a", "p/small"))).unwrap();
+        assert_eq!(sandboxed["spec"]["sandbox"]["ref"]["name"], "box");
+        let sandbox: serde_json::Value = serde_yaml::from_str(&sandbox("box", "rw")).unwrap();
+        assert_eq!(sandbox["spec"]["workspaceAccess"], "rw");
         let provider: serde_json::Value = serde_yaml::from_str(&provider("p", "http://h/v1")).unwrap();
         assert_eq!(provider["spec"]["credentials"]["secretKeyRef"]["name"], "p");
     }

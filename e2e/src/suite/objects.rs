@@ -25,15 +25,18 @@ pub struct Condition {
 #[must_use]
 pub fn resource(kind: &str) -> ApiResource {
     let (group, version) = match kind {
-        "Agent" | "Provider" => ("creel.dev", "v1alpha1"),
+        "Agent" | "Provider" | "Sandbox" => ("creel.dev", "v1alpha1"),
         "Deployment" | "ReplicaSet" => ("apps", "v1"),
         "NetworkPolicy" => ("networking.k8s.io", "v1"),
         _ => ("", "v1"),
     };
     let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    if kind == "NetworkPolicy" {
-        "networkpolicies".clone_into(&mut resource.plural);
-    }
+    let irregular = match kind {
+        "NetworkPolicy" => "networkpolicies",
+        "Sandbox" => "sandboxes",
+        _ => return resource,
+    };
+    irregular.clone_into(&mut resource.plural);
     resource
 }
 

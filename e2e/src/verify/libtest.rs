@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
-use super::Report;
+use super::report::{Failure, Report};
 use crate::command::tail;
 
 /// So many last lines of the output are quoted when a program ends without a result.
@@ -43,12 +43,15 @@ pub async fn run(phase: &str, command: &mut Command, limit: Duration) -> Report 
             report
         }
     };
-    for name in &mut report.failed {
-        *name = format!("{phase}: {name}");
-    }
     let said = failures(&output.text);
     if !said.is_empty() {
         println!("{said}");
+    }
+    for failure in &mut report.failed {
+        if let Some(words) = words_of(&output.text, &failure.name) {
+            words.clone_into(&mut failure.said);
+        }
+        failure.name = format!("{phase}: {}", failure.name);
     }
     println!("        {phase}: {} passed, {} failed in {seconds} s", report.passed, report.failed.len());
     report
@@ -56,7 +59,8 @@ pub async fn run(phase: &str, command: &mut Command, limit: Duration) -> Report 
 
 fn failed(phase: &str, why: &str) -> Report {
     println!("FAILED  {phase}\n{why}\n");
-    Report { failed: vec!["no result".to_owned()], ..Report::default() }
+    let failure = Failure { name: "no result".to_owned(), said: why.to_owned() };
+    Report { failed: vec![failure], ..Report::default() }
 }
 
 /// A child and all that it started, ended together when it is dropped.
@@ -116,7 +120,9 @@ impl Output {
         match outcome(line) {
             Some((_, Outcome::Passed)) => self.report.passed += 1,
             Some((_, Outcome::Ignored)) => self.report.skipped += 1,
-            Some((name, Outcome::Failed)) => self.report.failed.push(name.to_owned()),
+            Some((name, Outcome::Failed)) => {
+                self.report.failed.push(Failure { name: name.to_owned(), said: String::new() });
+            }
             None => return,
         }
         println!("        {phase}: {line}");
@@ -148,6 +154,13 @@ fn failures(output: &str) -> &str {
     from.split_once("\nfailures:\n").map_or(from, |(said, _names)| said)
 }
 
+/// What this failed test printed.
+fn words_of<'a>(output: &'a str, test: &str) -> Option<&'a str> {
+    let (_, from) = output.split_once(&format!("---- {test} stdout ----\n"))?;
+    let end = ["\n---- ", "\nfailures:\n"].iter().filter_map(|mark| from.find(mark)).min();
+    Some(from[..end.unwrap_or(from.len())].trim())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -170,6 +183,10 @@ failures:
 test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
+    fn failed_test(name: &str) -> Failure {
+        Failure { name: name.into(), said: String::new() }
+    }
+
     #[test]
     fn each_test_is_counted_by_its_own_line() {
         let mut output = Output::default();
@@ -177,12 +194,14 @@ test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
             output.line("unit", line);
         }
         assert!(output.finished);
-        assert_eq!(output.report, Report { passed: 1, skipped: 1, failed: vec!["b".into()] });
+        assert_eq!(output.report, Report { passed: 1, skipped: 1, failed: vec![failed_test("b")] });
     }
 
     #[test]
     fn what_a_failed_test_printed_is_quoted() {
         assert_eq!(failures(OUTPUT).trim(), "---- b stdout ----\nthe moon is missing");
+        assert_eq!(words_of(OUTPUT, "b"), Some("the moon is missing"));
+        assert_eq!(words_of(OUTPUT, "a::works"), None);
     }
 
     #[tokio::test]
@@ -197,6 +216,7 @@ test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
     async fn a_program_that_does_not_compile_is_one_failure() {
         let report =
             run("broken", Command::new("sh").args(["-c", "echo error >&2; exit 101"]), Duration::from_secs(5)).await;
-        assert_eq!(report.failed, ["broken: no result"]);
+        assert_eq!(report.failed[0].name, "broken: no result");
+        assert!(report.failed[0].said.contains("error"), "{:?}", report.failed);
     }
 }

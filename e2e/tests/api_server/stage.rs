@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::suite::{Condition, TestNamespace, client};
+use e2e::suite::{Condition, TestNamespace, client, resource};
 use hyper::http::Request;
 use kube::Client;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
@@ -28,6 +28,18 @@ pub fn provider(name: &str) -> Value {
         "spec": {"api": "openai-completions", "baseURL": "http://localhost:8080/v1", "models": [{"id": "small"}, {"id": "large"}]}})
 }
 
+/// The smallest Sandbox.
+pub fn sandbox(name: &str) -> Value {
+    json!({"apiVersion": "creel.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": name},
+        "spec": {"image": "localhost/nothing:1"}})
+}
+
+/// An Agent in a Sandbox, whose gateway's Pod no node takes: everything is there, and nothing starts.
+pub fn unschedulable(name: &str, sandbox: &str) -> Value {
+    let nowhere = json!({"podTemplate": {"nodeSelector": {"example.com/no-such-node": "true"}}});
+    merged(agent(name), json!({"spec": {"gateway": nowhere, "sandbox": {"ref": {"name": sandbox}}}}))
+}
+
 /// Objects are merged, everything else is replaced.
 pub fn merged(mut into: Value, from: Value) -> Value {
     match (&mut into, from) {
@@ -50,9 +62,9 @@ impl Server {
         Self(client().await)
     }
 
-    /// Makes the Agent or Provider as `kubectl create --dry-run=server` does; `Err` holds the API server's words.
+    /// Makes the object as `kubectl create --dry-run=server` does; `Err` holds the API server's words.
     pub async fn dry_run(&self, object: &Value) -> Result<(), String> {
-        let plural = object["kind"].as_str().expect("a kind").to_lowercase() + "s";
+        let plural = resource(object["kind"].as_str().expect("a kind")).plural;
         let path = format!("/apis/creel.dev/v1alpha1/namespaces/default/{plural}?dryRun=All&fieldValidation=Strict");
         let request = Request::post(path).header("content-type", "application/json");
         let request = request.body(object.to_string().into_bytes()).expect("a request");

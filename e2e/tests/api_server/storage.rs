@@ -3,7 +3,7 @@
 use e2e::suite::{TestNamespace, in_namespace};
 use serde_json::{Value, json};
 
-use crate::stage::{Server, edit, make, merged, provider, reason, resting, uid, with_children};
+use crate::stage::{Server, edit, make, merged, provider, reason, resting, sandbox, uid, unschedulable, with_children};
 
 fn storage(storage: Value) -> Value {
     json!({"spec": {"gateway": {"storage": storage}}})
@@ -106,6 +106,31 @@ async fn a_claim_that_cannot_follow_is_reported_and_stays_as_it_is() {
         edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": null}})).await.expect("unset");
         change(&namespace, json!({"size": "2Gi", "storageClassName": "no-such-class"})).await.expect("set back");
         reason(&namespace, "a", "Stalled", "NothingToDo").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_for_one_pod_only_is_refused_to_a_sandbox_that_shares_the_workspace() {
+    in_namespace("one-pod", async |namespace| {
+        let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "mine"},
+            "spec": {"accessModes": ["ReadWriteOncePod"], "storageClassName": "no-such-class",
+                "resources": {"requests": {"storage": "1Gi"}}}});
+        make(&namespace, &claim).await;
+        make(&namespace, &provider("p")).await;
+        make(&namespace, &merged(sandbox("box"), json!({"spec": {"workspaceAccess": "rw"}}))).await;
+        make(&namespace, &merged(unschedulable("a", "box"), storage(json!({"existingClaim": "mine"})))).await;
+        let refused = reason(&namespace, "a", "SandboxReady", "ClaimNotShareable").await;
+        assert_eq!(refused.status, "False");
+        for part in ["\"mine\"", "ReadWriteOncePod", "ReadWriteOnce"] {
+            assert!(refused.message.contains(part), "{part} is not in {refused:?}");
+        }
+        assert!(namespace.find("Pod", "a-sandbox").await.is_none(), "a Pod was made that can never start");
+
+        let alone = json!({"spec": {"sandbox": {"workspaceAccess": "none"}}});
+        edit(&namespace, "Agent", "a", &alone).await.expect("an edit");
+        let still = |found: &e2e::suite::Condition| found.reason != "ClaimNotShareable";
+        namespace.condition("Agent", "a", "SandboxReady", crate::stage::SOON, still).await;
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::suite::{Condition, GatewayPod, TestNamespace, agent, in_namespace, joined_agent, provider, secret_value};
+use e2e::suite::{Condition, RunningPod, TestNamespace, agent, in_namespace, joined_agent, provider, secret_value};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ async fn is_refused(namespace: &TestNamespace) {
 }
 
 /// The same Pod answers.
-async fn answers(namespace: &TestNamespace, pod: &GatewayPod, words: &str) {
+async fn answers(namespace: &TestNamespace, pod: &RunningPod, words: &str) {
     assert_eq!(namespace.ask("support", "s", words).await, format!("You said: {words}"));
     assert_eq!(namespace.running("support").await, std::slice::from_ref(pod));
 }
@@ -79,7 +79,7 @@ async fn an_edit_that_names_what_is_not_there_is_told_and_disturbs_nothing() {
     .await;
 }
 
-async fn bad_credentials(namespace: &TestNamespace, pod: &GatewayPod) {
+async fn bad_credentials(namespace: &TestNamespace, pod: &RunningPod) {
     for (secret, key, reason, named) in [
         ("nowhere", "api-key", "SecretNotFound", "Secret \"nowhere\""),
         ("main", "no-key", "SecretKeyNotFound", "Secret \"main\" has no key \"no-key\""),

@@ -1,0 +1,90 @@
+//! The sandbox of an Agent: its Pod, and turns in which the model uses tools there, because the scripted one does what it is told. Touches the network.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::Api;
+use serde_json::{Value, json};
+
+use super::namespace::{SOON, START, TestNamespace};
+use super::objects::Condition;
+use super::pods::{RunningPod, is_ready};
+use super::secrets::random;
+
+/// Milliseconds: as long as OpenClaw waits at most before it lets a command run on in the background.
+const IN_THE_FOREGROUND: u32 = 110_000;
+
+impl TestNamespace {
+    /// A turn in which the Agent's model calls a tool; what the tool returned. Each is a session of its own, so that none waits for
+    /// another. `Err`: there was no answer, and why.
+    pub async fn try_tool(&self, owner: &str, agent: &str, tool: &str, arguments: Value) -> Result<String, String> {
+        let words = json!({"name": tool, "arguments": arguments}).to_string();
+        self.try_ask(owner, agent, &random(8), &words).await
+    }
+
+    /// The same for an Agent on its own gateway, which answers.
+    pub async fn tool(&self, agent: &str, tool: &str, arguments: Value) -> String {
+        let answered = self.try_tool(agent, agent, tool, arguments).await;
+        answered.unwrap_or_else(|seen| panic!("Agent {agent} does not answer: {seen}"))
+    }
+
+    /// What a command says that the model has the Agent run, and how it failed if it did.
+    pub async fn run_in_sandbox(&self, agent: &str, command: &str) -> String {
+        self.run_on(agent, agent, command).await
+    }
+
+    /// The same for an Agent on the gateway of `owner`.
+    pub async fn run_on(&self, owner: &str, agent: &str, command: &str) -> String {
+        let arguments = json!({"command": command, "yieldMs": IN_THE_FOREGROUND});
+        let answered = self.try_tool(owner, agent, "exec", arguments).await;
+        answered.unwrap_or_else(|seen| panic!("Agent {agent} does not answer: {seen}"))
+    }
+
+    /// The Pod in which the Agent's commands run; `None` when there is none, or it ends.
+    pub async fn sandbox_pod(&self, agent: &str) -> Option<Pod> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.name);
+        let found = pods.get_opt(&format!("{agent}-sandbox")).await.expect("Pods can be read");
+        found.filter(|pod| pod.metadata.deletion_timestamp.is_none())
+    }
+
+    /// Waits until commands of the Agent can run.
+    pub async fn sandbox_ready(&self, agent: &str) -> RunningPod {
+        self.condition("Agent", agent, "SandboxReady", START, |found| found.status == "True").await;
+        let pod = self.sandbox_pod(agent).await;
+        RunningPod::of(&pod.unwrap_or_else(|| panic!("SandboxReady of Agent {agent} is True without a Pod")))
+    }
+
+    /// Waits until another Pod than `before` is ready, and commands of the Agent can run there.
+    pub async fn sandbox_replaced(&self, agent: &str, before: &RunningPod) -> RunningPod {
+        self.eventually(&format!("another Pod than {} is ready", before.name), START, async || {
+            match self.sandbox_pod(agent).await {
+                Some(pod) if pod.uid().as_deref() != Some(&before.uid) && is_ready(&pod) => Ok(()),
+                other => Err(format!("{:?}", other.as_ref().map(RunningPod::of))),
+            }
+        })
+        .await;
+        self.sandbox_ready(agent).await
+    }
+
+    /// What the status of the Sandbox says of this Agent's Pod, once it fits.
+    pub async fn sandbox_status(&self, sandbox: &str, agent: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.eventually(&format!("what Sandbox {sandbox} says of Agent {agent}"), SOON, async || {
+            let status = self.get("Sandbox", sandbox).await.data["status"].clone();
+            let pods = status["pods"].as_array().cloned().unwrap_or_default();
+            let found = pods.into_iter().find(|pod| pod["agent"] == agent);
+            found.filter(|pod| fits(pod)).ok_or_else(|| status.to_string())
+        })
+        .await
+    }
+
+    /// Waits for this reason in the Agent's condition `SandboxReady`.
+    pub async fn sandbox_reason(&self, agent: &str, reason: &str) -> Condition {
+        self.condition("Agent", agent, "SandboxReady", SOON, |found| found.reason == reason).await
+    }
+
+    /// Waits until a process of this name runs in the sandbox's Pod, which shows that a command has begun.
+    pub async fn runs_in_sandbox(&self, agent: &str, program: &str) {
+        let pod = format!("{agent}-sandbox");
+        let look = async || self.try_in_container(&pod, "shell", &format!("pgrep -x {program}")).await;
+        self.eventually(&format!("{program} runs in the sandbox of {agent}"), SOON, look).await;
+    }
+}

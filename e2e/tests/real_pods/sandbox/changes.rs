@@ -1,0 +1,92 @@
+//! Sandboxes and Pods that come and go while an Agent works: no call hangs, and the next one works.
+
+use std::time::{Duration, Instant};
+
+use e2e::suite::{RunningPod, SOON, TestNamespace, in_namespace, sandbox};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, EvictParams};
+use serde_json::json;
+
+use super::{AGENT, with_env, writer};
+
+/// A call that is cut off ends in this time, well or not.
+const LONGEST_CALL: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn an_agent_moves_to_another_sandbox_and_its_pod_outlives_a_deleted_one() {
+    in_namespace("moves", async |namespace: TestNamespace| {
+        let named = |name: &str| with_env(&sandbox(name, "rw"), &[&format!("{{name: WHERE, value: {name}}}")]);
+        namespace.apply(&named("second")).await;
+        let (gateway, pod) = writer(&namespace, &named("first"), "first").await;
+        assert_eq!(namespace.run_in_sandbox(AGENT, "echo $WHERE; echo kept > kept.txt").await, "first");
+
+        namespace.merge("Agent", AGENT, &json!({"spec": {"sandbox": {"ref": {"name": "second"}}}})).await;
+        let pod = namespace.sandbox_replaced(AGENT, &pod).await;
+        assert_eq!(namespace.run_in_sandbox(AGENT, "echo $WHERE; cat kept.txt").await, "second\nkept");
+        namespace.sandbox_status("second", AGENT, |status| status["ready"] == true).await;
+        let left = async || {
+            let status = namespace.get("Sandbox", "first").await.data["status"].clone();
+            if status["pods"].as_array().is_none_or(Vec::is_empty) { Ok(()) } else { Err(status.to_string()) }
+        };
+        namespace.eventually("the Sandbox that it left has no Pods", SOON, left).await;
+
+        namespace.delete("Sandbox", "second").await;
+        let condition = namespace.sandbox_reason(AGENT, "SandboxNotFound").await;
+        assert!(condition.message.contains("Sandbox \"second\""), "{condition:?}");
+        assert_eq!(namespace.run_in_sandbox(AGENT, "echo $WHERE").await, "second", "the Pod goes on");
+        let now = namespace.sandbox_pod(AGENT).await.as_ref().map(RunningPod::of);
+        assert_eq!(now.as_ref(), Some(&pod));
+        namespace.apply(&named("second")).await;
+        assert_eq!(namespace.sandbox_ready(AGENT).await, pod, "the same Sandbox again is no change");
+        assert_eq!(namespace.running(AGENT).await, [gateway]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_sandbox_pod_was_deleted_or_evicted_or_has_ended_the_next_call_works() {
+    in_namespace("pod-goes", async |namespace: TestNamespace| {
+        let (gateway, pod) = writer(&namespace, &sandbox("box", "rw"), "box").await;
+        assert_eq!(namespace.run_in_sandbox(AGENT, "echo kept > kept.txt; cat kept.txt").await, "kept");
+
+        let pod = cut_off(&namespace, &pod, async || namespace.delete_pod(&pod).await).await;
+        let pod = cut_off(&namespace, &pod, async || {
+            let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
+            pods.evict(&pod.name, &EvictParams::default()).await.expect("the Pod can be evicted");
+        })
+        .await;
+        // Told to end from within: its phase becomes Succeeded or Failed, or the container starts again.
+        let ends = "for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -TERM ${p#/proc/}; done 2>/dev/null; true";
+        cut_off(&namespace, &pod, async || {
+            namespace.try_in_container(&pod.name, "shell", ends).await.ok();
+        })
+        .await;
+        assert_eq!(namespace.running(AGENT).await, [gateway], "the gateway has no part in it");
+    })
+    .await;
+}
+
+/// Ends the Pod while a command runs there: the call ends, and the next one works in what comes then.
+async fn cut_off(namespace: &TestNamespace, before: &RunningPod, ends: impl AsyncFn()) -> RunningPod {
+    let call = async {
+        let said = namespace.run_in_sandbox(AGENT, "sleep 1000; echo never").await;
+        (said, Instant::now())
+    };
+    let end = async {
+        namespace.runs_in_sandbox(AGENT, "sleep").await;
+        ends().await;
+        Instant::now()
+    };
+    let ((said, ended), begun) = tokio::join!(call, end);
+    assert!(!said.contains("never"), "{said}");
+    let took = ended.saturating_duration_since(begun);
+    assert!(took < LONGEST_CALL, "the call hung for {took:?}: {said}");
+    namespace
+        .eventually("another Pod, or the same again, runs commands", LONGEST_CALL, async || {
+            let now = namespace.sandbox_ready(AGENT).await;
+            if now == *before { Err(format!("{now:?}")) } else { Ok(()) }
+        })
+        .await;
+    assert_eq!(namespace.run_in_sandbox(AGENT, "cat kept.txt").await, "kept");
+    namespace.sandbox_ready(AGENT).await
+}
