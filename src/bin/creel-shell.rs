@@ -43,9 +43,6 @@ enum Command {
     /// Holds the connection to one sandbox for the calls of `creel-shell-ssh`, which starts it.
     #[command(hide = true)]
     Hold(client::holder::Arguments),
-    /// Holds the connection to one sandbox for the calls of `creel-shell-ssh`, which starts it.
-    #[command(hide = true)]
-    Hold(client::holder::Arguments),
     /// Succeeds while the keeper in this Pod holds the lock.
     Ready {
         #[command(flatten)]
