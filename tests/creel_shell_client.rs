@@ -258,6 +258,28 @@ fn a_frozen_sandbox_does_not_hold_up_the_next_call_for_long() {
 }
 
 #[test]
+fn a_sandbox_that_freezes_in_the_middle_of_a_call_ends_it() {
+    for uploads in [false, true] {
+        let sandbox = Sandbox::running();
+        let config = fs::read_to_string(sandbox.path("config")).unwrap();
+        fs::write(sandbox.path("config"), config.replace("AliveInterval 15", "AliveInterval 1")).unwrap();
+        let mut child = sandbox.command("echo begun; cat > /dev/null").stdin(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        let mut input = child.stdin.take().unwrap();
+        scope(|threads| {
+            let writer = uploads.then(|| threads.spawn(|| std::io::copy(&mut std::io::repeat(b'x'), &mut input)));
+            sandbox.signal(Signal::STOP);
+            let start = Instant::now();
+            let output = child.wait_with_output().unwrap();
+            sandbox.signal(Signal::CONT);
+            assert!(start.elapsed() < Duration::from_secs(10));
+            assert_fails(&output, "answered none of 3 keepalives");
+            assert!(writer.is_none_or(|writer| writer.join().unwrap().is_err()));
+        });
+    }
+}
+
+#[test]
 fn a_killed_caller_ends_its_remote_command_and_no_other() {
     let sandbox = Sandbox::running();
     for signal in [Signal::KILL, Signal::TERM, Signal::INT] {
