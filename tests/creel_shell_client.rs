@@ -2,209 +2,24 @@
 //! loopback network; needs the Debian package openssh-server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod sshd;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use creel::shell::client::NAME;
 use creel::shell::client::rendezvous::{Rendezvous, holder};
 use creel::shell::client::target::Target;
-use rustix::process::{Pid, Signal, kill_process};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_creel-shell");
-const SSHD: &str = "/usr/sbin/sshd";
-const HOST: &str = "openclaw-sandbox";
-
-/// A sandbox's place: keys, configuration, and a directory for the sockets, all of its own and gone at the end.
-struct Sandbox {
-    directory: PathBuf,
-    port: u16,
-    server: Option<Child>,
-}
-
-impl Sandbox {
-    /// With keys, but nobody listening.
-    fn absent() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        assert!(Path::new(SSHD).exists(), "{SSHD} is not there: apt-get install openssh-server");
-        let name = format!("creel-client-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let directory = std::env::temp_dir().join(name);
-        fs::create_dir_all(&directory).unwrap();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let sandbox = Self { directory, port, server: None };
-        sandbox.make_key("host");
-        sandbox.make_key("identity");
-        fs::copy(sandbox.path("identity.pub"), sandbox.path("authorized_keys")).unwrap();
-        sandbox.believe("host.pub");
-        sandbox.configure("ConnectTimeout 5", "yes");
-        symlink(BINARY, sandbox.path(NAME)).unwrap();
-        sandbox
-    }
-
-    /// With an sshd that listens.
-    fn running() -> Self {
-        let mut sandbox = Self::absent();
-        sandbox.start();
-        sandbox
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn make_key(&self, name: &str) {
-        let _ = fs::remove_file(self.path(name));
-        let status =
-            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(self.path(name)).status();
-        assert!(status.expect("apt-get install openssh-client").success());
-    }
-
-    fn believe(&self, public_key: &str) {
-        let key = fs::read_to_string(self.path(public_key)).unwrap();
-        let mut words = key.split(' ');
-        let line = format!("[127.0.0.1]:{} {} {}\n", self.port, words.next().unwrap(), words.next().unwrap());
-        fs::write(self.path("known_hosts"), line).unwrap();
-    }
-
-    /// Writes the configuration as OpenClaw does.
-    fn configure(&self, connect_timeout: &str, strict: &str) {
-        let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        let text = format!(
-            "Host {HOST}\n  HostName 127.0.0.1\n  Port {port}\n  BatchMode yes\n  {connect_timeout}\n  \
-             ServerAliveInterval 15\n  ServerAliveCountMax 3\n  StrictHostKeyChecking {strict}\n  UpdateHostKeys no\n  \
-             User {user}\n  UserKnownHostsFile {known_hosts}\n  IdentityFile {identity}\n  IdentitiesOnly yes\n",
-            port = self.port,
-            user = String::from_utf8(user).unwrap().trim(),
-            known_hosts = self.path("known_hosts").display(),
-            identity = self.path("identity").display(),
-        );
-        fs::write(self.path("config"), text).unwrap();
-    }
-
-    fn start(&mut self) {
-        fs::create_dir_all("/run/sshd").unwrap();
-        let text = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {host}\nAuthorizedKeysFile {keys}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nMaxSessions 200\nMaxStartups 100\nLogLevel VERBOSE\n\
-             # Otherwise bash reads the machine's own .bashrc before each command.\nSetEnv SHLVL=2\n",
-            port = self.port,
-            host = self.path("host").display(),
-            keys = self.path("authorized_keys").display(),
-        );
-        fs::write(self.path("sshd_config"), text).unwrap();
-        let mut command = Command::new(SSHD);
-        command.args(["-D", "-f"]).arg(self.path("sshd_config")).arg("-E").arg(self.path("log"));
-        self.server = Some(command.spawn().unwrap());
-        let port = self.port;
-        until("sshd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    }
-
-    /// Kills sshd and the processes of its connections, but not what those have started.
-    fn stop(&mut self) {
-        self.signal(Signal::KILL);
-        if let Some(mut server) = self.server.take() {
-            server.wait().unwrap();
-        }
-    }
-
-    /// To sshd and to its children, one for each connection.
-    fn signal(&self, signal: Signal) {
-        if let Some(server) = self.server.as_ref().map(Child::id) {
-            let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
-            let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-            for pid in std::iter::once(server).chain(children) {
-                let _ = kill_process(id(pid), signal);
-            }
-        }
-    }
-
-    fn command(&self, command: &str) -> Command {
-        self.call(&["-T", "-o", "RequestTTY=no", HOST, command])
-    }
-
-    fn call(&self, arguments: &[&str]) -> Command {
-        let mut call = Command::new(self.path(NAME));
-        call.arg("-F").arg(self.path("config")).args(arguments).env("TMPDIR", &self.directory);
-        call.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        call
-    }
-
-    fn run(&self, command: &str) -> Output {
-        self.command(command).output().unwrap()
-    }
-
-    /// How many connections were let in.
-    fn connections(&self) -> usize {
-        fs::read_to_string(self.path("log")).unwrap().matches("Accepted publickey").count()
-    }
-
-    /// The processes that hold a connection for calls from here.
-    fn holders(&self) -> Vec<u32> {
-        let directory = self.directory.to_str().unwrap();
-        let is_ours = |pid: &u32| {
-            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.contains("\0hold\0") && line.contains("\0--resident\0") && line.contains(directory)
-        };
-        let processes = fs::read_dir("/proc").unwrap();
-        processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).filter(is_ours).collect()
-    }
-
-    fn holder(&self) -> u32 {
-        let holders = self.holders();
-        assert_eq!(holders.len(), 1);
-        holders[0]
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        self.stop();
-        for holder in self.holders() {
-            let _ = kill_process(id(holder), Signal::KILL);
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-fn id(pid: u32) -> Pid {
-    Pid::from_raw(pid.cast_signed()).unwrap()
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
-        sleep(Duration::from_millis(20));
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// Status and message of a call that failed before or beside its command.
-fn assert_fails(output: &Output, message: &str) {
-    let error = text(&output.stderr);
-    assert!(error.contains(message) && error.lines().count() == 1, "{error}");
-    assert_eq!(output.status.code(), Some(255));
-    assert_eq!(text(&output.stdout), "");
-}
-
-/// A line of `/proc/<pid>/status` in KiB.
-fn memory(pid: u32, line: &str) -> usize {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':')).unwrap();
-    value.trim().strip_suffix(" kB").unwrap().parse().unwrap()
-}
+use rustix::process::{Signal, kill_process};
+use sshd::{BINARY, HOST, Sandbox, assert_fails, id, memory, text, until};
 
 #[test]
 fn status_output_and_errors_are_those_of_the_remote_command() {
@@ -227,7 +42,7 @@ fn a_signal_that_ends_the_remote_command_is_told_as_a_shell_does() {
 fn input_reaches_the_command_and_ends_there() {
     let sandbox = Sandbox::running();
     let mut child = sandbox.command("wc -c; echo over").stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(&[b'x'; 300_000]).unwrap();
+    child.stdin.take().unwrap().write_all(&b"x".repeat(300_000)).unwrap();
     assert_eq!(text(&child.wait_with_output().unwrap().stdout), "300000\nover\n");
 }
 
@@ -440,6 +255,28 @@ fn a_frozen_sandbox_does_not_hold_up_the_next_call_for_long() {
     assert_fails(&output, "did not complete the SSH handshake within 1 s");
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(sandbox.run("true").status.success());
+}
+
+#[test]
+fn a_sandbox_that_freezes_in_the_middle_of_a_call_ends_it() {
+    for uploads in [false, true] {
+        let sandbox = Sandbox::running();
+        let config = fs::read_to_string(sandbox.path("config")).unwrap();
+        fs::write(sandbox.path("config"), config.replace("AliveInterval 15", "AliveInterval 1")).unwrap();
+        let mut child = sandbox.command("echo begun; cat > /dev/null").stdin(Stdio::piped()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+        let mut input = child.stdin.take().unwrap();
+        scope(|threads| {
+            let writer = uploads.then(|| threads.spawn(|| std::io::copy(&mut std::io::repeat(b'x'), &mut input)));
+            sandbox.signal(Signal::STOP);
+            let start = Instant::now();
+            let output = child.wait_with_output().unwrap();
+            sandbox.signal(Signal::CONT);
+            assert!(start.elapsed() < Duration::from_secs(10));
+            assert_fails(&output, "answered none of 3 keepalives");
+            assert!(writer.is_none_or(|writer| writer.join().unwrap().is_err()));
+        });
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, ArgumentsError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -19,7 +19,7 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The longest `ConnectTimeout`: more is a typing error, and a call must end in a time that somebody waits.
-const LONGEST_CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+const LONGEST_CONNECT_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Refused, each for a reason: they start other programs, go other ways, or change who is believed.
 const REFUSED: [&str; 10] = [
@@ -198,6 +198,7 @@ fn values(mut rest: &str) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

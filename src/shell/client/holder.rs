@@ -29,7 +29,7 @@ use super::session;
 use super::target::Target;
 
 /// How long a connection is kept without a call. A conversation's calls come seconds apart; after it, nothing is left.
-pub const IDLE: Duration = Duration::from_secs(60);
+pub const IDLE: Duration = Duration::from_mins(1);
 
 /// How many calls run at once; more wait at the socket.
 const CALLS_LIMIT: usize = 100;
@@ -78,6 +78,7 @@ pub enum ChannelError {
 }
 
 /// Runs `creel-shell hold`.
+#[must_use]
 pub fn main(arguments: &Arguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -146,10 +146,7 @@ impl Rendezvous {
             .stdin(std::os::fd::OwnedFd::from(listener))
             .status()
             .map_err(RendezvousError::Start)?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(RendezvousError::Start(io::Error::other(status.to_string()))),
-        }
+        if status.success() { Ok(()) } else { Err(RendezvousError::Start(io::Error::other(status.to_string()))) }
     }
 }
 

@@ -93,6 +93,7 @@ fn read(path: &Path, limit: usize) -> Result<String, TargetError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -90,22 +90,32 @@ impl AsyncWrite for Transport {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::TcpSocket;
 
     /// Far more than the buffers of two sockets, less than what is kept.
     const MUCH: usize = 3 << 20;
 
+    fn socket() -> TcpSocket {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket
+    }
+
     #[tokio::test]
     async fn two_ends_that_write_before_they_read_do_not_wait_for_each_other() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = socket();
+        server.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = server.listen(1).unwrap();
         let patience = Duration::from_secs(20);
-        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let ours = socket().connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut theirs, _) = listener.accept().await.unwrap();
         let mut ours = Transport::new(ours, patience).unwrap();
-        let data: Vec<u8> = (0..MUCH).map(|n| (n % 251) as u8).collect();
+        let data: Vec<u8> = (0..=250).cycle().take(MUCH).collect();
 
         let expected = data.clone();
         let other = tokio::spawn(async move {
