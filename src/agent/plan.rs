@@ -24,8 +24,10 @@ pub struct Plan {
     pub config: Option<String>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
-    /// What is wrong with the environment and yet blocks nothing.
+    /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
+    /// The same of what each Agent's Providers need, by Agent.
+    pub agent_warnings: BTreeMap<String, Vec<Fault>>,
 }
 
 /// Why an Agent's present spec is not in force.
@@ -45,6 +47,8 @@ pub struct PodPlan {
     pub gateway: Gateway,
     /// Where the token lies that callers send.
     pub token: SecretKeySelector,
+    /// Where the key lies with which the gateway enters its sandboxes.
+    pub ssh_key: SecretKeySelector,
     /// Variables that hold the secrets of Providers, sorted by name.
     pub provider_env: Vec<SecretVariable>,
     /// The name of the claim.
@@ -110,6 +114,7 @@ mod tests {
             image: "ghcr.io/openclaw/openclaw:2026.9.6-slim".into(),
             gateway: Gateway::default(),
             token: SecretKeySelector { name: "concierge-secret".into(), key: "token".into() },
+            ssh_key: SecretKeySelector { name: "concierge-secret".into(), key: "ssh-key".into() },
             provider_env: vec![SecretVariable::new(&EnvName::provider_key("openai"), "openai", "api-key")],
             claim: "concierge-claim".into(),
             restart: None,

@@ -20,7 +20,9 @@ pub async fn report(
     place: &Place<'_>,
     joined: Vec<String>,
 ) -> Result<Option<Duration>, kube::Error> {
-    let (next, again) = status::status(agent, place, joined, Timestamp::now());
+    let namespace = agent.namespace().unwrap_or_default();
+    let sandbox = context.stores.sandbox_states.of(&namespace, &agent.name_any());
+    let (next, again) = status::status(agent, place, sandbox.as_deref(), joined, Timestamp::now());
     if agent.status.as_ref() == Some(&next) {
         return Ok(again);
     }

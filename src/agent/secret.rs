@@ -1,4 +1,5 @@
-//! The generated Secret of a gateway (its token, the key of its digests) and the token that callers send. Touches the network.
+//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send.
+//! Touches the network.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,8 @@ pub use crate::cluster::generated_secret::SecretError;
 use crate::cluster::generated_secret::{self, DIGEST_KEY, ensure, version_in_store, version_of};
 use crate::cluster::names::{AGENT_MANAGER, GatewayNames, child_of};
 use crate::cluster::references::DigestKey;
-use crate::cluster::sources::TOKEN_KEY;
+use crate::cluster::sources::{SSH_KEY, TOKEN_KEY};
+use crate::cluster::ssh_keys;
 use crate::cluster::stores::Stores;
 
 /// What was read of Secrets that did not change since: by namespace and name, with the version that it came from.
@@ -42,6 +44,7 @@ impl SecretMemory {
             return Ok(key.clone());
         }
         let secret = ensure(client, AGENT_MANAGER, owner, &names.secret, || generate(owner, names)).await?;
+        generated_secret::value(&secret, SSH_KEY)?;
         let key = generated_secret::digest_key(&secret)?;
         self.digest_keys
             .lock()
@@ -94,7 +97,37 @@ fn generate(owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> 
         data: Some(BTreeMap::from([
             (TOKEN_KEY.to_owned(), ByteString(hex::encode(token).into_bytes())),
             (DIGEST_KEY.to_owned(), ByteString(digest_key.to_vec())),
+            (SSH_KEY.to_owned(), ByteString(ssh_keys::generate()?.private.into_bytes())),
         ])),
         ..Secret::default()
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::agent::fixtures::company;
+    use crate::cluster::conditions::reason;
+    use crate::cluster::generated_secret::value;
+
+    #[test]
+    fn a_generated_secret_holds_a_token_a_digest_key_and_a_key_to_the_sandboxes() {
+        let secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
+        assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
+        assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_secret_that_lost_a_key_says_which_and_what_to_do() {
+        let mut secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        secret.data.as_mut().unwrap().remove(SSH_KEY);
+        let error = value(&secret, SSH_KEY).unwrap_err();
+        assert_eq!(error.reason(), Some(reason::SECRET_KEY_NOT_FOUND));
+        assert_eq!(
+            error.to_string(),
+            "Secret \"concierge-secret\" has lost its key \"ssh-key\": delete the Secret, and it is made anew"
+        );
+    }
 }

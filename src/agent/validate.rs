@@ -22,18 +22,20 @@ use crate::settings::Settings;
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let served = providers::serve(gathered);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
-    let blocking = own.blocking().cloned().or_else(|| missing_claim(gathered));
-    let mut warnings = own.faults.clone();
-    warnings.extend(served.resolved.faults.clone());
-    warnings.retain(|fault| fault.carried);
+    let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
+    // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
+    let rests = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if rests { (None, missing) } else { (missing, None) };
+    let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
+    let warnings = missing.into_iter().chain(carried).collect();
     let mut digests = own.digests;
-    digests.0.extend(served.resolved.digests.0.clone());
+    digests.0.extend(served.digests.0.clone());
     let pod = match blocking {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &served, digests)),
     };
     let config = render(gathered, settings, &served, pod.is_err());
-    Plan { pod, config, faults: served.faults, warnings }
+    Plan { pod, config, faults: served.faults, warnings, agent_warnings: served.warnings }
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {
@@ -58,6 +60,7 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, served: &Served, digests: 
         image: image(gathered, settings),
         gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
         token: sources::token(&gathered.owner),
+        ssh_key: sources::ssh_key(&gathered.owner),
         provider_env: served.variables.iter().cloned().collect(),
         claim: sources::claim(&gathered.owner),
         restart: gathered.owner.annotations().get(names::RESTART).cloned(),

@@ -54,8 +54,6 @@ pub const ENVIRONMENT: &str = "creel.dev/environment";
 pub const ROLLOUT: &str = "creel.dev/rollout";
 /// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
-/// On a ConfigMap of ours: the hash of the configuration that it was made from.
-pub const CONFIG_HASH: &str = "creel.dev/config-hash";
 /// On a ConfigMap: the hash of a configuration that the gateway refused, while the last accepted one stands in.
 pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
 /// On a ConfigMap: why the gateway refused it, in its own words.
@@ -114,6 +112,12 @@ impl GatewayNames {
             accepted: format!("{owner}-accepted"),
             owner: owner.to_owned(),
         }
+    }
+
+    /// The Agent that owns the gateway.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// The ConfigMap that a Pod of this plan mounts: environment and configuration change together, and a Pod that still

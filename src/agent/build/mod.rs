@@ -3,6 +3,7 @@
 //! Fields that security rests on are always written, also when empty or false: applying with force then undoes what
 //! somebody sets there.
 
+pub mod affinity;
 pub mod claim;
 pub mod config_map;
 pub mod deployment;

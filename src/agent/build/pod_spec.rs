@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::affinity;
 use super::service::PORT_NAME;
 use crate::agent::plan::PodPlan;
 use crate::cluster::names::{self, GatewayNames};
@@ -46,6 +47,7 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
             init_containers: Some(vec![install_container(shell_image), keep_container(shell_image)]),
             containers: vec![gateway_container(plan)],
             volumes: Some(volumes(names, plan)),
+            affinity: Some(affinity::build(names.owner(), user.affinity.clone())),
             ..hardened(user, &gateway.image_pull_secrets)
         }),
     }
@@ -133,6 +135,8 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
         add(literal(paths::NODE_OPTIONS_VARIABLE, paths::node_options(memory)));
     }
     add(secret_variable(paths::TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false));
+    // Also without any sandbox: the first one then brings no new environment, so no restart.
+    add(secret_variable(paths::SSH_KEY_VARIABLE, &plan.ssh_key.name, &plan.ssh_key.key, false));
     for variable in &plan.provider_env {
         // Optional: a Pod that is moved while a Provider's Secret is away starts without that Provider.
         add(secret_variable(&variable.variable, &variable.secret, &variable.key, true));
