@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use serde_json::Value;
-use thiserror::Error;
 
 use super::apply::{self, Applied, Mounted};
 use super::context::Context;
@@ -20,15 +19,12 @@ use super::plan::Plan;
 use super::pod::{self, PodState};
 use super::prove::{self, ASK_AGAIN, Proof, Question, UNREACHABLE_HOLDS};
 use super::report;
-use super::secret::SecretError;
 use super::status::Place;
 use super::validate;
 use crate::api::Agent;
-use crate::cluster::api_error::brief;
-use crate::cluster::apply::ApplyError;
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::conditions::reason;
-use crate::cluster::controls::{Controls, Failure};
+use crate::cluster::controls::{Controls, PassError};
 use crate::cluster::environment::Fault;
 use crate::cluster::ledger::CACHE_LAG;
 use crate::cluster::names::PAUSED;
@@ -39,34 +35,6 @@ use crate::observe::metrics::Metrics;
 
 /// What the API server refused (a quota, say) is sent again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-/// Why a pass could not be finished.
-#[derive(Debug, Error)]
-pub enum PassError {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    #[error("the API server: {}", brief(.0))]
-    Api(#[from] kube::Error),
-    #[error("the pass took longer than {} s", .0.as_secs())]
-    TimedOut(Duration),
-}
-
-impl Failure for PassError {
-    fn timed_out(limit: Duration) -> Self {
-        Self::TimedOut(limit)
-    }
-
-    fn api(&self) -> Option<&kube::Error> {
-        match self {
-            Self::Secret(SecretError::Api { source, .. }) => Some(source),
-            Self::Apply(error) => error.api(),
-            Self::Api(source) => Some(source),
-            _ => None,
-        }
-    }
-}
 
 impl Controls for Context {
     type Object = Agent;

@@ -1,4 +1,5 @@
-//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send. Touches the network.
+//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send.
+//! Touches the network.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};

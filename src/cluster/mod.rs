@@ -21,7 +21,7 @@
 //! | `parts` | a plan in parts, one short hash each | nothing |
 //! | `pod_parts` | what all Pods of ours have in common | nothing |
 //! | `pod_state` | what a Pod's status tells, whatever runs in it | nothing |
-//! | `network_peers` | whom a `NetworkPolicy` lets through | nothing |
+//! | `network_parts` | what all Services and policies of ours have in common | nothing |
 //! | `generated_secret` | Secrets that Creel makes and never changes | the network |
 //! | `status_writer` | writes the status of an object of ours | the network |
 //! | `uids` | which UID was behind a name | memory |
@@ -40,7 +40,7 @@ pub mod generated_secret;
 pub mod ledger;
 pub mod names;
 pub mod nearest;
-pub mod network_peers;
+pub mod network_parts;
 pub mod observed;
 pub mod parts;
 pub mod pod_parts;

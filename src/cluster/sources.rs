@@ -79,17 +79,17 @@ pub fn token(owner: &Agent) -> SecretKeySelector {
     )
 }
 
-/// Where the key lies with which the gateway enters its sandboxes: in its generated Secret.
-#[must_use]
-pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
-    SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }
-}
-
 /// The claim that the gateway of this Agent mounts.
 #[must_use]
 pub fn claim(owner: &Agent) -> String {
     let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
     existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
+}
+
+/// Where the key lies with which the gateway enters its sandboxes: in its generated Secret.
+#[must_use]
+pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
+    SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }
 }
 
 fn secret(source: &SecretSource, field: String) -> Source {

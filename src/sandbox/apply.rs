@@ -35,17 +35,21 @@ pub struct Applied {
     pub fault: Option<Fault>,
 }
 
-/// Sends what differs and takes the step. `wanted`: the Pod of the plan.
-pub async fn apply(
-    context: &Context,
-    gathered: &Gathered,
-    decision: &Decision,
-    wanted: Option<&Pod>,
-    now: Timestamp,
-) -> Result<Applied, ApplyError> {
+/// What a pass found, before it sends anything.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    pub gathered: &'a Gathered,
+    pub decision: &'a Decision,
+    /// The Pod of the plan.
+    pub wanted: Option<&'a Pod>,
+    pub now: Timestamp,
+}
+
+/// Sends what differs and takes the step.
+pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
-    applied.fault = match children(context, gathered, decision, wanted, now, &mut applied).await {
+    applied.fault = match children(context, pass, &mut applied).await {
         Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_TAKEN, error.to_string()),
         Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REFUSED, error.to_string()),
         other => other.map(|()| None)?,
@@ -54,14 +58,8 @@ pub async fn apply(
 }
 
 /// The policy first: no Pod ever runs without it.
-async fn children(
-    context: &Context,
-    gathered: &Gathered,
-    decision: &Decision,
-    wanted: Option<&Pod>,
-    now: Timestamp,
-    applied: &mut Applied,
-) -> Result<(), ApplyError> {
+async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
+    let gathered = pass.gathered;
     let (agent, live) = (&gathered.agent, &gathered.live);
     let names = SandboxNames::of(&agent.name_any());
     let uid = agent.uid().unwrap_or_default();
@@ -72,17 +70,11 @@ async fn children(
     let access = live.access().unwrap_or_else(|| gathered.access());
     let service = service::build(agent, &names, &gathered.keys.host_key, access);
     applied.sent |= context.applier.apply(&service, live.service.as_deref(), &uid).await?;
-    take(context, gathered, decision, wanted, now, applied).await
+    take(context, pass, applied).await
 }
 
-async fn take(
-    context: &Context,
-    gathered: &Gathered,
-    decision: &Decision,
-    wanted: Option<&Pod>,
-    now: Timestamp,
-    applied: &mut Applied,
-) -> Result<(), ApplyError> {
+async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
+    let Pass { gathered, decision, wanted, now } = *pass;
     let uid = gathered.agent.uid().unwrap_or_default();
     if matches!(decision.step, Step::Delete(Why::Changed) | Step::Drain)
         && let Some(plan) = wanted.and_then(|pod| pod.annotations().get(PLAN))

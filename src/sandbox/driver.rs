@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::apply::{self, Applied};
+use super::apply::{self, Applied, Pass};
 use super::build::pod;
 use super::context::Context;
 use super::gather::{self, Found, Gathered};
@@ -15,6 +15,7 @@ use super::state;
 use super::step::decide;
 use super::validate::{Verdict, validate};
 use crate::api::Agent;
+use crate::api::sandbox::WorkspaceAccess;
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::conditions::reason;
 use crate::cluster::controls::{Controls, PassError};
@@ -80,7 +81,8 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassE
     let applied = if paused {
         Applied::default()
     } else {
-        apply::apply(context, &gathered, &decision, wanted.as_ref().ok(), now).await?
+        let pass = Pass { gathered: &gathered, decision: &decision, wanted: wanted.as_ref().ok(), now };
+        apply::apply(context, &pass).await?
     };
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
     remember(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
@@ -117,7 +119,8 @@ fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestam
             (Found::Unreadable(_), _) | (_, Found::Unreadable(_))
         );
     // The claim that a user brings is not watched.
-    let missing = verdict.plan.is_err() && gathered.access_modes == Found::Missing;
+    let missing =
+        verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
     let refused = (applied.fault.is_some() || unread || missing).then_some(TRY_AGAIN);
     let pod = gathered.live.pod.as_deref();
     let lost = pod.and_then(|pod| state::time_until_lost(pod, now));

@@ -11,6 +11,7 @@ use crate::api::Agent;
 use crate::cluster::generated_secret::{self, DIGEST_KEY, SecretError, ensure, value, version_in_store, version_of};
 use crate::cluster::names::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
 use crate::cluster::references::DigestKey;
+use crate::cluster::sources::SSH_KEY;
 use crate::cluster::ssh_keys::{self, public_of};
 use crate::cluster::stores::Stores;
 
@@ -18,9 +19,6 @@ use crate::cluster::stores::Stores;
 pub const HOST_KEY: &str = "host-key";
 /// The key of the public host key.
 const PUBLIC_HOST_KEY: &str = "host-key.pub";
-/// The key of the gateway's own private key in the gateway's generated Secret.
-const GATEWAY_KEY: &str = "ssh-key";
-
 /// What is needed of a sandbox's Secret.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -84,7 +82,7 @@ impl KeyMemory {
         let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: name.clone(), source: Box::new(source) };
         let Some(secret) = api.get_opt(&name).await.map_err(fail)? else { return Ok(None) };
-        let key = secret.data.as_ref().and_then(|data| public_of(&data.get(GATEWAY_KEY)?.0));
+        let key = secret.data.as_ref().and_then(|data| public_of(&data.get(SSH_KEY)?.0));
         self.gateways.lock().unwrap_or_else(PoisonError::into_inner).insert(place, (version_of(&secret), key.clone()));
         Ok(key)
     }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use super::metadata;
 use crate::api::Agent;
 use crate::cluster::names::GatewayNames;
-use crate::cluster::network_peers::{all_but_link_local, namespace, port};
+use crate::cluster::network_parts::{all_but_link_local, namespace, port};
 use crate::openclaw::paths;
 
 /// In: the gateway's port, from its own namespace and from the operator's. Out: everything but link-local addresses, where

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::Agent;
 use crate::api::sandbox::{Allow, Egress, Network};
 use crate::cluster::names::{GatewayNames, SandboxNames, child_of};
-use crate::cluster::network_peers::{all_but_link_local, block, labelled, namespace, port};
+use crate::cluster::network_parts::{all_but_link_local, block, labelled, namespace, port};
 use crate::cluster::pod_parts::some;
 use crate::openclaw::paths;
 

@@ -15,7 +15,7 @@ use super::service::PORT_NAME;
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::cluster::names::{self, GatewayNames, LABEL_SANDBOX_GATEWAY, SandboxNames, child_of};
-use crate::cluster::network_peers::labelled;
+use crate::cluster::network_parts::labelled;
 use crate::cluster::parts::hash;
 use crate::cluster::pod_parts::{
     SHELL_DIRECTORY, SHELL_VOLUME, env_from, hardened, install_container, merged_resources, mount, mount_read_only,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::Service;
 
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::cluster::names::{self, SandboxNames, child_of};
+use crate::cluster::network_parts::one_port;
 use crate::openclaw::paths;
 
 /// The name of the port, on the Service and on the container.
@@ -21,21 +21,6 @@ pub fn build(agent: &Agent, names: &SandboxNames, host_key: &str, access: Worksp
         (names::HOST_KEY.to_owned(), host_key.to_owned()),
         (names::WORKSPACE_ACCESS.to_owned(), access.as_str().to_owned()),
     ]));
-    Service {
-        metadata,
-        spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            selector: Some(names.selector()),
-            ports: Some(vec![ServicePort {
-                name: Some(PORT_NAME.to_owned()),
-                port: i32::from(paths::SANDBOX_PORT),
-                target_port: Some(IntOrString::String(PORT_NAME.to_owned())),
-                protocol: Some("TCP".to_owned()),
-                ..ServicePort::default()
-            }]),
-            publish_not_ready_addresses: Some(false),
-            ..ServiceSpec::default()
-        }),
-        ..Service::default()
-    }
+    let spec = one_port(names.selector(), PORT_NAME, paths::SANDBOX_PORT);
+    Service { metadata, spec: Some(spec), status: None }
 }

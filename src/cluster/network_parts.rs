@@ -1,10 +1,29 @@
-//! Whom a `NetworkPolicy` lets through: ranges, namespaces, ports. Pure.
+//! What all Services and policies of ours have in common: one port, ranges of addresses, selectors. Pure.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// A Service inside the cluster, for one TCP port that the container calls by the same name.
+#[must_use]
+pub fn one_port(selector: BTreeMap<String, String>, name: &str, number: u16) -> ServiceSpec {
+    ServiceSpec {
+        type_: Some("ClusterIP".to_owned()),
+        selector: Some(selector),
+        ports: Some(vec![ServicePort {
+            name: Some(name.to_owned()),
+            port: i32::from(number),
+            target_port: Some(IntOrString::String(name.to_owned())),
+            protocol: Some("TCP".to_owned()),
+            ..ServicePort::default()
+        }]),
+        publish_not_ready_addresses: Some(false),
+        ..ServiceSpec::default()
+    }
+}
 
 /// Everything but link-local addresses, where clouds keep the credentials of their machines.
 #[must_use]
