@@ -52,6 +52,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// What the calls have, once hung up, to be gone.
 const LAST: Duration = Duration::from_secs(4);
 
+/// What clients have, once the last call has ended, to leave by themselves.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// What the connections have, once closed, to be gone.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -104,24 +107,33 @@ async fn run(settings: &Settings, config: Arc<Config>, shared: Arc<Shared>) -> R
     tokio::select! {
         () = accept(listener, room.clone(), config, shared) => {}
         () = drained(settings.drain_file.as_deref(), &calls) => log::event(format_args!("drained: no call runs")),
-        _ = terminate.recv() => stop(&calls, settings.grace).await,
-        _ = interrupt.recv() => stop(&calls, settings.grace).await,
+        _ = terminate.recv() => stop(&calls, settings.grace, &room).await,
+        _ = interrupt.recv() => stop(&calls, settings.grace, &room).await,
     }
-    // The last words of the calls may still be on their way.
     calls.close();
-    let _ = timeout(GOODBYE, room.acquire_many(CONNECTIONS.into())).await;
+    empty(&room, GOODBYE).await;
     Ok(())
 }
 
-/// Lets the calls that run go on for `grace`, then ends them.
-async fn stop(calls: &Calls, grace: Duration) {
+/// Waits until there is no connection, at most for `limit`.
+async fn empty(room: &Semaphore, limit: Duration) {
+    let _ = timeout(limit, room.acquire_many(CONNECTIONS.into())).await;
+}
+
+/// Lets the calls that run go on for `grace`, then ends them. Their last words take a moment: a client that is disconnected
+/// before it has passed them on loses them.
+async fn stop(calls: &Calls, grace: Duration, room: &Semaphore) {
     calls.stop();
     log::event(format_args!("stopping: {} calls run and may go on for {} s", calls.count(), grace.as_secs()));
+    if calls.count() == 0 {
+        return;
+    }
     if !calls.ended(grace).await {
         log::event(format_args!("stopping: {} calls are ended", calls.count()));
         calls.hang_up();
         calls.ended(LAST).await;
     }
+    empty(room, LAST_WORDS).await;
 }
 
 /// Waits until the server is told to drain and no call has run for a while.
