@@ -37,6 +37,21 @@ fn the_end_of_the_input_reaches_the_command_and_its_output_goes_on() {
 }
 
 #[test]
+fn the_status_arrives_although_input_and_output_have_ended() {
+    let server = Server::start("status");
+    assert_eq!(server.run("exec >&- 2>&-; sleep 0.3; exit 3").status.code(), Some(3));
+    let socket = server.path("socket").display().to_string();
+    let mut master = server.ssh(&["-M", "-N", "-S", &socket], &[]).spawn().unwrap();
+    eventually("the connection is there", || server.path("socket").exists());
+    for _ in 0..100 {
+        let status = server.ssh(&["-S", &socket], &["exit 3"]).status().unwrap();
+        assert_eq!(status.code(), Some(3));
+    }
+    master.kill().unwrap();
+    master.wait().unwrap();
+}
+
+#[test]
 fn a_shell_runs_what_it_reads() {
     let server = Server::start("shell");
     let output = server.feed(&[], &[], "echo $((1 + 1)); exit 3\n");
@@ -201,6 +216,7 @@ fn a_probe_that_says_nothing_leaves_no_line() {
     let mut noise = TcpStream::connect(server.address).unwrap();
     noise.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(server.run("true").status.code(), Some(0));
+    server.says("disconnected");
     let log = server.log();
     assert_eq!(log.lines().filter(|line| !line.contains("call ")).count(), 3, "{log}");
 }

@@ -99,8 +99,8 @@ impl Call {
 /// Says `message` on standard error, and that the call ended with `status`.
 pub async fn answer(line: &Line, status: u32, message: &str) {
     let _ = line.channel.extended_data_bytes(STDERR, message.as_bytes().to_vec()).await;
-    let _ = line.channel.eof().await;
     let _ = line.channel.exit_status(status).await;
+    let _ = line.channel.eof().await;
     let _ = line.channel.close().await;
 }
 
@@ -116,10 +116,7 @@ async fn run(setup: &Setup, line: &Line, input: Outlet, inbox: mpsc::Receiver<Ev
     let feed = feed(input, started.input.take());
     let (output, errors) = (started.output.take(), started.errors.take());
     let reason = tokio::select! {
-        status = relay(&mut started, line, output, errors) => {
-            let _ = line.channel.close().await;
-            return describe(status);
-        }
+        status = relay(&mut started, line, output, errors) => return describe(status),
         reason = left(inbox, &control, calls) => reason,
         never = feed => match never {},
     };
@@ -128,13 +125,11 @@ async fn run(setup: &Setup, line: &Line, input: Outlet, inbox: mpsc::Receiver<Ev
     reason.to_owned()
 }
 
-/// Moves the output and tells how the program ended. The two are independent: what the program leaves behind may hold its
-/// output open for longer, and a program may close its output early.
+/// Moves the output and tells how the program ended. The status does not wait for the output, which may be held open for
+/// longer by what the program leaves behind. The end of the output does wait for the status: a client whose input has
+/// ended, too, closes the channel at that, and would never get it.
 async fn relay(started: &mut Started, line: &Line, output: Source, errors: Source) -> io::Result<ExitStatus> {
-    let outputs = async {
-        tokio::join!(pump(output, line, None), pump(errors, line, Some(STDERR)));
-        let _ = line.channel.eof().await;
-    };
+    let outputs = async { tokio::join!(pump(output, line, None), pump(errors, line, Some(STDERR))) };
     let ended = async {
         let status = started.wait().await;
         if let Ok(status) = status {
@@ -142,7 +137,10 @@ async fn relay(started: &mut Started, line: &Line, output: Source, errors: Sourc
         }
         status
     };
-    tokio::join!(outputs, ended).1
+    let (_, status) = tokio::join!(outputs, ended);
+    let _ = line.channel.eof().await;
+    let _ = line.channel.close().await;
+    status
 }
 
 type Source = Option<Box<dyn AsyncRead + Send + Unpin>>;

@@ -1,4 +1,4 @@
-//! How many calls run, and when they are to end. Touches nothing.
+//! How many calls run, and when they and their connections are to end. Touches nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,12 @@ pub struct Calls {
     phase: Arc<watch::Sender<Phase>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
     Stopping,
     HangingUp,
+    Closing,
 }
 
 /// Held while a call runs, until the last of its processes is gone.
@@ -55,9 +56,23 @@ impl Calls {
         self.phase.send_replace(Phase::HangingUp);
     }
 
+    /// Their connections are to end now.
+    pub fn close(&self) {
+        self.phase.send_replace(Phase::Closing);
+    }
+
     /// Waits until [`Calls::hang_up`].
     pub async fn hung_up(&self) {
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::HangingUp).await;
+        self.reached(Phase::HangingUp).await;
+    }
+
+    /// Waits until [`Calls::close`].
+    pub async fn closed(&self) {
+        self.reached(Phase::Closing).await;
+    }
+
+    async fn reached(&self, phase: Phase) {
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
     /// How many run.

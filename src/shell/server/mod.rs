@@ -7,7 +7,7 @@
 //! | `call`        | a program whose input and output are a channel                        |
 //! | `program`     | starts programs and ends them with all that they started              |
 //! | `stdin`       | input that waits for a program, and how much more may come            |
-//! | `calls`       | how many run, and when they are to end                                |
+//! | `calls`       | how many run, and when they and their connections are to end          |
 //! | `environment`, `removal`, `signal`, `log` | small things, one each            |
 //!
 //! One thread: a sandbox has few calls at a time, and the memory of idle threads would be most of what the server needs.
@@ -24,6 +24,7 @@ mod signal;
 mod stdin;
 
 use std::fs;
+use std::future::pending;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use russh::Disconnect;
 use russh::server::{Config, run_stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal as handle};
@@ -42,13 +44,19 @@ use connection::{Connection, LOGIN_GRACE, Shared};
 pub use keys::KeyError;
 
 /// Connections at one time, authenticated or not.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: u16 = 64;
 
 /// How often the drain file is read, and how long no call may have run before a drained server ends.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// What the calls have, once hung up, to be gone.
 const LAST: Duration = Duration::from_secs(4);
+
+/// What clients have, once the last call has ended, to leave by themselves.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What the connections have, once closed, to be gone.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// After a failure to accept, which lasts as long as there are too many open files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
@@ -95,29 +103,42 @@ async fn run(settings: &Settings, config: Arc<Config>, shared: Arc<Shared>) -> R
     let local = listener.local_addr().unwrap_or(address);
     log::event(format_args!("listening on {local}"));
     let calls = shared.calls.clone();
+    let room = Arc::new(Semaphore::new(CONNECTIONS.into()));
     tokio::select! {
-        () = accept(listener, config, shared) => {}
+        () = accept(listener, room.clone(), config, shared) => {}
         () = drained(settings.drain_file.as_deref(), &calls) => log::event(format_args!("drained: no call runs")),
-        _ = terminate.recv() => stop(&calls, settings.grace).await,
-        _ = interrupt.recv() => stop(&calls, settings.grace).await,
+        _ = terminate.recv() => stop(&calls, settings.grace, &room).await,
+        _ = interrupt.recv() => stop(&calls, settings.grace, &room).await,
     }
+    calls.close();
+    empty(&room, GOODBYE).await;
     Ok(())
 }
 
-/// Lets the calls that run go on for `grace`, then ends them.
-async fn stop(calls: &Calls, grace: Duration) {
+/// Waits until there is no connection, at most for `limit`.
+async fn empty(room: &Semaphore, limit: Duration) {
+    let _ = timeout(limit, room.acquire_many(CONNECTIONS.into())).await;
+}
+
+/// Lets the calls that run go on for `grace`, then ends them. Their last words take a moment: a client that is disconnected
+/// before it has passed them on loses them.
+async fn stop(calls: &Calls, grace: Duration, room: &Semaphore) {
     calls.stop();
     log::event(format_args!("stopping: {} calls run and may go on for {} s", calls.count(), grace.as_secs()));
+    if calls.count() == 0 {
+        return;
+    }
     if !calls.ended(grace).await {
         log::event(format_args!("stopping: {} calls are ended", calls.count()));
         calls.hang_up();
         calls.ended(LAST).await;
     }
+    empty(room, LAST_WORDS).await;
 }
 
 /// Waits until the server is told to drain and no call has run for a while.
 async fn drained(file: Option<&Path>, calls: &Calls) {
-    let Some(file) = file else { return std::future::pending().await };
+    let Some(file) = file else { return pending().await };
     let mut told = false;
     loop {
         let tells = fs::read_to_string(file).is_ok_and(|content| content.trim() == "true");
@@ -132,8 +153,7 @@ async fn drained(file: Option<&Path>, calls: &Calls) {
     }
 }
 
-async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(listener: TcpListener, room: Arc<Semaphore>, config: Arc<Config>, shared: Arc<Shared>) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -162,15 +182,32 @@ async fn connection(stream: TcpStream, peer: SocketAddr, config: Arc<Config>, sh
     // russh gives no other way to end a connection whose client says nothing.
     let socket = stream.try_clone()?;
     let authenticated = Arc::new(AtomicBool::new(false));
+    let calls = shared.calls.clone();
     let handler = Connection::new(shared, peer, authenticated.clone());
-    let session = timeout(LOGIN_GRACE, run_stream(config, TcpStream::from_std(stream)?, handler)).await?;
+    let session = tokio::select! {
+        session = timeout(LOGIN_GRACE, run_stream(config, TcpStream::from_std(stream)?, handler)) => session?,
+        () = calls.closed() => return Ok(()),
+    };
     let mut session = session.map_err(io::Error::other)?;
-    if timeout(LOGIN_GRACE, &mut session).await.is_err() {
-        if !authenticated.load(Ordering::Relaxed) {
-            log::event(format_args!("{peer} was dropped: it did not log in within {} s", LOGIN_GRACE.as_secs()));
-            socket.shutdown(Shutdown::Both)?;
+    let handle = session.handle();
+    let session = async {
+        if timeout(LOGIN_GRACE, &mut session).await.is_err() {
+            if !authenticated.load(Ordering::Relaxed) {
+                log::event(format_args!("{peer} was dropped: it did not log in within {} s", LOGIN_GRACE.as_secs()));
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+            let _ = session.await;
         }
-        let _ = session.await;
+    };
+    let farewell = async {
+        calls.closed().await;
+        let reason = "the sandbox is stopping".to_owned();
+        let _ = handle.disconnect(Disconnect::ByApplication, reason, String::new()).await;
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = session => {}
+        () = farewell => {}
     }
     if authenticated.load(Ordering::Relaxed) {
         log::event(format_args!("{peer} disconnected"));
