@@ -30,10 +30,12 @@ const AGENT: &str = include_str!("fixtures/unschedulable.yaml");
 const STAND_IN: &str = "benchmark/stand-in";
 /// The label that everything of a gateway has.
 const GATEWAY: &str = "creel.dev/gateway";
+/// The label that everything of a sandbox has.
+const SANDBOX: &str = "creel.dev/agent";
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// Until conditions are written and stores have seen it all, so that a round does not pay for the one before.
-const QUIET: Duration = Duration::from_millis(700);
+pub const QUIET: Duration = Duration::from_millis(700);
 
 /// Goal of the operator's part at the 50th percentile, in milliseconds.
 const SHARE_GOAL: f64 = 100.0;
@@ -49,7 +51,7 @@ struct Taken {
 
 /// What a watch saw for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Seen {
+pub enum Seen {
     Deployment,
     Pod,
 }
@@ -101,7 +103,7 @@ async fn round(
 }
 
 /// Reads what the watches saw until all of `wanted` was seen of this subject.
-async fn wait(
+pub async fn wait(
     seen: &mut (impl Stream<Item = (Seen, String, Instant)> + Unpin),
     subject: &str,
     started: Instant,
@@ -124,7 +126,7 @@ async fn wait(
 }
 
 /// Every object of a kind when it comes or changes: what it is, whose it is, and when that was seen.
-fn sightings<K>(namespace: &TestNamespace, kind: Seen) -> impl Stream<Item = (Seen, String, Instant)> + use<K>
+pub fn sightings<K>(namespace: &TestNamespace, kind: Seen) -> impl Stream<Item = (Seen, String, Instant)> + use<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + DeserializeOwned + 'static,
 {
@@ -138,7 +140,7 @@ where
 
 fn subject<K>(object: &PartialObjectMeta<K>) -> Option<String> {
     let labels = object.metadata.labels.as_ref()?;
-    labels.get(GATEWAY).or_else(|| labels.get(STAND_IN)).cloned()
+    [GATEWAY, STAND_IN, SANDBOX].iter().find_map(|label| labels.get(*label)).cloned()
 }
 
 /// The Pod of a gateway without the labels by which Creel knows its own.

@@ -14,7 +14,8 @@ use super::stage::PROVIDER;
 use super::table::{Row, Unit};
 use crate::suite::{TestNamespace, agent, condition};
 
-const AGENT: &str = "live";
+/// The Agent whose gateway runs.
+pub const AGENT: &str = "live";
 const MODELS: [&str; 2] = ["large", "small"];
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -28,7 +29,7 @@ const QUIET: Duration = Duration::from_secs(1);
 const GOAL: f64 = 2000.0;
 
 /// The gateway's admin route. It holds the token, so it has no `Debug`.
-struct Admin {
+pub struct Admin {
     http: reqwest::Client,
     url: String,
     token: String,
@@ -65,7 +66,7 @@ pub async fn measure(namespace: &TestNamespace, edits: usize) -> Result<Vec<Row>
 }
 
 /// The time from `started` until `look` sees it.
-async fn until(
+pub async fn until(
     what: &str,
     started: Instant,
     mut look: impl AsyncFnMut() -> Result<bool, Error>,
@@ -88,7 +89,8 @@ async fn is_applied(agents: &Api<DynamicObject>, edited: &DynamicObject) -> Resu
 }
 
 impl Admin {
-    async fn of(namespace: &TestNamespace) -> Result<Self, Error> {
+    /// That of the Agent's gateway.
+    pub async fn of(namespace: &TestNamespace) -> Result<Self, Error> {
         let pods = namespace.pods(AGENT).await;
         let ip = pods.iter().find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref());
         let ip = ip.ok_or_else(|| Error::Missing(format!("the address of the gateway Pod of Agent {AGENT}")))?;
@@ -102,22 +104,32 @@ impl Admin {
         Ok(Self { http, url: format!("http://{ip}:18789/api/v1/admin/rpc"), token })
     }
 
-    /// Whether the gateway itself says that it runs with this model. A question that it does not answer in time is asked again.
+    /// Whether the gateway itself says that it runs with this model.
     async fn runs(&self, model: &str) -> Result<bool, Error> {
+        Ok(runs_with(&self.configuration().await?, model))
+    }
+
+    /// What the gateway says of its configuration; nothing when it does not answer in time: then it is asked again.
+    pub async fn configuration(&self) -> Result<Value, Error> {
         let question = json!({"id": "1", "method": "config.get", "params": {}});
         let sent = self.http.post(&self.url).bearer_auth(&self.token).json(&question).send().await;
-        let Ok(response) = sent else { return Ok(false) };
+        let Ok(response) = sent else { return Ok(Value::Null) };
         let answer: Value = response.json().await.unwrap_or_default();
-        Ok(runs_with(&answer["payload"], model))
+        Ok(answer["payload"].clone())
     }
 }
 
 /// Whether `config.get` shows this model in a file that is seen, valid and taken up.
 fn runs_with(payload: &Value, model: &str) -> bool {
     let primary = payload["parsed"]["agents"]["entries"][AGENT]["model"]["primary"].as_str();
-    let is_new = primary.is_some_and(|primary| primary.ends_with(&format!("/{model}")));
+    primary.is_some_and(|primary| primary.ends_with(&format!("/{model}"))) && is_taken_up(payload)
+}
+
+/// Whether the file that `config.get` shows is valid and taken up.
+#[must_use]
+pub fn is_taken_up(payload: &Value) -> bool {
     let revision = payload["configRevisionHash"].as_str();
-    is_new && payload["valid"] == true && revision.is_some() && revision == payload["appliedConfigHash"].as_str()
+    payload["valid"] == true && revision.is_some() && revision == payload["appliedConfigHash"].as_str()
 }
 
 #[cfg(test)]

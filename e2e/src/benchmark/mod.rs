@@ -8,6 +8,7 @@
 //! | `size`     | bytes of the binaries                                               | the disk               |
 //! | `creation` | from an Agent's creation to its gateway's Pod                       | the network            |
 //! | `live`     | from an edit of a model to the gateway that runs with it            | the network            |
+//! | `sandbox`  | commands and files through a sandbox, and how soon its Pod is there    | the network            |
 //! | `memory`   | what the idle operator holds                                        | the network, `/proc`   |
 //! | `sample`   | percentiles                                                         | nothing                |
 //! | `table`    | rows as text                                                        | nothing                |
@@ -18,6 +19,7 @@ mod live;
 mod memory;
 mod run;
 mod sample;
+mod sandbox;
 mod size;
 mod stage;
 mod table;

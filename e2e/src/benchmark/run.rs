@@ -6,8 +6,8 @@ use tokio::time::sleep;
 
 use super::error::Error;
 use super::table::Table;
-use super::{creation, live, memory, size, stage};
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE};
+use super::{creation, live, memory, sandbox, size, stage};
+use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_DOOR};
 use crate::images::{self, Image};
 use crate::progress::Progress;
 use crate::suite::TestNamespace;
@@ -22,6 +22,8 @@ pub struct Wanted {
     pub rounds: usize,
     /// Edits of a model, one after another.
     pub edits: usize,
+    /// Calls of each tool by each way into a sandbox, one after another.
+    pub calls: usize,
 }
 
 /// Measures everything once, into `table`: what was measured before an error is in it too.
@@ -49,6 +51,10 @@ async fn on_stage(
     progress.during("starting a gateway", live::start(namespace)).await;
     let what = format!("editing its model {} times", wanted.edits);
     table.rows.extend(progress.during(&what, live::measure(namespace, wanted.edits)).await?);
+    let what = format!("calling tools in a sandbox, {} times each way", wanted.calls);
+    table.rows.extend(progress.during(&what, sandbox::measure_calls(namespace, wanted.calls)).await?);
+    let what = format!("creating the sandboxes of {} Agents, one after another", wanted.rounds);
+    table.rows.extend(progress.during(&what, sandbox::measure_creation(namespace, wanted.rounds)).await?);
     progress.during("leaving the operator alone", sleep(IDLE)).await;
     table.rows.extend(memory::measure(&namespace.client).await?);
     Ok(())
@@ -64,7 +70,8 @@ async fn prepare(progress: &Progress) -> Result<(Cluster, Option<Image>), Error>
     let images = images::load_all(&cluster, progress).await?;
     // The annotation replaces the operator's Pod when its image was built anew under the same name.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
-    cluster.install_creel(&[digest], progress).await?;
+    // The ways into a sandbox are exchanged through the same door as in the tests.
+    cluster.install_creel(&[TEST_DOOR[0], TEST_DOOR[1], digest], progress).await?;
     Ok((cluster, Some(images.creel)))
 }
 
@@ -76,6 +83,10 @@ fn notes(wanted: Wanted) -> Vec<String> {
         ),
         "Times begin with the API server's answer. Stand-in: a plain Deployment of the same Pod, in the same rounds."
             .into(),
+        format!(
+            "A call: the median of {} whole turns with the scripted model, from the question to the answer; the stand-in runs the command in the gateway's own Pod, without a network.",
+            wanted.calls
+        ),
         "The operator is measured with all these Agents present. Ratios tell more than times on a busy machine.".into(),
     ]
 }

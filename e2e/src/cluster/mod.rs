@@ -31,7 +31,7 @@ pub use configuration::PAUSE_IMAGE;
 pub use error::Error;
 pub use network::{Egress, NODE_ADDRESS};
 pub use programs::{KUBERNETES_VERSION, Programs, kwok, network_policies};
-pub use release::{RELEASE_NAME, RELEASE_NAMESPACE};
+pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_DOOR};
 
 use crate::images::Image;
 use crate::progress::Progress;

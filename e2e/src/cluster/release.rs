@@ -32,3 +32,8 @@ impl Cluster {
         Ok(())
     }
 }
+
+/// Values of the chart with which keys get into openclaw.json that no Agent field renders, by the annotation
+/// `creel.dev/test-config`. Only the variable opens that door.
+pub const TEST_DOOR: [(&str, &str); 2] =
+    [("operator.extraEnv[0].name", "CREEL_TEST_CONFIG_HOLE"), ("operator.extraEnv[0].value", "true")];

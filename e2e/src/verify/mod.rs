@@ -14,7 +14,7 @@ use tokio::process::Command;
 pub use report::Report;
 
 use crate::chart;
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs};
+use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_DOOR};
 use crate::command::run;
 use crate::images;
 use crate::progress::Progress;
@@ -165,10 +165,6 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     report.step("the API server accepts install.yaml", dry_run(&cluster).await);
     installed.map(|()| cluster)
 }
-
-/// The tests put keys into openclaw.json that no Agent field renders; only the variable opens that door.
-const TEST_DOOR: [(&str, &str); 2] =
-    [("operator.extraEnv[0].name", "CREEL_TEST_CONFIG_HOLE"), ("operator.extraEnv[0].value", "true")];
 
 /// After the chart was installed: a dry run makes no namespace for what follows it. Helm then owns the same fields,
 /// hence the force.
