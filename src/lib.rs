@@ -15,7 +15,7 @@
 //! | [`api`] | the kinds: types, CEL rules, descriptions |
 //! | [`openclaw`] | what we know of OpenClaw: its configuration, its admin RPC, its exits |
 //! | [`cluster`] | what every controller shares: stores, apply and ledger, environment digest, conditions, events |
-//! | [`agent`], [`provider`] | one kind each: gather, validate, build, status, and the driver that names the steps |
+//! | [`agent`], [`provider`], [`sandbox`] | one kind each: gather, validate, build, status, and the driver that names the steps |
 //! | [`observe`] | health and metrics |
 //! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
@@ -28,5 +28,6 @@ pub mod observe;
 pub mod openclaw;
 pub mod operator;
 pub mod provider;
+pub mod sandbox;
 pub mod settings;
 pub mod shell;

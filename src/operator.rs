@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::agent;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
+use crate::cluster::backoff::Backoff;
 use crate::cluster::controls::{Controls, Failure};
 use crate::cluster::references::{DigestKey, References};
 use crate::cluster::stores::{self, Stores, Waker};
@@ -25,6 +26,7 @@ use crate::observe::health::{self, Readiness};
 use crate::observe::metrics::{Metrics, Outcome};
 use crate::openclaw::rpc::{AdminClient, RpcError};
 use crate::provider;
+use crate::sandbox;
 use crate::settings::Settings;
 
 /// The Lease that one replica holds.
@@ -95,7 +97,8 @@ async fn lead(
 ) -> Result<(), OperatorError> {
     wait_for_crds(&client, readiness).await?;
     readiness.set(None);
-    let work = control(client, settings, readiness, metrics);
+    // On the heap: it holds every controller.
+    let work = Box::pin(control(client, settings, readiness, metrics));
     let result = election.with_lease(work).await;
     metrics.leads(false);
     result.unwrap_or(Err(OperatorError::LeaseLost))
@@ -138,8 +141,10 @@ async fn control(
     metrics.leads(true);
     readiness.set(Some("the stores are not filled yet"));
     let (stores, waker, queues, watches) = stores::watch(&client);
+    let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings, metrics);
     let agents = agent_context(&client, &stores, waker, settings, metrics)?;
     let providers = provider_context(&client, &stores, metrics)?;
+    let sandboxes = count_context(&client, &stores, metrics)?;
     let work = async {
         stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
         readiness.set(None);
@@ -147,6 +152,8 @@ async fn control(
         tokio::join!(
             run_controller(stores.agents.clone(), queues.agents, agents),
             run_controller(stores.providers.clone(), queues.providers, providers),
+            run_controller(stores.agents.clone(), queues.sandboxes_of, sandboxes_of),
+            run_controller(stores.sandboxes.clone(), queues.sandboxes, sandboxes),
         );
         Ok(())
     };
@@ -173,15 +180,47 @@ fn provider_context(
     stores: &Arc<Stores>,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<provider::driver::Context>, OperatorError> {
-    let mut key = vec![0_u8; 32];
-    getrandom::fill(&mut key).map_err(OperatorError::Random)?;
     Ok(Arc::new(provider::driver::Context {
         client: client.clone(),
         stores: Arc::clone(stores),
         metrics: Arc::clone(metrics),
         references: References::default(),
-        backoff: crate::cluster::backoff::Backoff::default(),
-        digest_key: DigestKey { uid: "providers".to_owned(), key },
+        backoff: Backoff::default(),
+        digest_key: presence_key("providers")?,
+    }))
+}
+
+/// A digest key that lives as long as the process, for controllers to which only presence counts.
+fn presence_key(name: &str) -> Result<DigestKey, OperatorError> {
+    let mut key = vec![0_u8; 32];
+    getrandom::fill(&mut key).map_err(OperatorError::Random)?;
+    Ok(DigestKey { uid: name.to_owned(), key })
+}
+
+fn sandbox_context(
+    client: &Client,
+    stores: &Arc<Stores>,
+    waker: Waker,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Arc<sandbox::context::Context> {
+    let (stores, metrics) = (Arc::clone(stores), Arc::clone(metrics));
+    let (shell_image, api_server) = (settings.shell_image.clone(), settings.api_server());
+    Arc::new(sandbox::context::Context::new(client, stores, waker, metrics, shell_image, api_server))
+}
+
+fn count_context(
+    client: &Client,
+    stores: &Arc<Stores>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<sandbox::count::Context>, OperatorError> {
+    Ok(Arc::new(sandbox::count::Context {
+        client: client.clone(),
+        stores: Arc::clone(stores),
+        metrics: Arc::clone(metrics),
+        references: References::default(),
+        backoff: Backoff::default(),
+        digest_key: presence_key("sandboxes")?,
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Arguments and environment of `creel operator`, validated.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 
@@ -36,10 +36,28 @@ pub struct Settings {
     #[arg(long, env = "CREEL_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
+    /// Where Pods find the Kubernetes API, which a sandbox must not reach and tries to, at its start. Set by Kubernetes in each Pod;
+    /// a name instead of an address is not tried.
+    #[arg(long, env = "KUBERNETES_SERVICE_HOST", hide = true)]
+    pub kubernetes_service_host: Option<String>,
+
+    /// The port of the Kubernetes API.
+    #[arg(long, env = "KUBERNETES_SERVICE_PORT", default_value_t = 443, hide = true)]
+    pub kubernetes_service_port: u16,
+
     /// For tests of what happens when a gateway refuses its configuration: merges the JSON in an Agent's annotation
     /// `creel.dev/test-config` into openclaw.json, unchecked.
     #[arg(long, env = "CREEL_TEST_CONFIG_HOLE", hide = true)]
     pub test_config_hole: bool,
+}
+
+impl Settings {
+    /// The address under which Pods find the Kubernetes API, if it is known.
+    #[must_use]
+    pub fn api_server(&self) -> Option<SocketAddr> {
+        let address: IpAddr = self.kubernetes_service_host.as_ref()?.parse().ok()?;
+        Some(SocketAddr::new(address, self.kubernetes_service_port))
+    }
 }
 
 /// How log lines are written.

@@ -150,13 +150,15 @@ fn a_claim_that_is_not_there_is_named_with_the_remedy() {
 }
 
 #[test]
-fn installing_twice_leaves_one_executable_copy() {
+fn installing_twice_leaves_one_executable_copy_and_a_link_to_it() {
     let directory = Directory::new("install");
     for _ in 0..2 {
         assert!(run(&["install", &directory.0.display().to_string()]).status.success());
     }
-    let names: Vec<_> = fs::read_dir(&directory.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["creel-shell"]);
+    let mut names: Vec<_> = fs::read_dir(&directory.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["creel-shell", "creel-shell-ssh"]);
+    assert_eq!(fs::read_link(directory.0.join("creel-shell-ssh")).unwrap(), Path::new("creel-shell"));
     let copy = directory.0.join("creel-shell");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(fs::read(&copy).unwrap(), fs::read(Path::new(BINARY)).unwrap());

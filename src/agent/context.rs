@@ -19,6 +19,7 @@ use crate::cluster::names::{AGENT_MANAGER, GatewayNames};
 use crate::cluster::observed::Observed;
 use crate::cluster::references::References;
 use crate::cluster::stores::{Stores, Waker};
+use crate::cluster::uids::Uids;
 use crate::observe::metrics::Metrics;
 use crate::openclaw::rpc::AdminClient;
 use crate::settings::Settings;
@@ -43,7 +44,7 @@ pub struct Context {
     states: Mutex<HashMap<(String, String), Arc<GatewayState>>>,
     /// Our managedFields of Deployments whose newer rendering is held back, as first seen, by the owner's UID.
     held_back: Mutex<HashMap<String, Option<u64>>>,
-    uids: Mutex<HashMap<(String, String), String>>,
+    uids: Uids,
     /// The last rollout of each gateway and the plan that it is for, by the owner's UID.
     rollouts: Mutex<HashMap<String, (String, Rollout)>>,
 }
@@ -76,7 +77,7 @@ impl Context {
             secrets: SecretMemory::default(),
             states: Mutex::default(),
             held_back: Mutex::default(),
-            uids: Mutex::default(),
+            uids: Uids::default(),
             rollouts: Mutex::default(),
         }
     }
@@ -108,13 +109,9 @@ impl Context {
 
     /// Remembers the UID behind a name, for the time when the Agent is gone.
     pub fn meet(&self, agent: &Agent) {
-        let place = (agent.namespace().unwrap_or_default(), agent.name_any());
-        let mut uids = self.uids.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = uids.insert(place.clone(), agent.uid().unwrap_or_default())
-            && Some(&before) != agent.uid().as_ref()
-        {
-            drop(uids);
-            self.forget_uid(&place.0, &place.1, &before);
+        let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
+        if let Some(before) = self.uids.meet(&namespace, &name, &agent.uid().unwrap_or_default()) {
+            self.forget_uid(&namespace, &name, &before);
         }
     }
 
@@ -127,9 +124,7 @@ impl Context {
 
     /// Forgets everything about an Agent that is gone.
     pub fn forget_agent(&self, namespace: &str, name: &str) {
-        let place = (namespace.to_owned(), name.to_owned());
-        let uid = self.uids.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
-        if let Some(uid) = uid {
+        if let Some(uid) = self.uids.forget(namespace, name) {
             self.forget_uid(namespace, name, &uid);
         }
     }

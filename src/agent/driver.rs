@@ -5,28 +5,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_controller::events::{Event, EventType};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use serde_json::Value;
-use thiserror::Error;
 
 use super::apply::{self, Applied, Mounted};
 use super::context::Context;
+use super::decide::{Step, decide};
 use super::gather::{self, Gathered};
 use super::observe;
 use super::plan::Plan;
 use super::pod::{self, PodState};
 use super::prove::{self, ASK_AGAIN, Proof, Question, UNREACHABLE_HOLDS};
 use super::report;
-use super::secret::SecretError;
 use super::status::Place;
 use super::validate;
 use crate::api::Agent;
-use crate::cluster::api_error::brief;
-use crate::cluster::apply::ApplyError;
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::conditions::reason;
-use crate::cluster::controls::{Controls, Failure};
+use crate::cluster::controls::{Controls, PassError};
 use crate::cluster::environment::Fault;
 use crate::cluster::ledger::CACHE_LAG;
 use crate::cluster::names::PAUSED;
@@ -37,34 +35,6 @@ use crate::observe::metrics::Metrics;
 
 /// What the API server refused (a quota, say) is sent again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-/// Why a pass could not be finished.
-#[derive(Debug, Error)]
-pub enum PassError {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    #[error("the API server: {}", brief(.0))]
-    Api(#[from] kube::Error),
-    #[error("the pass took longer than {} s", .0.as_secs())]
-    TimedOut(Duration),
-}
-
-impl Failure for PassError {
-    fn timed_out(limit: Duration) -> Self {
-        Self::TimedOut(limit)
-    }
-
-    fn api(&self) -> Option<&kube::Error> {
-        match self {
-            Self::Secret(SecretError::Api { source, .. }) => Some(source),
-            Self::Apply(error) => error.api(),
-            Self::Api(source) => Some(source),
-            _ => None,
-        }
-    }
-}
 
 impl Controls for Context {
     type Object = Agent;
@@ -163,7 +133,12 @@ fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>, status_changes_in
     let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
     // No watch tells when these are over.
     let unwatched = |fault: &Fault| matches!(fault.reason, reason::CLAIM_NOT_FOUND | reason::REFERENCE_UNREADABLE);
-    let unread = plan.warnings.iter().chain(plan.pod.as_ref().err()).any(unwatched)
+    let unread = plan
+        .warnings
+        .iter()
+        .chain(plan.agent_warnings.values().flatten())
+        .chain(plan.pod.as_ref().err())
+        .any(unwatched)
         || plan.faults.values().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE);
     let refused = (applied.fault.is_some() || unread).then_some(TRY_AGAIN);
     [applied.settles_in, asks, unreachable, seen, refused, status_changes_in]
@@ -201,40 +176,45 @@ async fn ask(context: &Context, gathered: &Gathered, applied: &Applied) -> Resul
     };
     let state = pod::state(current, gathered.live.pods.len() > 1);
     let Some(config) = applied.config.clone() else { return Ok((Some(state), None, None)) };
-    match &state {
-        PodState::ConfigurationRefused { message } => {
-            let (fresh, first) = (applied.sent, config.refusal.is_none());
-            let config = if fresh { config } else { apply::refuse(context, gathered, &config, message).await? };
-            // The kubelet would wait up to five minutes before it tries again. Once: what is refused too is its to retry.
-            if fresh || (first && config.text != config.wanted) {
-                condemn(context, &owner, current).await?;
+    let proof = match state {
+        PodState::Ready => Some(prove(context, gathered, &owner, current, &config).await?),
+        _ => None,
+    };
+    let step = decide(&state, proof.as_ref(), &config, applied.sent);
+    let config = act(context, gathered, current, config, step).await?;
+    Ok((Some(state), proof, Some(config)))
+}
+
+/// Takes the step; returns what is mounted then.
+async fn act(
+    context: &Context,
+    gathered: &Gathered,
+    pod: &Pod,
+    config: Mounted,
+    step: Step<'_>,
+) -> Result<Mounted, PassError> {
+    let owner = gathered.owner.uid().unwrap_or_default();
+    match step {
+        Step::Wait => Ok(config),
+        Step::Accept => {
+            apply::accept(context, gathered, &config).await?;
+            Ok(Mounted { refusal: None, ..config })
+        }
+        Step::TakeBack { words, recreate } => {
+            let config = apply::refuse(context, gathered, &config, words).await?;
+            if recreate && config.text != config.wanted {
+                condemn(context, &owner, pod).await?;
             }
-            Ok((Some(state), None, Some(config)))
+            Ok(config)
         }
-        PodState::Ready => {
-            let proof = prove(context, gathered, &owner, current, &config).await?;
-            let config = match &proof {
-                // What it runs, it has accepted, whatever it said before.
-                Proof::Applied if config.text == config.wanted => {
-                    apply::accept(context, gathered, &config).await?;
-                    Mounted { refusal: None, ..config }
-                }
-                Proof::Refused(message) if config.refusal.is_none() => {
-                    apply::refuse(context, gathered, &config, message).await?
-                }
-                Proof::Stalled => {
-                    condemn(context, &owner, current).await?;
-                    config
-                }
-                _ => config,
-            };
-            Ok((Some(state), Some(proof), Some(config)))
+        Step::Recreate => {
+            condemn(context, &owner, pod).await?;
+            Ok(config)
         }
-        PodState::Waiting { .. } | PodState::Broken { .. } => Ok((Some(state), None, Some(config))),
     }
 }
 
-async fn condemn(context: &Context, owner: &str, pod: &k8s_openapi::api::core::v1::Pod) -> Result<(), kube::Error> {
+async fn condemn(context: &Context, owner: &str, pod: &Pod) -> Result<(), kube::Error> {
     tracing::warn!(pod = pod.name_any(), "recreating the Pod");
     prove::recreate(&context.client, pod).await?;
     context.proofs.condemn(owner, pod);
@@ -245,7 +225,7 @@ async fn prove(
     context: &Context,
     gathered: &Gathered,
     owner: &str,
-    pod: &k8s_openapi::api::core::v1::Pod,
+    pod: &Pod,
     config: &Mounted,
 ) -> Result<Proof, PassError> {
     let namespace = gathered.owner.namespace().unwrap_or_default();

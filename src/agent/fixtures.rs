@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::ResourceExt;
 use serde::Deserialize;
 
@@ -12,9 +12,10 @@ use super::gather::{Gathered, Live};
 use super::plan::Plan;
 use super::providers;
 use super::validate::validate;
-use crate::api::{Agent, Provider};
+use crate::api::sandbox::WorkspaceAccess;
+use crate::api::{Agent, Provider, Sandbox};
 use crate::cluster::environment::{Read, SourceKind, digest};
-use crate::cluster::names::{AGENT_MANAGER, GatewayNames};
+use crate::cluster::names::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
 use crate::cluster::observed::Observed;
 use crate::settings::Settings;
 
@@ -71,6 +72,8 @@ pub fn company() -> Gathered {
         owner: Arc::new(Agent::new("none", serde_yaml::from_str("model: {primary: {provider: a, model: b}}").unwrap())),
         joined: Vec::new(),
         providers: BTreeMap::new(),
+        sandboxes: BTreeMap::new(),
+        sandbox_services: BTreeMap::new(),
         reads: BTreeMap::new(),
         existing_claim: None,
         live: Live::default(),
@@ -86,7 +89,7 @@ pub fn company() -> Gathered {
         }
     }
     secret(&mut gathered, "keys", &[("openai", "one"), ("litellm", "two")]);
-    secret(&mut gathered, "concierge-secret", &[("token", "t")]);
+    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "k")]);
     gathered
 }
 
@@ -95,6 +98,23 @@ pub fn secret(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
     let source = (SourceKind::Secret, name.to_owned());
     let keys = data.iter().map(|(key, value)| ((*key).to_owned(), digest(b"key", &source, key, value.as_bytes())));
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
+}
+
+/// A Sandbox of this name.
+pub fn sandbox(name: &str, access: WorkspaceAccess) -> Arc<Sandbox> {
+    let spec = serde_json::json!({"image": "docker.io/library/debian:bookworm-slim", "workspaceAccess": access});
+    Arc::new(Sandbox::new(name, serde_json::from_value(spec).unwrap()))
+}
+
+/// Puts the Service of an Agent's own sandbox into what was read.
+pub fn sandbox_service(gathered: &mut Gathered, agent: &str, address: &str, annotations: &[(&str, &str)]) {
+    let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+    let service = serde_json::json!({
+        "metadata": {"name": format!("{agent}-sandbox"), "annotations": annotations},
+        "spec": {"clusterIP": address},
+    });
+    let service = Observed::new(serde_json::from_value::<Service>(service).unwrap(), SANDBOX_MANAGER);
+    gathered.sandbox_services.insert(agent.to_owned(), Arc::new(service));
 }
 
 /// The plan of the gateway.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
@@ -13,12 +14,12 @@ use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::providers;
 use super::secret::SecretError;
-use crate::api::{Agent, Provider};
+use crate::api::{Agent, Provider, Sandbox};
 use crate::cluster::environment::{Digests, Read, SourceKind, SourceName};
-use crate::cluster::names::{self, GatewayNames, LABEL_GATEWAY};
+use crate::cluster::names::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
 use crate::cluster::observed::Observed;
 use crate::cluster::sources;
-use crate::cluster::stores::{named, within};
+use crate::cluster::stores::{Stores, named, within};
 use crate::cluster::wakes::gateway_owner;
 use crate::openclaw::paths;
 
@@ -29,6 +30,10 @@ pub struct Gathered {
     /// The Agents that joined, sorted by name.
     pub joined: Vec<Arc<Agent>>,
     pub providers: BTreeMap<String, Arc<Provider>>,
+    /// The Sandboxes of the namespace by name.
+    pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
+    /// The Services of the Agents' own sandboxes, by Agent.
+    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
     pub reads: BTreeMap<SourceName, Read>,
     /// Whether the claim that the user names exists; `None`: names none.
     pub existing_claim: Option<bool>,
@@ -89,12 +94,33 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     });
     joined.sort_by_key(|agent| agent.name_any());
     let providers = providers::by_name(within(&stores.providers, &namespace, |_| true));
+    let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
+    let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
+    let sandbox_services = sandbox_services(stores, &namespace, std::iter::once(&owner).chain(&joined));
     let live = live(context, &namespace, &names, &name);
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let wanted = wanted(&owner, &joined, &providers, &live);
     let reads = context.references.read(&context.client, stores, &namespace, wanted, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, providers, reads, existing_claim, live })
+    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+}
+
+/// Only what the Agents own: a Service of that name that somebody else made leads nobody's commands astray.
+fn sandbox_services<'a>(
+    stores: &Stores,
+    namespace: &str,
+    agents: impl Iterator<Item = &'a Arc<Agent>>,
+) -> BTreeMap<String, Arc<Observed<Service>>> {
+    agents
+        .filter(|agent| agent.spec.sandbox.is_some())
+        .filter_map(|agent| {
+            let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
+            let owners = service.object.owner_references();
+            let ours =
+                |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
+            owners.iter().any(ours).then(|| (agent.name_any(), service))
+        })
+        .collect()
 }
 
 /// What has to be read: all that the specs name, and what the live Deployment reads now (its last good state).

@@ -7,12 +7,14 @@
 //! | `gather` | reads what the spec points at | the network |
 //! | `validate` | gathered → plan, or the user's faults | nothing |
 //! | `providers` | which Providers the configuration and the environment hold | nothing |
+//! | `sandboxes` | where the commands of an Agent run | nothing |
 //! | `plan` | the plan of a gateway: what the Pod is made of, and its hash | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
 //! | `secret` | the generated Secret | the network |
 //! | `prove` | makes the running gateway take up its configuration, and asks whether it has | the network |
 //! | `pod` | reads what a gateway's Pod tells | nothing |
+//! | `decide` | what a look at the running gateway calls for | nothing |
 //! | `observe` | what a pass found, as the state of the gateway | nothing |
 //! | `status` | plan and observations → conditions | nothing |
 //! | `report` | writes the status and events, if they differ | the network |
@@ -20,6 +22,7 @@
 pub mod apply;
 pub mod build;
 pub mod context;
+pub mod decide;
 pub mod driver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -31,6 +34,7 @@ pub mod pod;
 pub mod prove;
 pub mod providers;
 pub mod report;
+pub mod sandboxes;
 pub mod secret;
 pub mod status;
 pub mod validate;

@@ -14,6 +14,7 @@ use super::status::{self, GatewayState, Member};
 use crate::api::Agent;
 use crate::api::agent::{GatewayStatus, Rollout};
 use crate::cluster::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
+use crate::cluster::environment::Fault;
 use crate::cluster::names::{self, GatewayNames};
 use crate::cluster::sources;
 
@@ -46,7 +47,6 @@ pub fn observe(
         ready,
         config,
         fault: applied.fault.clone().or_else(|| plan.pod.as_ref().err().cloned()),
-        warnings: plan.warnings.clone(),
         status: gateway_status(gathered, applied, rollout),
         agents: members.map(|agent| (agent.name_any(), member(agent, plan))).collect(),
     }
@@ -68,8 +68,16 @@ fn member(agent: &Arc<Agent>, plan: &Plan) -> Member {
     Member {
         generation: agent.metadata.generation,
         fault: plan.faults.get(&agent.name_any()).cloned(),
+        warnings: warnings(agent, plan),
         suspended: agent.spec.suspend,
     }
+}
+
+/// What concerns the Agent: what its own Providers need, and for the owner what its gateway needs.
+fn warnings(agent: &Agent, plan: &Plan) -> Vec<Fault> {
+    let of_gateway = plan.warnings.iter().filter(|_| agent.spec.gateway_ref.is_none());
+    let of_agent = plan.agent_warnings.get(&agent.name_any()).into_iter().flatten();
+    of_gateway.chain(of_agent).cloned().collect()
 }
 
 fn gateway_status(gathered: &Gathered, applied: &Applied, rollout: Option<Rollout>) -> GatewayStatus {

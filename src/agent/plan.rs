@@ -1,14 +1,15 @@
 //! The plan of a gateway: what its Pod is made of and what its configuration says. Pure values and their hash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
 use crate::cluster::environment::{Digests, Fault};
+use crate::cluster::parts;
+pub use crate::cluster::parts::{changed as changed_parts, hash};
 use crate::openclaw::names::EnvName;
 
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
@@ -23,8 +24,10 @@ pub struct Plan {
     pub config: Option<String>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
-    /// What is wrong with the environment and yet blocks nothing.
+    /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
+    /// The same of what each Agent's Providers need, by Agent.
+    pub agent_warnings: BTreeMap<String, Vec<Fault>>,
 }
 
 /// Why an Agent's present spec is not in force.
@@ -44,6 +47,8 @@ pub struct PodPlan {
     pub gateway: Gateway,
     /// Where the token lies that callers send.
     pub token: SecretKeySelector,
+    /// Where the key lies with which the gateway enters its sandboxes.
+    pub ssh_key: SecretKeySelector,
     /// Variables that hold the secrets of Providers, sorted by name.
     pub provider_env: Vec<SecretVariable>,
     /// The name of the claim.
@@ -71,13 +76,12 @@ impl SecretVariable {
 }
 
 impl PodPlan {
-    /// The parts that the user set, hashed. A part that is left out stands for its default, so that a part which a later
-    /// version adds changes no plan. The image counts only where the user named it: a new default rolls nothing.
+    /// The parts that the user set, hashed. The image counts only where the user named it: a new default rolls nothing.
     #[must_use]
     pub fn with_parts(mut self) -> Self {
         let gateway = &self.gateway;
         let policy = gateway.image_pull_policy.map(ImagePullPolicy::as_str);
-        self.parts = [
+        self.parts = parts::hashed([
             ("spec.gateway.image", json!(gateway.image)),
             ("spec.gateway.imagePullPolicy", json!(policy)),
             ("spec.gateway.imagePullSecrets", json!(gateway.image_pull_secrets)),
@@ -89,11 +93,7 @@ impl PodPlan {
             ("spec.gateway.storage.existingClaim", json!(gateway.storage.existing_claim)),
             ("the set of Provider credentials", json!(self.provider_env)),
             (RESTART_PART, json!(self.restart)),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()))
-        .map(|(part, value)| (part.to_owned(), hash(&value)))
-        .collect();
+        ]);
         self
     }
 
@@ -101,24 +101,8 @@ impl PodPlan {
     /// or its default image, so that an upgrade of Creel rolls nothing.
     #[must_use]
     pub fn hash(&self) -> String {
-        hash(&(&self.parts, &self.digests)).chars().take(16).collect()
+        hash(&(&self.parts, &self.digests))
     }
-}
-
-/// The SHA-256 of a value's JSON, 16 hex digits. Maps are sorted, so equal values give equal text.
-pub fn hash<T: Serialize>(value: &T) -> String {
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    hex::encode(&Sha256::digest(json)[..8])
-}
-
-/// The parts whose hashes differ, in words.
-#[must_use]
-pub fn changed_parts(previous: &BTreeMap<String, String>, next: &BTreeMap<String, String>) -> Vec<String> {
-    let all: BTreeSet<_> = previous.keys().chain(next.keys()).collect();
-    all.into_iter()
-        .filter(|part| previous.get(*part) != next.get(*part))
-        .map(|part| format!("{part} changed"))
-        .collect()
 }
 
 #[cfg(test)]
@@ -130,6 +114,7 @@ mod tests {
             image: "ghcr.io/openclaw/openclaw:2026.9.6-slim".into(),
             gateway: Gateway::default(),
             token: SecretKeySelector { name: "concierge-secret".into(), key: "token".into() },
+            ssh_key: SecretKeySelector { name: "concierge-secret".into(), key: "ssh-key".into() },
             provider_env: vec![SecretVariable::new(&EnvName::provider_key("openai"), "openai", "api-key")],
             claim: "concierge-claim".into(),
             restart: None,

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::build::pod_spec::{GATEWAY_CONTAINER, KEEP_CONTAINER};
 use crate::cluster::conditions::reason;
 use crate::cluster::names::PLAN;
+use crate::cluster::pod_state::{container, has_ended, held_up, is_ready, statuses, unschedulable};
 use crate::openclaw::exit::{self, Exit};
 
 /// How a gateway's Pod is.
@@ -29,12 +30,8 @@ pub fn current<'a>(pods: &'a [Arc<Pod>], plan: &str) -> Option<&'a Arc<Pod>> {
     pods.iter()
         .filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan))
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-        .filter(|pod| !matches!(phase(pod), Some("Failed" | "Succeeded")))
+        .filter(|pod| !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
-}
-
-fn phase(pod: &Pod) -> Option<&str> {
-    pod.status.as_ref()?.phase.as_deref()
 }
 
 /// The Pod's address, once it has one.
@@ -62,8 +59,8 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
         return waiting(reason::UNSCHEDULABLE, format!("no node can take Pod \"{name}\": {message}"));
     }
     for status in statuses(pod) {
-        if let Some(state) = held_up(&name, status) {
-            return state;
+        if let Some((reason, message)) = held_up(&name, status) {
+            return PodState::Broken { reason, message };
         }
     }
     if let Some(exit) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
@@ -80,43 +77,6 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
         );
     }
     waiting(reason::STARTING, format!("Pod \"{name}\" starts"))
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
-}
-
-fn unschedulable(pod: &Pod) -> Option<String> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition =
-        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-    Some(condition.message.clone().unwrap_or_default())
-}
-
-fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.status.as_ref();
-    let init = status.and_then(|status| status.init_container_statuses.as_ref());
-    let main = status.and_then(|status| status.container_statuses.as_ref());
-    init.into_iter().flatten().chain(main.into_iter().flatten())
-}
-
-fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
-    statuses(pod).find(|status| status.name == name)
-}
-
-/// A container that can't be started, with the kubelet's own word for it.
-fn held_up(pod: &str, status: &ContainerStatus) -> Option<PodState> {
-    let waiting = status.state.as_ref()?.waiting.as_ref()?;
-    let word = waiting.reason.as_deref()?;
-    let message = waiting.message.clone().unwrap_or_default();
-    let reason = match word {
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => reason::IMAGE_PULL_FAILED,
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => reason::POD_FAILED,
-        _ => return None,
-    };
-    let message = format!("container \"{}\" of Pod \"{pod}\": {word}: {message}", status.name);
-    Some(PodState::Broken { reason, message })
 }
 
 /// How the gateway ended, unless it runs again and only has not answered yet for the first time.

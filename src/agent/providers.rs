@@ -12,11 +12,12 @@ use serde_json::Value;
 
 use super::gather::Gathered;
 use super::plan::{AgentFault, SecretVariable};
+use super::sandboxes;
 use crate::api::agent::ModelReference;
 use crate::api::provider::{Header, Modality, Model, Protocol};
 use crate::api::{Agent, Provider};
 use crate::cluster::conditions::reason;
-use crate::cluster::environment::{Fault, Resolved, Source, resolve};
+use crate::cluster::environment::{Digests, Fault, Source, resolve};
 use crate::cluster::{environment::SourceKind, nearest, sources};
 use crate::openclaw::config::{self, AgentEntry, HeaderValue, ProviderEntry};
 use crate::openclaw::live;
@@ -28,10 +29,12 @@ pub struct Served {
     pub agents: BTreeMap<String, AgentEntry>,
     pub providers: BTreeMap<String, ProviderEntry>,
     pub faults: BTreeMap<String, AgentFault>,
+    /// What is wrong with the secrets that an Agent's Providers need and yet blocks nothing, by Agent.
+    pub warnings: BTreeMap<String, Vec<Fault>>,
     /// Variables that the Pod's environment needs for them.
     pub variables: BTreeSet<SecretVariable>,
-    /// The digests behind the variables, and what is wrong with some and blocks nothing.
-    pub resolved: Resolved,
+    /// The digests behind the variables.
+    pub digests: Digests,
 }
 
 /// Sorts out every Agent that is on the gateway and not suspended.
@@ -41,10 +44,12 @@ pub fn serve(gathered: &Gathered) -> Served {
     let mut needed = BTreeSet::new();
     for agent in gathered.active_agents() {
         let name = agent.name_any();
-        match check_model(gathered, agent) {
-            Ok(()) => {
+        let checked = check_model(gathered, agent);
+        match checked.and_then(|warnings| sandboxes::check(gathered, agent).map(|()| warnings)) {
+            Ok(warnings) => {
                 needed.extend(model_references(agent).map(|reference| reference.provider.clone()));
-                served.agents.insert(name, AgentEntry::Rendered(agent_entry(agent)));
+                served.agents.insert(name.clone(), AgentEntry::Rendered(agent_entry(gathered, agent)));
+                served.warnings.insert(name, warnings);
             }
             Err(fault) => {
                 let fault = AgentFault { reason: fault.reason, message: fault.message, last_good_kept: false };
@@ -69,14 +74,14 @@ impl Served {
     }
 
     fn resolve(&mut self, gathered: &Gathered, sources: &[Source]) {
-        let resolved = resolve(sources, &gathered.reads, &gathered.live.digests);
-        self.resolved.digests.0.extend(resolved.digests.0);
-        self.resolved.faults.extend(resolved.faults);
+        self.digests.0.extend(resolve(sources, &gathered.reads, &gathered.live.digests).digests.0);
     }
 }
 
-/// Whether every model that the Agent names exists, and its Provider's secrets are there.
-fn check_model(gathered: &Gathered, agent: &Agent) -> Result<(), Fault> {
+/// Whether every model that the Agent names exists, and its Provider's secrets are there; what is wrong with these and yet blocks
+/// nothing.
+fn check_model(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
+    let mut warnings = Vec::new();
     for (field, reference) in fields(agent) {
         let fault = |reason, message| Fault { reason, message, carried: false };
         let place = format!("{field} of Agent \"{}\"", agent.name_any());
@@ -99,8 +104,9 @@ fn check_model(gathered: &Gathered, agent: &Agent) -> Result<(), Fault> {
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
+        warnings.extend(resolved.faults);
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Gives each Agent at fault its last good entry, where everything that it names can still be served.
@@ -128,7 +134,9 @@ fn keep_last_good(gathered: &Gathered, served: &mut Served) {
             served.take(provider, kept.entry.clone(), kept.variables.iter().cloned());
             served.resolve(gathered, &kept.sources);
         }
-        served.agents.insert(name.clone(), AgentEntry::Kept(entry));
+        let agent = gathered.active_agents().find(|agent| agent.name_any() == name);
+        let sandbox = agent.and_then(|agent| sandboxes::entry(gathered, agent));
+        served.agents.insert(name.clone(), AgentEntry::Kept { entry, sandbox });
         if let Some(fault) = served.faults.get_mut(&name) {
             fault.last_good_kept = true;
         }
@@ -204,7 +212,7 @@ fn model_references(agent: &Agent) -> impl Iterator<Item = &ModelReference> {
     std::iter::once(&agent.spec.model.primary).chain(&agent.spec.model.fallbacks)
 }
 
-fn agent_entry(agent: &Agent) -> config::Agent {
+fn agent_entry(gathered: &Gathered, agent: &Agent) -> config::Agent {
     let name = |reference: &ModelReference| config::ModelName {
         provider: reference.provider.clone(),
         model: reference.model.clone(),
@@ -215,6 +223,7 @@ fn agent_entry(agent: &Agent) -> config::Agent {
             primary: name(&model.primary),
             fallbacks: model.fallbacks.iter().map(name).collect(),
         },
+        sandbox: sandboxes::entry(gathered, agent),
     }
 }
 

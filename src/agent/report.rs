@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_controller::events::{Event, EventType};
-use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
-use serde_json::json;
+use kube::ResourceExt;
 
 use super::context::Context;
 use super::status::{self, Place};
 use crate::api::{Agent, AgentStatus};
 use crate::cluster::conditions::{READY, find};
 use crate::cluster::names::AGENT_MANAGER;
+use crate::cluster::status_writer;
 
 /// Writes the status if it differs; returns when time alone will change it.
 pub async fn report(
@@ -21,22 +20,14 @@ pub async fn report(
     place: &Place<'_>,
     joined: Vec<String>,
 ) -> Result<Option<Duration>, kube::Error> {
-    let (next, again) = status::status(agent, place, joined, Timestamp::now());
+    let namespace = agent.namespace().unwrap_or_default();
+    let sandbox = context.stores.sandbox_states.of(&namespace, &agent.name_any());
+    let (next, again) = status::status(agent, place, sandbox.as_deref(), joined, Timestamp::now());
     if agent.status.as_ref() == Some(&next) {
         return Ok(again);
     }
-    let api: Api<Agent> = Api::namespaced(context.client.clone(), &agent.namespace().unwrap_or_default());
-    let patch = json!({
-        "apiVersion": "creel.dev/v1alpha1",
-        "kind": "Agent",
-        // Only this Agent: one that was deleted and made anew is another.
-        "metadata": {"name": agent.name_any(), "uid": agent.uid()},
-        "status": next,
-    });
-    let params = PatchParams::apply(AGENT_MANAGER).force();
-    match api.patch_status(&agent.name_any(), &params, &Patch::Apply(&patch)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
-        patched => patched.map(|_| ())?,
+    if !status_writer::write(&context.client, AGENT_MANAGER, agent, &next).await? {
+        return Ok(None);
     }
     if let Some(event) = turn(agent.status.as_ref(), &next) {
         publish(context, agent, &event).await;

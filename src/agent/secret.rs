@@ -1,56 +1,23 @@
-//! The generated Secret of a gateway (its token, the key of its digests) and the token that callers send. Touches the network.
-//!
-//! Made by `create`, never by apply: two operators that both generate must not overwrite each other.
+//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send.
+//! Touches the network.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
-use thiserror::Error;
 
 use crate::api::Agent;
 use crate::api::references::SecretKeySelector;
-use crate::cluster::api_error::{brief, is_refusal};
-use crate::cluster::conditions::reason;
-use crate::cluster::names::{AGENT_MANAGER, GatewayNames};
+pub use crate::cluster::generated_secret::SecretError;
+use crate::cluster::generated_secret::{self, DIGEST_KEY, ensure, version_in_store, version_of};
+use crate::cluster::names::{AGENT_MANAGER, GatewayNames, child_of};
 use crate::cluster::references::DigestKey;
-use crate::cluster::sources::TOKEN_KEY;
-use crate::cluster::stores::{Stores, named};
-
-/// The key under which environment digests are made.
-const DIGEST_KEY: &str = "digest-key";
-
-/// Why a Secret is not to be had.
-#[derive(Debug, Error)]
-pub enum SecretError {
-    #[error("Secret \"{0}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name")]
-    NotOurs(String),
-    #[error("Secret \"{0}\" has lost its key \"{DIGEST_KEY}\": delete the Secret, and it is made anew")]
-    Damaged(String),
-    #[error("Secret \"{name}\" has no key \"{key}\"")]
-    NoToken { name: String, key: String },
-    #[error("the operating system gave no random bytes")]
-    Random(#[from] getrandom::Error),
-    #[error("Secret \"{name}\": {}", brief(source))]
-    Api { name: String, source: Box<kube::Error> },
-}
-
-impl SecretError {
-    /// The reason of a condition, where only a person can mend it.
-    #[must_use]
-    pub fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::NotOurs(_) => Some(reason::NAME_TAKEN),
-            Self::Damaged(_) | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
-            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REFUSED),
-            Self::Random(_) => None,
-        }
-    }
-}
+use crate::cluster::sources::{SSH_KEY, TOKEN_KEY};
+use crate::cluster::ssh_keys;
+use crate::cluster::stores::Stores;
 
 /// What was read of Secrets that did not change since: by namespace and name, with the version that it came from.
 #[derive(Default)]
@@ -76,17 +43,9 @@ impl SecretMemory {
         {
             return Ok(key.clone());
         }
-        let secret = ensure(client, owner, names).await?;
-        let ours = secret
-            .owner_references()
-            .iter()
-            .any(|reference| reference.controller == Some(true) && Some(&reference.uid) == owner.uid().as_ref());
-        if !ours {
-            return Err(SecretError::NotOurs(names.secret.clone()));
-        }
-        let key = secret.data.as_ref().and_then(|data| data.get(DIGEST_KEY)).filter(|key| !key.0.is_empty());
-        let key = key.ok_or_else(|| SecretError::Damaged(names.secret.clone()))?.0.clone();
-        let key = DigestKey { uid: secret.uid().unwrap_or_default(), key };
+        let secret = ensure(client, AGENT_MANAGER, owner, &names.secret, || generate(owner, names)).await?;
+        generated_secret::value(&secret, SSH_KEY)?;
+        let key = generated_secret::digest_key(&secret)?;
         self.digest_keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -129,44 +88,46 @@ impl SecretMemory {
     }
 }
 
-async fn ensure(client: &Client, owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
-    let fail = |source| SecretError::Api { name: names.secret.clone(), source: Box::new(source) };
-    if let Some(secret) = api.get_opt(&names.secret).await.map_err(fail)? {
-        return Ok(secret);
-    }
-    let params = PostParams { field_manager: Some(AGENT_MANAGER.to_owned()), ..PostParams::default() };
-    match api.create(&params, &generate(owner, names)?).await {
-        Err(kube::Error::Api(status)) if status.code == 409 => api.get(&names.secret).await.map_err(fail),
-        created => created.map_err(fail),
-    }
-}
-
 fn generate(owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> {
     let mut random = [0_u8; 64];
     getrandom::fill(&mut random)?;
     let (token, digest_key) = random.split_at(32);
     Ok(Secret {
-        metadata: ObjectMeta {
-            name: Some(names.secret.clone()),
-            namespace: owner.namespace(),
-            labels: Some(names.labels()),
-            owner_references: Some(owner.controller_owner_ref(&()).into_iter().collect()),
-            ..ObjectMeta::default()
-        },
+        metadata: child_of(owner, &names.secret, names.labels()),
         data: Some(BTreeMap::from([
             (TOKEN_KEY.to_owned(), ByteString(hex::encode(token).into_bytes())),
             (DIGEST_KEY.to_owned(), ByteString(digest_key.to_vec())),
+            (SSH_KEY.to_owned(), ByteString(ssh_keys::generate()?.private.into_bytes())),
         ])),
         ..Secret::default()
     })
 }
 
-fn version_in_store(stores: &Stores, namespace: &str, name: &str) -> Option<String> {
-    let metadata = &named(&stores.secrets, namespace, name)?.metadata;
-    Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::agent::fixtures::company;
+    use crate::cluster::conditions::reason;
+    use crate::cluster::generated_secret::value;
 
-fn version_of(secret: &Secret) -> String {
-    format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default())
+    #[test]
+    fn a_generated_secret_holds_a_token_a_digest_key_and_a_key_to_the_sandboxes() {
+        let secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
+        assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
+        assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_secret_that_lost_a_key_says_which_and_what_to_do() {
+        let mut secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        secret.data.as_mut().unwrap().remove(SSH_KEY);
+        let error = value(&secret, SSH_KEY).unwrap_err();
+        assert_eq!(error.reason(), Some(reason::SECRET_KEY_NOT_FOUND));
+        assert_eq!(
+            error.to_string(),
+            "Secret \"concierge-secret\" has lost its key \"ssh-key\": delete the Secret, and it is made anew"
+        );
+    }
 }

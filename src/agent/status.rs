@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::plan::AgentFault;
@@ -12,10 +13,11 @@ use super::prove::Proof;
 use crate::api::Agent;
 use crate::api::agent::{AgentStatus, GatewayStatus};
 use crate::cluster::conditions::{
-    CONFIG_APPLIED, Desired, GATEWAY_READY, READY, RECONCILING, REFERENCES_RESOLVED, STALLED, Status, merge, patience,
-    reason,
+    CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
+    STALLED, Status, find, merge, patience, reason,
 };
 use crate::cluster::environment::Fault;
+use crate::cluster::sandbox_states::SandboxState;
 use crate::cluster::wakes::gateway_owner;
 
 /// What a pass over a gateway found; the Agents on it take their status from it.
@@ -25,8 +27,6 @@ pub struct GatewayState {
     pub config: Desired,
     /// What stands in the way of the gateway as a whole.
     pub fault: Option<Fault>,
-    /// What is missing and yet disturbs nothing that runs.
-    pub warnings: Vec<Fault>,
     pub status: GatewayStatus,
     /// The Agents that the pass looked at.
     pub agents: BTreeMap<String, Member>,
@@ -38,6 +38,8 @@ pub struct Member {
     /// The generation that was looked at.
     pub generation: Option<i64>,
     pub fault: Option<AgentFault>,
+    /// What it needs and is missing, and yet disturbs nothing that runs.
+    pub warnings: Vec<Fault>,
     pub suspended: bool,
 }
 
@@ -54,17 +56,36 @@ pub enum Place<'a> {
     Blocked(Fault),
 }
 
-/// The status of the Agent, and when to look again because time alone changes it.
+/// Where the Agent's commands run.
+#[derive(Clone, Copy, Debug)]
+enum Shell<'a> {
+    /// Nowhere.
+    None,
+    /// In a sandbox that this process has not looked at yet.
+    Unknown,
+    InSandbox(&'a SandboxState),
+}
+
+/// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last pass over the Agent's
+/// sandbox found.
 #[must_use]
 pub fn status(
     agent: &Agent,
     place: &Place<'_>,
+    sandbox: Option<&SandboxState>,
     joined: Vec<String>,
     now: Timestamp,
 ) -> (AgentStatus, Option<Duration>) {
     let before = agent.status.clone().unwrap_or_default();
-    let (conditions, again) = conditions(agent, place, now);
-    let conditions = merge(&before.conditions, &conditions, agent.metadata.generation, now);
+    if *place == Place::Unknown && told_already(agent, READY) {
+        return (before, None);
+    }
+    let shell = match (&agent.spec.sandbox, sandbox) {
+        (None, _) => Shell::None,
+        (Some(_), None) => Shell::Unknown,
+        (Some(_), Some(state)) => Shell::InSandbox(state),
+    };
+    let (conditions, again) = conditions(agent, place, shell, now);
     let model = &agent.spec.model.primary;
     let lives_there = match place {
         Place::On(state) => joined_now(agent, state),
@@ -88,6 +109,12 @@ pub fn status(
     (status, again)
 }
 
+/// Whether the status tells of this condition for the present spec: a restart of the operator alone changes none of it.
+fn told_already(agent: &Agent, kind: &str) -> bool {
+    let Some(status) = &agent.status else { return false };
+    status.observed_generation == agent.metadata.generation && find(&status.conditions, kind).is_some()
+}
+
 fn keeps_last_good(agent: &Agent, place: &Place<'_>) -> bool {
     let Place::On(state) = place else { return false };
     let fault = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref());
@@ -104,15 +131,20 @@ fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
 
 /// What the summary is made from.
 enum Summary {
-    Well,
+    Well { message: &'static str },
     Working { reason: &'static str, message: String },
     Broken { reason: &'static str, message: String },
     Resting { reason: &'static str, message: String },
 }
 
-fn conditions(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Vec<Desired>, Option<Duration>) {
+fn conditions(
+    agent: &Agent,
+    place: &Place<'_>,
+    shell: Shell<'_>,
+    now: Timestamp,
+) -> (Vec<Condition>, Option<Duration>) {
     let references = references(agent, place);
-    let (summary, again) = summary(agent, place, now);
+    let (summary, again) = summary(agent, place, shell, now);
     let (ready, reconciling, stalled) = spread(&summary);
     let mut all = vec![ready, reconciling, stalled, references];
     if let Place::On(state) = place {
@@ -123,7 +155,33 @@ fn conditions(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Vec<Desired>
             |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been looked at yet.");
         all.extend([unknown(GATEWAY_READY), unknown(CONFIG_APPLIED)]);
     }
-    (all, again)
+    all.extend(sandbox_conditions(shell));
+    let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let mut conditions = merge(before, &all, agent.metadata.generation, now);
+    let as_before: &[&str] = match (shell, summary) {
+        (Shell::Unknown, Summary::Well { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
+        (Shell::Unknown, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
+        _ => &[],
+    };
+    for condition in conditions.iter_mut().filter(|condition| as_before.contains(&condition.type_.as_str())) {
+        if let Some(before) = find(before, &condition.type_) {
+            condition.clone_from(before);
+        }
+    }
+    (conditions, again)
+}
+
+/// What the pass over the sandbox found; an Agent without a sandbox has neither condition.
+fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
+    match shell {
+        Shell::None => Vec::new(),
+        Shell::Unknown => {
+            let unknown =
+                |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been looked at yet.");
+            vec![unknown(SANDBOX_READY), unknown(ISOLATION_VERIFIED)]
+        }
+        Shell::InSandbox(state) => vec![state.ready.clone(), state.isolation.clone()],
+    }
 }
 
 /// Whether everything that the Agent names exists.
@@ -136,11 +194,13 @@ fn references(agent: &Agent, place: &Place<'_>) -> Desired {
         }
         Place::On(state) => state,
     };
-    if let Some(fault) = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref()) {
+    let member = state.agents.get(&agent.name_any());
+    if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
         return Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     }
-    let owns = agent.spec.gateway_ref.is_none();
-    match state.fault.iter().chain(&state.warnings).find(|fault| owns && is_reference(fault.reason)) {
+    // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
+    let warnings = member.into_iter().flat_map(|member| &member.warnings);
+    match state.fault.iter().chain(warnings).find(|fault| is_reference(fault.reason)) {
         Some(fault) => unresolved(fault),
         None => {
             Desired::new(REFERENCES_RESOLVED, Status::True, reason::RESOLVED, "Everything that the spec names exists.")
@@ -168,7 +228,7 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
     }
 }
 
-fn summary(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
+fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
     let state = match place {
         Place::On(state) => state,
         Place::Unknown => {
@@ -203,18 +263,38 @@ fn summary(agent: &Agent, place: &Place<'_>, now: Timestamp) -> (Summary, Option
         let message = "The gateway has not been looked at since the last edit.".to_owned();
         return (Summary::Working { reason: reason::PENDING, message }, None);
     }
-    for condition in [&state.ready, &state.config] {
-        let (reason, message) = (condition.reason, condition.message.clone());
-        match condition.status {
-            Status::True => {}
-            Status::Unknown if reason == reason::SUSPENDED || reason == reason::PAUSED => {
-                return (Summary::Resting { reason, message }, None);
-            }
-            Status::Unknown => return (Summary::Working { reason, message }, None),
-            Status::False => return (Summary::Broken { reason, message }, None),
+    let of_gateway = [&state.ready, &state.config].into_iter().find_map(obstacle);
+    (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
+}
+
+/// The summary once the gateway is well. Whether the sandbox proved its isolation does not count: where a cluster does not enforce its
+/// policies, the Agent works all the same, and says so.
+fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
+    let pending = |message: &str| Summary::Working { reason: reason::PENDING, message: message.to_owned() };
+    let well =
+        Summary::Well { message: "The gateway answers and runs this configuration; commands run in the sandbox." };
+    match shell {
+        Shell::None => Summary::Well { message: "The gateway answers and runs this configuration." },
+        Shell::Unknown if told_already(agent, SANDBOX_READY) => well,
+        Shell::Unknown => pending("The sandbox has not been looked at yet."),
+        Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
+            pending("The sandbox has not been looked at since the last edit.")
         }
+        Shell::InSandbox(state) => obstacle(&state.ready).unwrap_or(well),
     }
-    (Summary::Well, None)
+}
+
+/// What a condition makes of the whole, unless it is true.
+fn obstacle(condition: &Desired) -> Option<Summary> {
+    let (reason, message) = (condition.reason, condition.message.clone());
+    match condition.status {
+        Status::True => None,
+        Status::Unknown if reason == reason::SUSPENDED || reason == reason::PAUSED => {
+            Some(Summary::Resting { reason, message })
+        }
+        Status::Unknown => Some(Summary::Working { reason, message }),
+        Status::False => Some(Summary::Broken { reason, message }),
+    }
 }
 
 /// Something is missing: for two minutes that is work in progress, then it needs a person.
@@ -234,8 +314,8 @@ fn spread(summary: &Summary) -> (Desired, Desired, Desired) {
     let stalled = |status, reason, message: &str| Desired::new(STALLED, status, reason, message);
     let nothing = reason::NOTHING_TO_DO;
     match summary {
-        Summary::Well => (
-            ready(Status::True, reason::READY, "The gateway answers and runs this configuration."),
+        Summary::Well { message } => (
+            ready(Status::True, reason::READY, message),
             working(Status::False, nothing, ""),
             stalled(Status::False, nothing, ""),
         ),

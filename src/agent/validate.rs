@@ -8,10 +8,9 @@ use serde_json::Value;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use super::providers::{self, Served};
-use crate::api::Agent;
 use crate::cluster::conditions::reason;
 use crate::cluster::environment::{Digests, Fault, resolve};
-use crate::cluster::names::{self, GatewayNames};
+use crate::cluster::names;
 use crate::cluster::sources;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::paths;
@@ -23,18 +22,20 @@ use crate::settings::Settings;
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let served = providers::serve(gathered);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
-    let blocking = own.blocking().cloned().or_else(|| missing_claim(gathered));
-    let mut warnings = own.faults.clone();
-    warnings.extend(served.resolved.faults.clone());
-    warnings.retain(|fault| fault.carried);
+    let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
+    // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
+    let rests = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if rests { (None, missing) } else { (missing, None) };
+    let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
+    let warnings = missing.into_iter().chain(carried).collect();
     let mut digests = own.digests;
-    digests.0.extend(served.resolved.digests.0.clone());
+    digests.0.extend(served.digests.0.clone());
     let pod = match blocking {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &served, digests)),
     };
     let config = render(gathered, settings, &served, pod.is_err());
-    Plan { pod, config, faults: served.faults, warnings }
+    Plan { pod, config, faults: served.faults, warnings, agent_warnings: served.warnings }
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {
@@ -59,8 +60,9 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, served: &Served, digests: 
         image: image(gathered, settings),
         gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
         token: sources::token(&gathered.owner),
+        ssh_key: sources::ssh_key(&gathered.owner),
         provider_env: served.variables.iter().cloned().collect(),
-        claim: claim(&gathered.owner),
+        claim: sources::claim(&gathered.owner),
         restart: gathered.owner.annotations().get(names::RESTART).cloned(),
         digests,
         parts: std::collections::BTreeMap::new(),
@@ -110,13 +112,6 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
     let restarts = wanted.is_some() && wanted.as_ref() != gathered.live.parts.get(RESTART_PART);
     let pinned = gathered.live.annotation(names::IMAGE).map(str::to_owned);
     pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
-}
-
-/// The claim that the gateway mounts.
-#[must_use]
-pub fn claim(owner: &Agent) -> String {
-    let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
-    existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
 }
 
 /// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.

@@ -27,8 +27,15 @@ pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     status.code == 403 && causes.iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }
 
+/// A namespace is a moment younger than the account that its Pods run as by default.
+fn is_account_to_come(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("error looking up service account"))
+}
+
 /// The API server refuses the object as it is (invalid, over quota, not allowed), so that the same again is no help.
 #[must_use]
 pub fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422)) && !is_namespace_terminating(error)
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422))
+        && !is_namespace_terminating(error)
+        && !is_account_to_come(error)
 }

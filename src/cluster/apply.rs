@@ -167,16 +167,8 @@ impl Applier {
 
     /// Deletes the child, if it is still the one that was seen.
     pub async fn delete<K: Child>(&self, child: &K) -> Result<(), ApplyError> {
-        let key = key_of(child);
-        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
-        let only_this = Preconditions { uid: child.uid(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
-        match api.delete(&key.name, &params).await {
-            Ok(_) => tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "deleted"),
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
-            Err(source) => return Err(failed(&key, source)),
-        }
-        self.ledger.forget(&key);
+        delete(&self.client, child).await?;
+        self.ledger.forget(&key_of(child));
         Ok(())
     }
 
@@ -200,6 +192,23 @@ impl Applier {
     }
 }
 
+/// Deletes the object, if it is still the one that was seen.
+pub async fn delete<K>(client: &Client, object: &K) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+{
+    let key = key_of(object);
+    let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
+    let only_this = Preconditions { uid: object.uid(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+    match api.delete(&key.name, &params).await {
+        Ok(_) => tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "deleted"),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+        Err(source) => return Err(failed(&key, source)),
+    }
+    Ok(())
+}
+
 /// A child must have this controller; a retained claim has none, but our labels.
 fn check_ours<K: Child>(desired: &K, present: &K, owner: &str) -> Result<(), ApplyError> {
     let controller = present.owner_references().iter().find(|reference| reference.controller == Some(true));
@@ -218,7 +227,9 @@ fn shown_of<K: Resource>(child: &Observed<K>) -> Shown {
     Shown { uid: child.object.meta().uid.clone().unwrap_or_default(), own: child.own }
 }
 
-fn key_of<K: Child>(child: &K) -> ChildKey {
+/// What the ledger knows the object by.
+#[must_use]
+pub fn key_of<K: Resource<DynamicType = ()>>(child: &K) -> ChildKey {
     ChildKey {
         kind: K::kind(&()).into_owned(),
         namespace: child.namespace().unwrap_or_default(),
@@ -226,6 +237,8 @@ fn key_of<K: Child>(child: &K) -> ChildKey {
     }
 }
 
-fn failed(key: &ChildKey, source: kube::Error) -> ApplyError {
+/// What the API server said of this object.
+#[must_use]
+pub fn failed(key: &ChildKey, source: kube::Error) -> ApplyError {
     ApplyError::Api { kind: key.kind.clone(), name: key.name.clone(), source: Box::new(source) }
 }

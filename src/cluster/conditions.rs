@@ -181,7 +181,7 @@ pub fn merge(present: &[Condition], desired: &[Desired], generation: Option<i64>
 }
 
 /// What is missing may be on its way (`kubectl apply` of a folder, GitOps): so long that is no fault yet.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long what this condition misses may still be on its way; `None`: it needs a person now.
 #[must_use]

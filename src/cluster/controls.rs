@@ -8,8 +8,12 @@ use std::time::Duration;
 use kube::Resource;
 use kube::runtime::controller::Action;
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
+use super::api_error::brief;
+use super::apply::ApplyError;
 use super::backoff::Backoff;
+use super::generated_secret::SecretError;
 use crate::observe::metrics::Metrics;
 
 /// A controller: one pass over one object, and what is shared between passes.
@@ -39,4 +43,32 @@ pub trait Failure: std::error::Error + Display + Send + 'static {
 
     /// The API server's answer, if it is one.
     fn api(&self) -> Option<&kube::Error>;
+}
+
+/// Why a pass could not be finished, for all that the controllers do.
+#[derive(Debug, Error)]
+pub enum PassError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error("the API server: {}", brief(.0))]
+    Api(#[from] kube::Error),
+    #[error("the pass took longer than {} s", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+impl Failure for PassError {
+    fn timed_out(limit: Duration) -> Self {
+        Self::TimedOut(limit)
+    }
+
+    fn api(&self) -> Option<&kube::Error> {
+        match self {
+            Self::Secret(error) => error.api(),
+            Self::Apply(error) => error.api(),
+            Self::Api(source) => Some(source),
+            Self::TimedOut(_) => None,
+        }
+    }
 }

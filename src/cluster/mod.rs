@@ -18,6 +18,13 @@
 //! | `controls` | what the operator needs of each controller to run it | nothing |
 //! | `sandbox_states` | what the passes over sandboxes found | memory |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
+//! | `parts` | a plan in parts, one short hash each | nothing |
+//! | `pod_parts` | what all Pods of ours have in common | nothing |
+//! | `pod_state` | what a Pod's status tells, whatever runs in it | nothing |
+//! | `network_parts` | what all Services and policies of ours have in common | nothing |
+//! | `generated_secret` | Secrets that Creel makes and never changes | the network |
+//! | `status_writer` | writes the status of an object of ours | the network |
+//! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
 
@@ -29,13 +36,20 @@ pub mod controls;
 pub mod debounce;
 pub mod environment;
 pub mod exact;
+pub mod generated_secret;
 pub mod ledger;
 pub mod names;
 pub mod nearest;
+pub mod network_parts;
 pub mod observed;
+pub mod parts;
+pub mod pod_parts;
+pub mod pod_state;
 pub mod references;
 pub mod sandbox_states;
 pub mod sources;
 pub mod ssh_keys;
+pub mod status_writer;
 pub mod stores;
+pub mod uids;
 pub mod wakes;

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::api::Agent;
+
 /// Field manager of the Agent controller.
 pub const AGENT_MANAGER: &str = "creel/agent";
 /// Field manager of the Provider controller.
@@ -49,8 +54,6 @@ pub const ENVIRONMENT: &str = "creel.dev/environment";
 pub const ROLLOUT: &str = "creel.dev/rollout";
 /// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
-/// On a ConfigMap of ours: the hash of the configuration that it was made from.
-pub const CONFIG_HASH: &str = "creel.dev/config-hash";
 /// On a ConfigMap: the hash of a configuration that the gateway refused, while the last accepted one stands in.
 pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
 /// On a ConfigMap: why the gateway refused it, in its own words.
@@ -64,6 +67,25 @@ pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
 pub const DRAIN: &str = "creel.dev/drain";
 /// Test-only: JSON merged into openclaw.json where the operator allows it.
 pub const TEST_CONFIG: &str = "creel.dev/test-config";
+
+/// Metadata of a child of this name that goes when the Agent goes.
+#[must_use]
+pub fn child_of(agent: &Agent, name: &str, labels: BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: agent.namespace(),
+        labels: Some(labels),
+        owner_references: Some(agent.controller_owner_ref(&()).into_iter().collect()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Whether the Agent controls the object.
+#[must_use]
+pub fn is_child_of<K: Resource>(object: &K, agent: &Agent) -> bool {
+    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
+    controller.is_some_and(|controller| Some(&controller.uid) == agent.uid().as_ref())
+}
 
 /// The names of a gateway's children, all from the name of the Agent that owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +112,12 @@ impl GatewayNames {
             accepted: format!("{owner}-accepted"),
             owner: owner.to_owned(),
         }
+    }
+
+    /// The Agent that owns the gateway.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// The ConfigMap that a Pod of this plan mounts: environment and configuration change together, and a Pod that still

@@ -44,10 +44,9 @@ impl SandboxStates {
     pub fn remember(&self, namespace: &str, agent: &str, state: Option<SandboxState>) -> bool {
         let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (namespace.to_owned(), agent.to_owned());
-        let before = match &state {
-            Some(state) => states.insert(place, Arc::new(state.clone())),
-            None => states.remove(&place),
-        };
-        before.as_deref() != state.as_ref()
+        let Some(state) = state else { return states.remove(&place).is_some() };
+        let same = states.get(&place).is_some_and(|before| **before == state);
+        states.insert(place, Arc::new(state));
+        !same
     }
 }

@@ -1,4 +1,4 @@
-//! What users' objects name: the Secrets and ConfigMaps whose values become environment. Pure.
+//! What users' objects name: the Secrets and ConfigMaps whose values become environment, and claims. Pure.
 
 use kube::ResourceExt;
 
@@ -27,7 +27,10 @@ pub fn of_provider(provider: &Provider) -> Vec<Source> {
 /// The key of the token in a gateway's generated Secret.
 pub const TOKEN_KEY: &str = "token";
 
-/// What the gateway of an Agent reads beside its Providers: its token, `env` and `envFrom`.
+/// The key of the private key in it with which the gateway enters its sandboxes.
+pub const SSH_KEY: &str = "ssh-key";
+
+/// What the gateway of an Agent reads beside its Providers: its token, the key to its sandboxes, `env` and `envFrom`.
 #[must_use]
 pub fn of_gateway(agent: &Agent) -> Vec<Source> {
     let name = agent.name_any();
@@ -41,8 +44,16 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
         optional: false,
         field: format!("{field} of Agent \"{name}\""),
     };
+    let ssh_key = ssh_key(agent);
+    let ssh_key = Source {
+        kind: SourceKind::Secret,
+        name: ssh_key.name,
+        key: Some(ssh_key.key),
+        optional: false,
+        field: format!("the generated key to the sandboxes of Agent \"{name}\""),
+    };
     let of_user = of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\""));
-    std::iter::once(token).chain(of_user).collect()
+    [token, ssh_key].into_iter().chain(of_user).collect()
 }
 
 /// What the Pods of a Sandbox read: `env` and `envFrom`.
@@ -66,6 +77,19 @@ pub fn token(owner: &Agent) -> SecretKeySelector {
         || SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: TOKEN_KEY.to_owned() },
         |auth| auth.token.secret_key_ref.clone(),
     )
+}
+
+/// The claim that the gateway of this Agent mounts.
+#[must_use]
+pub fn claim(owner: &Agent) -> String {
+    let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
+    existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
+}
+
+/// Where the key lies with which the gateway enters its sandboxes: in its generated Secret.
+#[must_use]
+pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
+    SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }
 }
 
 fn secret(source: &SecretSource, field: String) -> Source {

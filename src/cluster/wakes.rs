@@ -120,6 +120,8 @@ impl Wakes for PartialObjectMeta<Secret> {
         wakes.extend(gateways_reading(stores, &namespace, &source));
         wakes.extend(sandboxes_reading(stores, &namespace, &source));
         wakes.extend(labelled(self, stores));
+        // The key with which a gateway enters its sandboxes lies in its generated Secret.
+        wakes.extend(sandboxes_of_gateway(self, stores));
         wakes
     }
 }
@@ -138,13 +140,7 @@ impl Wakes for Pod {
     /// A sandbox follows its gateway's Pod from node to node.
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let mut wakes = labelled(self, stores);
-        if let (Some(owner), Some(namespace)) = (self.labels().get(LABEL_GATEWAY), self.namespace()) {
-            let on_it = within(&stores.agents, &namespace, |agent| gateway_owner(agent) == *owner);
-            let with_sandbox = on_it.iter().filter(|agent| agent.spec.sandbox.is_some());
-            wakes.extend(
-                with_sandbox.map(|agent| Wake::SandboxOf { namespace: namespace.clone(), agent: agent.name_any() }),
-            );
-        }
+        wakes.extend(sandboxes_of_gateway(self, stores));
         wakes
     }
 }
@@ -153,6 +149,16 @@ impl<K: Resource> Wakes for Observed<K> {
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         labelled(&self.object, stores)
     }
+}
+
+/// The sandboxes that the gateway to which the object belongs connects to.
+fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Wake> {
+    let (Some(owner), Some(namespace)) = (child.labels().get(LABEL_GATEWAY), child.namespace()) else {
+        return BTreeSet::new();
+    };
+    let with_sandbox =
+        within(&stores.agents, &namespace, |agent| gateway_owner(agent) == *owner && agent.spec.sandbox.is_some());
+    with_sandbox.iter().map(|agent| Wake::SandboxOf { namespace: namespace.clone(), agent: agent.name_any() }).collect()
 }
 
 /// The name of the Sandbox that an Agent uses.
@@ -197,14 +203,16 @@ fn gateways_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BT
         .collect()
 }
 
-/// The sandboxes whose environment names this object.
+/// The Sandboxes whose environment names this object, and the sandboxes of the Agents that use them.
 fn sandboxes_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Wake> {
     let reading = within(&stores.sandboxes, namespace, |sandbox| names(&sources::of_sandbox(sandbox), source));
     let reading: BTreeSet<_> = reading.iter().map(|sandbox| sandbox.name_any()).collect();
-    within(&stores.agents, namespace, |agent| sandbox_name(agent).is_some_and(|name| reading.contains(&name)))
-        .iter()
-        .map(|agent| Wake::SandboxOf { namespace: namespace.to_owned(), agent: agent.name_any() })
-        .collect()
+    let using =
+        within(&stores.agents, namespace, |agent| sandbox_name(agent).is_some_and(|name| reading.contains(&name)));
+    let sandboxes =
+        using.iter().map(|agent| Wake::SandboxOf { namespace: namespace.to_owned(), agent: agent.name_any() });
+    let counts = reading.into_iter().map(|name| Wake::Sandbox { namespace: namespace.to_owned(), name });
+    sandboxes.chain(counts).collect()
 }
 
 fn names(sources: &[Source], (kind, name): &SourceName) -> bool {

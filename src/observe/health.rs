@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -11,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -18,6 +20,9 @@ use super::metrics::Metrics;
 
 /// So many callers at once; more wait.
 const AT_ONCE: usize = 32;
+
+/// A failure that lasts must not turn into a busy loop.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
 
 /// What is missing before the operator can work; `None`: nothing.
 #[derive(Debug)]
@@ -45,9 +50,29 @@ impl Readiness {
 /// Serves until the process ends.
 pub async fn serve(listen: SocketAddr, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
+    answer_all(async || listener.accept().await.map(|(stream, _)| stream), readiness, metrics).await
+}
+
+/// Answers whoever connects. A connection that can't be taken (its caller has gone, no file descriptor is free) is not the end of the
+/// operator: the next one may be.
+async fn answer_all<S>(
+    accept: impl AsyncFn() -> std::io::Result<S>,
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+) -> !
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = match accept().await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a health connection could not be taken");
+                tokio::time::sleep(AFTER_A_FAILURE).await;
+                continue;
+            }
+        };
         let (readiness, metrics, places) = (Arc::clone(&readiness), Arc::clone(&metrics), Arc::clone(&places));
         tokio::spawn(async move {
             let Ok(_place) = places.acquire().await else { return };
@@ -82,4 +107,35 @@ fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_taken_ends_nothing() {
+        let (mut caller, connection) = duplex(4096);
+        let refused = || Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
+        let connections: Mutex<Vec<std::io::Result<DuplexStream>>> = Mutex::new(vec![Ok(connection), refused()]);
+        let accept = async || match connections.lock().await.pop() {
+            Some(next) => next,
+            None => std::future::pending().await,
+        };
+        let asked = async {
+            caller.write_all(b"GET /livez HTTP/1.1\r\nHost: creel\r\n\r\n").await.unwrap();
+            let mut said = String::new();
+            caller.read_to_string(&mut said).await.unwrap();
+            said
+        };
+        let said = tokio::select! {
+            said = asked => said,
+            never = answer_all(accept, Arc::default(), Arc::default()) => never,
+        };
+        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+    }
 }

@@ -1,8 +1,8 @@
 //! Renders openclaw.json for one gateway. Pure and deterministic: equal input gives equal text.
 //!
 //! Fail closed: secrets are SecretRefs (a `${VAR}` of a missing variable is only a warning to OpenClaw, and for the
-//! token it then invents one), an agent has no shell and no files outside its workspace, and no agent reaches the
-//! sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
+//! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
+//! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::names::{EnvName, escape, provider_id};
+use super::sandbox::{self, Sandbox};
 use super::{marker, paths};
 
 /// Everything that decides a gateway's openclaw.json.
@@ -27,14 +28,20 @@ pub struct Gateway {
 #[derive(Clone, Debug, PartialEq)]
 pub enum AgentEntry {
     Rendered(Agent),
-    /// The last good entry, read back from the live file (see [`super::live`]) while the Agent itself is at fault.
-    Kept(Value),
+    /// The last good entry, read back from the live file (see [`super::live`]) while the Agent itself is at fault. Where its
+    /// commands run is never taken from there.
+    Kept {
+        entry: Value,
+        sandbox: Option<Sandbox>,
+    },
 }
 
-/// An agent without a sandbox.
+/// One agent as its present spec has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     pub model: ModelChoice,
+    /// Where its commands run; `None`: it has no shell.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// The model of an agent and what follows when it fails, in order.
@@ -204,9 +211,9 @@ fn tools_section() -> Value {
 fn agent_entry(id: &str, entry: &AgentEntry) -> Value {
     let agent = match entry {
         AgentEntry::Rendered(agent) => agent,
-        AgentEntry::Kept(live) => return live.clone(),
+        AgentEntry::Kept { entry, sandbox } => return sandbox::confine(entry.clone(), sandbox.as_ref()),
     };
-    json!({
+    let entry = json!({
         "name": id,
         "workspace": paths::workspace(id),
         // Without `fallbacks` of its own OpenClaw gives an agent none: always written, also when empty.
@@ -214,14 +221,8 @@ fn agent_entry(id: &str, entry: &AgentEntry) -> Value {
             "primary": agent.model.primary.reference(),
             "fallbacks": agent.model.fallbacks.iter().map(ModelName::reference).collect::<Vec<_>>(),
         },
-        // All of it: with less an agent can read /proc/self/environ, which holds every secret of the gateway. The denied
-        // tools are not even offered to the model; the mode holds should one come back by another name.
-        "tools": {
-            "deny": ["browser", "exec", "process"],
-            "exec": {"mode": "deny"},
-            "fs": {"workspaceOnly": true},
-        },
-    })
+    });
+    sandbox::confine(entry, agent.sandbox.as_ref())
 }
 
 fn provider_entry(entry: &ProviderEntry) -> Value {
@@ -270,7 +271,7 @@ fn model(model: &Model) -> Value {
 }
 
 /// A reference that OpenClaw resolves from its environment when it starts or reloads, and that fails closed.
-fn secret_ref(variable: &str) -> Value {
+pub(super) fn secret_ref(variable: &str) -> Value {
     json!({"source": "env", "provider": "default", "id": variable})
 }
 

@@ -5,6 +5,7 @@
 //! | `paths`  | the contract with the gateway's process: ports, paths, variables  | nothing     |
 //! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
 //! | `config` | renders openclaw.json                                             | nothing     |
+//! | `sandbox` | where an agent's commands run, as its entry says it                | nothing     |
 //! | `marker` | the visible leaf that betrays an edit of a redacted one           | nothing     |
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
@@ -19,3 +20,4 @@ pub mod names;
 pub mod paths;
 pub mod proof;
 pub mod rpc;
+pub mod sandbox;

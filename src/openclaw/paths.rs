@@ -6,8 +6,12 @@ use sha2::{Digest, Sha256};
 /// The port on which the gateway serves HTTP and WebSocket.
 pub const PORT: u16 = 18789;
 
-/// The gateway's command; the image's working directory holds `openclaw.mjs`.
-pub const COMMAND: [&str; 4] = ["node", "openclaw.mjs", "gateway", "run"];
+/// The gateway's command; the image's working directory holds `openclaw.mjs`. Ours stands before it as the container's first process:
+/// it takes in what the clients of sandboxes leave behind, and ends as the gateway ends.
+pub const COMMAND: [&str; 7] = [SHELL, "run", "--", "node", "openclaw.mjs", "gateway", "run"];
+
+/// Creel's own program in the gateway's Pod.
+const SHELL: &str = "/opt/creel/creel-shell";
 
 /// User, group and fsGroup of the gateway: `node` in the official image.
 pub const USER: i64 = 1000;

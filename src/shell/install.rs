@@ -1,9 +1,11 @@
-//! `creel-shell install`: copies the running binary into a directory. Touches the disk.
+//! `creel-shell install`: copies the running binary into a directory, under both its names. Touches the disk.
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+use super::client;
 
 /// The name of the copy.
 pub const NAME: &str = "creel-shell";
@@ -17,23 +19,29 @@ pub enum InstallError {
     Target { path: PathBuf, source: io::Error },
 }
 
-/// Copies the running binary to `<directory>/creel-shell`, executable by all. A copy that is there already is replaced
-/// in one step, so that whoever starts it meanwhile gets the old or the new one, never a part.
+/// Copies the running binary to `<directory>/creel-shell`, executable by all, with `<directory>/creel-shell-ssh` as a link
+/// to it. What is there already is replaced in one step, so that whoever starts it meanwhile gets the old or the new one,
+/// never a part.
 pub fn install(directory: &Path) -> Result<PathBuf, InstallError> {
-    let target = directory.join(NAME);
-    let draft = directory.join(format!(".{NAME}.{}", std::process::id()));
     let mut source = std::env::current_exe().and_then(File::open).map_err(InstallError::Source)?;
-    write(&mut source, &draft, &target).map_err(|source| {
+    let target = place(directory, NAME, |draft| copy(&mut source, draft))?;
+    place(directory, client::NAME, |draft| symlink(NAME, draft))?;
+    Ok(target)
+}
+
+fn place(directory: &Path, name: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<PathBuf, InstallError> {
+    let target = directory.join(name);
+    let draft = directory.join(format!(".{name}.{}", std::process::id()));
+    write(&draft).and_then(|()| fs::rename(&draft, &target)).map_err(|source| {
         let _ = fs::remove_file(&draft);
         InstallError::Target { path: target.clone(), source }
     })?;
     Ok(target)
 }
 
-fn write(source: &mut File, draft: &Path, target: &Path) -> io::Result<()> {
+fn copy(source: &mut File, draft: &Path) -> io::Result<()> {
     let mut copy = File::create(draft)?;
     io::copy(source, &mut copy)?;
     copy.set_permissions(Permissions::from_mode(0o755))?;
-    copy.sync_all()?;
-    fs::rename(draft, target)
+    copy.sync_all()
 }

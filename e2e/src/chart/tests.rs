@@ -37,7 +37,7 @@ fn the_operator_may_not_change_what_people_write_and_not_overwrite_a_secret() {
         assert!(!resources.contains(&"*") && !verbs.contains(&"*"), "{resources:?}");
         for resource in resources {
             match resource {
-                "agents" | "providers" => assert!(writes.is_empty(), "{resource}: {writes:?}"),
+                "agents" | "providers" | "sandboxes" => assert!(writes.is_empty(), "{resource}: {writes:?}"),
                 "secrets" => assert_eq!(writes, ["create"]),
                 "persistentvolumeclaims" => assert!(!writes.contains(&"delete")),
                 _ => {}

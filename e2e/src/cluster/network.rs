@@ -76,6 +76,9 @@ pub async fn set_up(egress: Egress) -> Result<(), Error> {
     ip(&["link", "add", NODE_BRIDGE, "type", "bridge"]).await?;
     ip(&["address", "add", &format!("{NODE_ADDRESS}/32"), "dev", NODE_BRIDGE]).await?;
     ip(&["link", "set", NODE_BRIDGE, "up"]).await?;
+    // Until kube-proxy knows a Service, its address would lead out by the default route, where some networks answer for
+    // every address; a client that keeps its connection would then never meet the Service. Nobody is at this bridge.
+    ip(&["route", "add", SERVICE_RANGE, "dev", NODE_BRIDGE]).await?;
     if egress == Egress::Internet {
         for (table, rule) in EGRESS_RULES {
             packet_filter(table, "--append", rule).await?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 #![allow(clippy::needless_pass_by_value, reason = "values are written where they are used, as in YAML")]
 
+mod addresses;
 mod conditions;
 mod drift;
 mod joining;

@@ -46,16 +46,18 @@ async fn the_operator_may_do_what_it_does_in_every_namespace() {
     for (resource, verbs) in [
         ("creel.dev/agents", "get list watch"),
         ("creel.dev/providers", "get list watch"),
+        ("creel.dev/sandboxes", "get list watch"),
         ("creel.dev/agents/status", "patch"),
         ("creel.dev/providers/status", "patch"),
+        ("creel.dev/sandboxes/status", "patch"),
         ("/secrets", "get list watch create"),
         ("/configmaps", "get list watch create patch update delete"),
-        ("/services", "get list watch create patch update"),
+        ("/services", "get list watch create patch update delete"),
         ("/serviceaccounts", "get list watch create patch"),
         ("/persistentvolumeclaims", "get list watch create patch"),
-        ("/pods", "list watch patch delete"),
+        ("/pods", "get list watch create patch delete"),
         ("apps/deployments", "get list watch create patch update"),
-        ("networking.k8s.io/networkpolicies", "get list watch create patch update"),
+        ("networking.k8s.io/networkpolicies", "get list watch create patch update delete"),
         ("events.k8s.io/events", "create patch"),
     ] {
         for verb in verbs.split(' ') {
@@ -75,13 +77,14 @@ async fn the_operator_may_do_nothing_else() {
     for (resource, verbs) in [
         ("creel.dev/agents", &writes[..]),
         ("creel.dev/providers", &writes),
+        ("creel.dev/sandboxes", &writes),
         ("creel.dev/agents/finalizers", &["update"]),
         ("/secrets", &writes[1..]),
         ("/persistentvolumeclaims", &["update", "delete", "deletecollection"]),
         ("/serviceaccounts", &["update", "delete"]),
         ("/serviceaccounts/token", &["create"]),
-        ("/services", &["delete"]),
-        ("/pods", &["create", "update", "deletecollection"]),
+        ("/services", &["deletecollection"]),
+        ("/pods", &["update", "deletecollection"]),
         ("/pods/exec", &["create", "get"]),
         ("/pods/attach", &["create"]),
         ("/pods/portforward", &["create"]),
@@ -94,7 +97,7 @@ async fn the_operator_may_do_nothing_else() {
         ("apps/deployments", &["delete"]),
         ("apps/daemonsets", &["create"]),
         ("batch/jobs", &["create"]),
-        ("networking.k8s.io/networkpolicies", &["delete"]),
+        ("networking.k8s.io/networkpolicies", &["deletecollection"]),
         ("rbac.authorization.k8s.io/clusterroles", &["get", "create", "bind", "escalate"]),
         ("rbac.authorization.k8s.io/rolebindings", &["get", "create"]),
         ("apiextensions.k8s.io/customresourcedefinitions", &["get", "patch"]),
@@ -153,7 +156,7 @@ async fn viewers_see_agents_and_editors_and_admins_write_them() {
             .expect("a binding");
             bindings.create(&PostParams::default(), &binding).await.expect("a binding can be made");
             let here = Some(namespace.name.as_str());
-            for resource in ["creel.dev/agents", "creel.dev/providers"] {
+            for resource in ["creel.dev/agents", "creel.dev/providers", "creel.dev/sandboxes"] {
                 // The authorizer hears of the binding a moment later.
                 namespace
                     .eventually(&format!("{role} lists {resource}"), crate::stage::SOON, async || {

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::metadata;
-use crate::agent::plan::hash;
 use crate::api::Agent;
-use crate::cluster::names::{CONFIG_HASH, GatewayNames, REFUSED_HASH, REFUSED_MESSAGE};
+use crate::cluster::names::{GatewayNames, REFUSED_HASH, REFUSED_MESSAGE};
 use crate::openclaw::paths;
 
 /// A configuration that the gateway refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The [`hash`] of the refused text.
+    /// What the refusal is about: text and image, hashed.
     pub hash: String,
     /// The gateway's own words.
     pub message: String,
@@ -22,13 +21,13 @@ pub struct Refusal {
 /// The ConfigMap `name` with this text; with a refusal, the text stands in for the refused one.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, name: &str, text: &str, refusal: Option<&Refusal>) -> ConfigMap {
-    let mut annotations = BTreeMap::from([(CONFIG_HASH.to_owned(), hash(&text))]);
-    if let Some(refusal) = refusal {
-        annotations.insert(REFUSED_HASH.to_owned(), refusal.hash.clone());
-        annotations.insert(REFUSED_MESSAGE.to_owned(), refusal.message.clone());
-    }
     let mut metadata = metadata(owner, names, name);
-    metadata.annotations = Some(annotations);
+    metadata.annotations = refusal.map(|refusal| {
+        BTreeMap::from([
+            (REFUSED_HASH.to_owned(), refusal.hash.clone()),
+            (REFUSED_MESSAGE.to_owned(), refusal.message.clone()),
+        ])
+    });
     ConfigMap {
         metadata,
         data: Some(BTreeMap::from([(paths::CONFIG_FILE.to_owned(), text.to_owned())])),

@@ -3,6 +3,7 @@
 //! Fields that security rests on are always written, also when empty or false: applying with force then undoes what
 //! somebody sets there.
 
+pub mod affinity;
 pub mod claim;
 pub mod config_map;
 pub mod deployment;
@@ -12,21 +13,14 @@ pub mod service;
 pub mod service_account;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource, ResourceExt};
 
 use crate::api::Agent;
-use crate::cluster::names::GatewayNames;
+use crate::cluster::names::{self, GatewayNames};
 
 /// Metadata of a child of this name that goes when the Agent goes.
 #[must_use]
 pub fn metadata(owner: &Agent, names: &GatewayNames, name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: owner.namespace(),
-        labels: Some(names.labels()),
-        owner_references: Some(owner.controller_owner_ref(&()).into_iter().collect()),
-        ..ObjectMeta::default()
-    }
+    names::child_of(owner, name, names.labels())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The gateway's Service: one port, inside the cluster.
 
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::metadata;
 use crate::api::Agent;
 use crate::cluster::names::GatewayNames;
+use crate::cluster::network_parts::one_port;
 use crate::openclaw::paths;
 
 /// The name of the port, on the Service and on the container.
@@ -16,20 +16,8 @@ pub const PORT_NAME: &str = "gateway";
 pub fn build(owner: &Agent, names: &GatewayNames) -> Service {
     Service {
         metadata: metadata(owner, names, &names.gateway),
-        spec: Some(ServiceSpec {
-            type_: Some("ClusterIP".to_owned()),
-            selector: Some(names.selector()),
-            ports: Some(vec![ServicePort {
-                name: Some(PORT_NAME.to_owned()),
-                port: i32::from(paths::PORT),
-                target_port: Some(IntOrString::String(PORT_NAME.to_owned())),
-                protocol: Some("TCP".to_owned()),
-                ..ServicePort::default()
-            }]),
-            publish_not_ready_addresses: Some(false),
-            ..ServiceSpec::default()
-        }),
-        ..Service::default()
+        spec: Some(one_port(names.selector(), PORT_NAME, paths::PORT)),
+        status: None,
     }
 }
 

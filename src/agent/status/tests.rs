@@ -1,7 +1,8 @@
 use super::*;
-use crate::agent::fixtures::{company, edit, plan};
+use crate::agent::fixtures::{self, company, edit, plan, secret, settle};
 use crate::agent::{apply::Applied, observe::observe, pod::PodState};
-use crate::cluster::conditions::find;
+use crate::api::sandbox::WorkspaceAccess;
+use crate::cluster::environment::{Read, SourceKind};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
@@ -17,6 +18,30 @@ fn words(ready: &str, reconciling: &str, stalled: &str, reason: &str) -> (String
     (ready.into(), reconciling.into(), stalled.into(), reason.into())
 }
 
+fn sandbox(status: Status, reason: &'static str) -> SandboxState {
+    SandboxState {
+        sandbox: "default".into(),
+        pod: "concierge-sandbox".into(),
+        access: WorkspaceAccess::None,
+        ready: Desired::new(SANDBOX_READY, status, reason, "of the sandbox"),
+        isolation: Desired::new(ISOLATION_VERIFIED, Status::False, reason::NETWORK_POLICY_NOT_ENFORCED, "open"),
+        pending: String::new(),
+        generation: Some(2),
+    }
+}
+
+/// An Agent with a sandbox, on a gateway that is well.
+fn with_sandbox() -> (Agent, GatewayState) {
+    let uses = serde_json::json!({"ref": {"name": "default"}});
+    let mut gathered = company();
+    gathered.sandboxes.insert("default".into(), fixtures::sandbox("default", WorkspaceAccess::None));
+    edit(&mut gathered, "concierge", |agent| agent.spec.sandbox = Some(serde_json::from_value(uses).unwrap()));
+    let (ready, applied) = (PodState::Ready, Proof::Applied);
+    let plan = plan(&gathered);
+    let state = observe(&gathered, &plan, &Applied::default(), Some(&ready), Some(&applied), None, false);
+    (Agent::clone(&gathered.owner), state)
+}
+
 fn state(pod: Option<&PodState>, proof: Option<&Proof>, change: impl FnOnce(&mut Agent)) -> (Agent, GatewayState) {
     let mut gathered = company();
     edit(&mut gathered, "concierge", change);
@@ -27,7 +52,7 @@ fn state(pod: Option<&PodState>, proof: Option<&Proof>, change: impl FnOnce(&mut
 #[test]
 fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
     let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
-    let (status, again) = status(&agent, &Place::On(&state), vec!["writer".into()], now());
+    let (status, again) = status(&agent, &Place::On(&state), None, vec!["writer".into()], now());
     assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
     assert_eq!(status.agent_id.as_deref(), Some("concierge"));
     assert_eq!(status.model.as_deref(), Some("openai/gpt-4o-mini"));
@@ -38,7 +63,7 @@ fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
 fn a_start_up_is_unknown_and_reconciling_and_no_fault() {
     let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
     let (agent, state) = state(Some(&starts), None, |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Starting"));
     assert_eq!(status.agent_id, None);
 }
@@ -47,7 +72,7 @@ fn a_start_up_is_unknown_and_reconciling_and_no_fault() {
 fn an_image_that_cannot_be_pulled_stalls() {
     let broken = PodState::Broken { reason: reason::IMAGE_PULL_FAILED, message: "no such image".into() };
     let (agent, state) = state(Some(&broken), None, |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("False", "False", "True", "ImagePullFailed"));
 }
 
@@ -55,12 +80,12 @@ fn an_image_that_cannot_be_pulled_stalls() {
 fn a_missing_reference_is_waited_for_and_then_stalls() {
     let unknown = |agent: &mut Agent| agent.spec.model.primary.provider = "opneai".into();
     let (mut agent, state) = state(None, None, unknown);
-    let (first, again) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (first, again) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&first), words("Unknown", "True", "False", "ProviderNotFound"));
     assert!(again.is_some());
     agent.status = Some(first);
     let later = now() + Duration::from_secs(121);
-    let (second, _) = status(&agent, &Place::On(&state), Vec::new(), later);
+    let (second, _) = status(&agent, &Place::On(&state), None, Vec::new(), later);
     assert_eq!(summary_of(&second), words("False", "False", "True", "ProviderNotFound"));
 }
 
@@ -68,7 +93,7 @@ fn a_missing_reference_is_waited_for_and_then_stalls() {
 fn a_refused_configuration_is_told_in_the_gateways_words() {
     let (agent, state) =
         state(Some(&PodState::Ready), Some(&Proof::Refused("gateway: Unrecognized key: \"x\"".into())), |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("False", "False", "True", "Refused"));
     let condition = find(&status.conditions, CONFIG_APPLIED).unwrap();
     assert!(condition.message.contains("Unrecognized key: \"x\""));
@@ -77,15 +102,107 @@ fn a_refused_configuration_is_told_in_the_gateways_words() {
 #[test]
 fn a_suspended_agent_is_no_fault() {
     let (agent, state) = state(None, None, |agent| agent.spec.suspend = true);
-    let (status, _) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "False", "False", "Suspended"));
 }
 
 #[test]
 fn the_status_is_the_same_when_nothing_changed() {
     let (mut agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
-    let (first, _) = status(&agent, &Place::On(&state), Vec::new(), now());
+    let (first, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     agent.status = Some(first.clone());
-    let (second, _) = status(&agent, &Place::On(&state), Vec::new(), now() + Duration::from_hours(1));
+    let (second, _) = status(&agent, &Place::On(&state), None, Vec::new(), now() + Duration::from_hours(1));
     assert_eq!(first, second);
+}
+
+#[test]
+fn an_agent_is_ready_only_with_its_sandbox() {
+    let (agent, state) = with_sandbox();
+    let cases = [
+        (Status::True, reason::RUNNING, words("True", "False", "False", "Ready")),
+        (Status::Unknown, reason::RECREATING, words("Unknown", "True", "False", "Recreating")),
+        (Status::False, reason::IMAGE_PULL_FAILED, words("False", "False", "True", "ImagePullFailed")),
+    ];
+    for (ready, reason, expected) in cases {
+        let (status, _) = status(&agent, &Place::On(&state), Some(&sandbox(ready, reason)), Vec::new(), now());
+        assert_eq!(summary_of(&status), expected);
+        assert_eq!(find(&status.conditions, SANDBOX_READY).unwrap().reason, reason);
+        assert_eq!(find(&status.conditions, ISOLATION_VERIFIED).unwrap().status, "False");
+    }
+}
+
+#[test]
+fn a_sandbox_that_was_not_looked_at_since_the_last_edit_is_work_in_progress() {
+    let (agent, state) = with_sandbox();
+    let of_before = SandboxState { generation: Some(1), ..sandbox(Status::True, reason::RUNNING) };
+    let (status, _) = status(&agent, &Place::On(&state), Some(&of_before), Vec::new(), now());
+    assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
+}
+
+#[test]
+fn a_restart_of_the_operator_changes_no_status() {
+    let (mut agent, gateway) = with_sandbox();
+    let states = [
+        sandbox(Status::True, reason::RUNNING),
+        sandbox(Status::Unknown, reason::STARTING),
+        sandbox(Status::False, reason::POD_FAILED),
+    ];
+    for known in states {
+        let (before, _) = status(&agent, &Place::On(&gateway), Some(&known), Vec::new(), now());
+        agent.status = Some(before.clone());
+        let later = now() + Duration::from_secs(30);
+        assert_eq!(status(&agent, &Place::On(&gateway), None, Vec::new(), later).0, before);
+        assert_eq!(status(&agent, &Place::Unknown, None, Vec::new(), later).0, before);
+    }
+}
+
+#[test]
+fn a_sandbox_that_was_never_looked_at_is_work_in_progress() {
+    let (agent, state) = with_sandbox();
+    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
+    assert_eq!(find(&status.conditions, SANDBOX_READY).unwrap().status, "Unknown");
+}
+
+#[test]
+fn an_agent_without_a_sandbox_says_nothing_of_one() {
+    let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
+    let left_over = sandbox(Status::False, reason::POD_FAILED);
+    let (status, _) = status(&agent, &Place::On(&state), Some(&left_over), Vec::new(), now());
+    assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
+    assert!(find(&status.conditions, SANDBOX_READY).is_none());
+    assert!(find(&status.conditions, ISOLATION_VERIFIED).is_none());
+}
+
+#[test]
+fn each_agent_tells_of_the_missing_secret_that_only_it_uses() {
+    let mut gathered = company();
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.fallbacks.clear());
+    fixtures::edit_provider(&mut gathered, "litellm", |provider| {
+        provider.spec.credentials.as_mut().unwrap().secret_key_ref.name = "writers".into();
+    });
+    secret(&mut gathered, "writers", &[("litellm", "two")]);
+    settle(&mut gathered);
+    gathered.reads.insert((SourceKind::Secret, "writers".into()), Read::Missing);
+    let (ready, applied) = (PodState::Ready, Proof::Applied);
+    let state = observe(&gathered, &plan(&gathered), &Applied::default(), Some(&ready), Some(&applied), None, false);
+    for (agent, expected) in [(&gathered.owner, "True"), (&gathered.joined[0], "False")] {
+        let (status, _) = status(agent, &Place::On(&state), None, Vec::new(), now());
+        assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
+        assert_eq!(find(&status.conditions, REFERENCES_RESOLVED).unwrap().status, expected, "{}", agent.name_any());
+    }
+}
+
+#[test]
+fn a_joined_agent_stalls_with_its_gateway_when_that_lacks_something_for_long() {
+    let mut gathered = company();
+    let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "gone"}}]});
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
+    let state = observe(&gathered, &plan(&gathered), &Applied::default(), None, None, None, false);
+    let mut writer = Agent::clone(&gathered.joined[0]);
+    let (first, _) = status(&writer, &Place::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&first), words("Unknown", "True", "False", "SecretNotFound"));
+    writer.status = Some(first);
+    let (second, _) = status(&writer, &Place::On(&state), None, Vec::new(), now() + Duration::from_secs(121));
+    assert_eq!(summary_of(&second), words("False", "False", "True", "SecretNotFound"));
 }

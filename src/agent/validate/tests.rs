@@ -1,9 +1,13 @@
 use serde_json::Value;
 
 use super::*;
-use crate::agent::fixtures::{company, edit, edit_provider, plan, secret, settings, settle};
+use crate::agent::build::deployment;
+use crate::agent::fixtures::{company, edit, edit_provider, plan, sandbox, sandbox_service, secret, settings, settle};
 use crate::agent::plan::Plan;
+use crate::api::sandbox::WorkspaceAccess;
 use crate::cluster::environment::{Read, SourceKind, changes};
+use crate::cluster::names::GatewayNames;
+use crate::cluster::ssh_keys;
 
 fn hash(plan: &Plan) -> String {
     plan.pod.as_ref().unwrap().hash()
@@ -135,7 +139,10 @@ fn a_required_secret_that_goes_away_disturbs_nothing_and_is_reported() {
     gathered.reads.insert((SourceKind::Secret, "keys".into()), Read::Missing);
     let after = plan(&gathered);
     assert_eq!((hash(&before), config(&before)), (hash(&after), config(&after)));
-    assert_eq!(after.warnings[0].reason, reason::SECRET_NOT_FOUND);
+    assert!(after.warnings.is_empty());
+    for agent in ["concierge", "writer"] {
+        assert_eq!(after.agent_warnings[agent][0].reason, reason::SECRET_NOT_FOUND);
+    }
 }
 
 #[test]
@@ -217,4 +224,130 @@ fn taking_the_restart_annotation_away_restarts_nothing() {
     let before = plan(&gathered);
     edit(&mut gathered, "concierge", |agent| agent.metadata.annotations = None);
     assert_eq!(hash(&before), hash(&plan(&gathered)));
+}
+
+#[test]
+fn a_gateway_that_lacks_a_secret_can_be_suspended() {
+    let mut gathered = company();
+    settle(&mut gathered);
+    edit(&mut gathered, "concierge", |agent| {
+        let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "gone"}}]});
+        agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap());
+    });
+    assert!(plan(&gathered).pod.is_err());
+    edit(&mut gathered, "concierge", |agent| agent.spec.suspend = true);
+    let plan = plan(&gathered);
+    let deployment =
+        deployment::build(&gathered.owner, &GatewayNames::of("concierge"), &plan.pod.unwrap(), "creel:test", None);
+    assert_eq!(deployment.spec.unwrap().replicas, Some(0));
+    assert_eq!(plan.warnings[0].reason, reason::SECRET_NOT_FOUND);
+}
+
+#[test]
+fn a_new_key_to_the_sandboxes_changes_the_pod_and_names_itself() {
+    let mut gathered = company();
+    settle(&mut gathered);
+    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "another")]);
+    let after = plan(&gathered);
+    let digests = &after.pod.as_ref().unwrap().digests;
+    assert_eq!(changes(&gathered.live.digests, digests), ["Secret \"concierge-secret\" key \"ssh-key\" changed"]);
+}
+
+/// `writer` uses the Sandbox `default`, which says `ro`.
+fn with_sandbox() -> Gathered {
+    let mut gathered = company();
+    gathered.sandboxes.insert("default".into(), sandbox("default", WorkspaceAccess::Ro));
+    use_sandbox(&mut gathered, "default", None);
+    gathered
+}
+
+fn use_sandbox(gathered: &mut Gathered, name: &str, access: Option<WorkspaceAccess>) {
+    let uses = serde_json::json!({"ref": {"name": name}, "workspaceAccess": access});
+    edit(gathered, "writer", |agent| agent.spec.sandbox = Some(serde_json::from_value(uses).unwrap()));
+}
+
+fn writer(plan: &Plan) -> Value {
+    config(plan)["agents"]["entries"]["writer"].clone()
+}
+
+#[test]
+fn a_sandbox_is_where_its_service_says_and_sees_what_its_pod_sees() {
+    let key = ssh_keys::generate().unwrap().public;
+    let mut gathered = with_sandbox();
+    let before = plan(&gathered);
+    assert_eq!(writer(&before)["sandbox"]["workspaceAccess"], "ro");
+    use_sandbox(&mut gathered, "default", Some(WorkspaceAccess::None));
+    assert_eq!(writer(&plan(&gathered))["sandbox"]["workspaceAccess"], "none");
+    let annotations = [(names::HOST_KEY, key.as_str()), (names::WORKSPACE_ACCESS, "rw")];
+    sandbox_service(&mut gathered, "writer", "10.96.1.2", &annotations);
+    let after = plan(&gathered);
+    assert_eq!(hash(&before), hash(&after));
+    assert_eq!(writer(&after)["sandbox"]["workspaceAccess"], "rw");
+    assert_eq!(writer(&after)["sandbox"]["ssh"]["target"], "sandbox@10.96.1.2:2222");
+    assert_eq!(writer(&after)["sandbox"]["ssh"]["knownHostsData"], format!("[10.96.1.2]:2222 {key}"));
+}
+
+#[test]
+fn a_service_without_an_address_and_a_key_that_is_none_lead_nowhere() {
+    let mut gathered = with_sandbox();
+    sandbox_service(&mut gathered, "writer", "None", &[(names::HOST_KEY, "ssh-ed25519 x\n* ssh-ed25519 y")]);
+    let ssh = writer(&plan(&gathered))["sandbox"]["ssh"].clone();
+    assert!(ssh["target"].as_str().unwrap().ends_with(".invalid:2222"), "{ssh}");
+    assert!(ssh["knownHostsData"].as_str().unwrap().starts_with('#'), "{ssh}");
+}
+
+#[test]
+fn a_sandbox_that_does_not_exist_gives_no_shell() {
+    let mut gathered = with_sandbox();
+    use_sandbox(&mut gathered, "defualt", None);
+    let first = plan(&gathered);
+    assert_eq!(entries(&first), ["concierge"]);
+    let fault = &first.faults["writer"];
+    assert_eq!(fault.reason, reason::SANDBOX_NOT_FOUND);
+    assert_eq!(
+        fault.message,
+        "Sandbox \"defualt\" does not exist (spec.sandbox.ref of Agent \"writer\") (did you mean \"default\"?): create it, or name another"
+    );
+    // One that had no sandbox before goes on without a shell.
+    edit(&mut gathered, "writer", |agent| agent.spec.sandbox = None);
+    settle(&mut gathered);
+    use_sandbox(&mut gathered, "defualt", None);
+    let kept = plan(&gathered);
+    assert!(kept.faults["writer"].last_good_kept);
+    assert_eq!(writer(&kept)["tools"]["exec"]["mode"], "deny");
+}
+
+#[test]
+fn a_sandbox_that_is_deleted_while_in_use_goes_on() {
+    let key = ssh_keys::generate().unwrap().public;
+    let mut gathered = with_sandbox();
+    sandbox_service(&mut gathered, "writer", "10.96.1.2", &[(names::HOST_KEY, &key), (names::WORKSPACE_ACCESS, "ro")]);
+    settle(&mut gathered);
+    let before = plan(&gathered);
+    gathered.sandboxes.clear();
+    let after = plan(&gathered);
+    assert_eq!(config(&before), config(&after));
+    assert!(after.faults["writer"].last_good_kept);
+}
+
+#[test]
+fn an_agent_whose_sandbox_is_taken_away_has_no_shell_whatever_else_is_wrong() {
+    let mut gathered = with_sandbox();
+    settle(&mut gathered);
+    edit(&mut gathered, "writer", |agent| agent.spec.sandbox = None);
+    assert!(writer(&plan(&gathered)).get("sandbox").is_none());
+    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "unknown".into());
+    let kept = plan(&gathered);
+    assert!(kept.faults["writer"].last_good_kept);
+    assert!(writer(&kept).get("sandbox").is_none());
+    assert_eq!(writer(&kept)["tools"]["exec"]["mode"], "deny");
+}
+
+#[test]
+fn an_agent_at_fault_for_its_model_keeps_its_shell_where_its_sandbox_is_now() {
+    let mut gathered = with_sandbox();
+    settle(&mut gathered);
+    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "unknown".into());
+    sandbox_service(&mut gathered, "writer", "10.96.1.3", &[]);
+    assert_eq!(writer(&plan(&gathered))["sandbox"]["ssh"]["target"], "sandbox@10.96.1.3:2222");
 }

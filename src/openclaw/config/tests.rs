@@ -12,7 +12,7 @@ fn choice(primary: &str, fallbacks: &[&str]) -> ModelChoice {
 }
 
 fn rendered(primary: &str, fallbacks: &[&str]) -> AgentEntry {
-    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks) })
+    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks), sandbox: None })
 }
 
 fn openai() -> Provider {
@@ -90,7 +90,8 @@ fn every_protocol_is_written_as_openclaw_spells_it() {
 fn a_kept_agent_and_a_kept_provider_are_rendered_as_they_were() {
     let before = render(&gateway());
     let mut kept = gateway();
-    kept.agents.insert("writer".to_owned(), AgentEntry::Kept(live::agent(&before, "writer").unwrap()));
+    let writer = AgentEntry::Kept { entry: live::agent(&before, "writer").unwrap(), sandbox: None };
+    kept.agents.insert("writer".to_owned(), writer);
     kept.providers.insert("openai".to_owned(), ProviderEntry::Kept(live::provider(&before, "openai").unwrap()));
     assert_eq!(render(&kept), before);
 }

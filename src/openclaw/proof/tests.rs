@@ -5,6 +5,10 @@ use serde_json::json;
 
 use super::*;
 use crate::openclaw::config::{self, tests::gateway};
+use crate::openclaw::sandbox::{
+    Sandbox,
+    tests::{sandbox, with},
+};
 
 fn applied() -> Value {
     serde_json::from_str(include_str!("../fixtures/config_get_applied.json")).unwrap()
@@ -41,6 +45,25 @@ fn an_edit_of_a_redacted_leaf_alone_is_pending_until_the_marker_says_so() {
     let mut other = ours();
     other["models"]["providers"]["p-openai"]["headers"]["X-Org"] = json!("other");
     assert_eq!(compare(&marker::with_marker(other), &applied(), None), Verdict::Pending);
+}
+
+/// What a real gateway shows of this document: the id of a SecretRef and the known hosts are redacted.
+fn shown(document: &Value) -> Value {
+    let mut parsed = document.clone();
+    let ssh = &mut parsed["agents"]["entries"]["concierge"]["sandbox"]["ssh"];
+    ssh["identityData"]["id"] = json!(REDACTED);
+    ssh["knownHostsData"] = json!(REDACTED);
+    let mut payload = applied();
+    payload["parsed"] = parsed;
+    payload
+}
+
+#[test]
+fn a_sandbox_in_the_gateway_is_applied_and_another_host_key_is_pending() {
+    let ours = config::render(&with(Some(sandbox())));
+    assert_eq!(compare(&ours, &shown(&ours), None), Verdict::Applied);
+    let other = config::render(&with(Some(Sandbox { host_key: None, ..sandbox() })));
+    assert_eq!(compare(&other, &shown(&ours), None), Verdict::Pending);
 }
 
 #[test]

@@ -1,0 +1,182 @@
+//! Sends a sandbox's children in their order, and takes the step that its Pod needs. Touches the network.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::build::{network_policy, service};
+use super::context::Context;
+use super::gather::Gathered;
+use super::step::{Decision, Step, Why, lost};
+use crate::api::Agent;
+use crate::cluster::api_error::is_refusal;
+use crate::cluster::apply::{ApplyError, delete, failed, key_of};
+use crate::cluster::conditions::reason;
+use crate::cluster::environment::Fault;
+use crate::cluster::names::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
+use crate::cluster::stores::named;
+use crate::cluster::wakes::gateway_owner;
+
+/// What became of the children.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Whether anything was sent.
+    pub sent: bool,
+    /// A change of the Pod waits so long, until a burst of changes has settled.
+    pub settles_in: Option<Duration>,
+    /// A Pod that ended at once is left alone so long.
+    pub replaced_in: Option<Duration>,
+    /// A child that the API server or a stranger stands in the way of.
+    pub fault: Option<Fault>,
+}
+
+/// What a pass found, before it sends anything.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    pub gathered: &'a Gathered,
+    pub decision: &'a Decision,
+    /// The Pod of the plan.
+    pub wanted: Option<&'a Pod>,
+    pub now: Timestamp,
+}
+
+/// Sends what differs and takes the step.
+pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyError> {
+    let mut applied = Applied::default();
+    let fault = |reason, message| Some(Fault { reason, message, carried: false });
+    applied.fault = match children(context, pass, &mut applied).await {
+        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_TAKEN, error.to_string()),
+        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REFUSED, error.to_string()),
+        other => other.map(|()| None)?,
+    };
+    Ok(applied)
+}
+
+/// The policy first: no Pod ever runs without it.
+async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
+    let gathered = pass.gathered;
+    let (agent, live) = (&gathered.agent, &gathered.live);
+    let names = SandboxNames::of(&agent.name_any());
+    let uid = agent.uid().unwrap_or_default();
+    if let Some(sandbox) = &gathered.sandbox {
+        let policy = network_policy::build(agent, &names, &gateway_owner(agent), &sandbox.spec.network);
+        applied.sent |= context.applier.apply(&policy, live.network_policy.as_deref(), &uid).await?;
+    }
+    let access = live.access().unwrap_or_else(|| gathered.access());
+    let service = service::build(agent, &names, &gathered.keys.host_key, access);
+    applied.sent |= context.applier.apply(&service, live.service.as_deref(), &uid).await?;
+    take(context, pass, applied).await
+}
+
+async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
+    let Pass { gathered, decision, wanted, now } = *pass;
+    let uid = gathered.agent.uid().unwrap_or_default();
+    if matches!(decision.step, Step::Delete(Why::Changed) | Step::Drain)
+        && let Some(plan) = wanted.and_then(|pod| pod.annotations().get(PLAN))
+    {
+        applied.settles_in = context.debounce.wait(&uid, plan, Instant::now());
+        if applied.settles_in.is_some() {
+            return Ok(());
+        }
+    } else {
+        context.debounce.settled(&uid);
+    }
+    match (&decision.step, gathered.live.pod.as_deref(), wanted) {
+        (Step::Create, None, Some(wanted)) => applied.sent |= create(context, &gathered.agent, wanted).await?,
+        (Step::Delete(why), Some(pod), _) => {
+            let lived = pod.metadata.creation_timestamp.as_ref().map(|created| now.duration_since(created.0));
+            let lived = lived.and_then(|lived| Duration::try_from(lived).ok()).unwrap_or_default();
+            let told_to = pod.annotations().contains_key(DRAIN);
+            if *why == Why::Ended && !told_to {
+                let pod = pod.uid().unwrap_or_default();
+                applied.replaced_in = context.restarts.wait(&uid, &pod, lived, Instant::now());
+            }
+            if applied.replaced_in.is_none() {
+                tracing::info!(pod = pod.name_any(), ?why, changes = ?decision.changes, "deleting the Pod");
+                delete(&context.client, pod).await?;
+                applied.sent = true;
+            }
+        }
+        (Step::Drain, Some(pod), _) => {
+            patch(context, pod, json!({"annotations": {DRAIN: "true"}})).await?;
+            applied.sent = true;
+        }
+        (Step::Restore { labels, annotations }, Some(pod), _) => {
+            patch(context, pod, json!({"labels": labels, "annotations": annotations})).await?;
+            applied.sent = true;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Makes the Pod. One that is there already and was not seen has lost the label that the store selects by, or has only just been made.
+async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, ApplyError> {
+    let key = key_of(wanted);
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.namespace);
+    let params = PostParams { field_manager: Some(SANDBOX_MANAGER.to_owned()), ..PostParams::default() };
+    let taken = match api.create(&params, wanted).await {
+        Ok(_) => {
+            tracing::info!(namespace = key.namespace, name = key.name, "created the Pod");
+            return Ok(true);
+        }
+        Err(kube::Error::Api(status)) if status.code == 409 => kube::Error::Api(status),
+        Err(source) => return Err(failed(&key, source)),
+    };
+    // Gone in between: looked at again soon, as any conflict.
+    let Some(present) = api.get_opt(&key.name).await.map_err(|source| failed(&key, source))? else {
+        return Err(failed(&key, taken));
+    };
+    if present.metadata.deletion_timestamp.is_some() {
+        return Err(failed(&key, taken));
+    }
+    if !is_child_of(&present, agent) {
+        return Err(ApplyError::NotOurs { kind: key.kind, name: key.name });
+    }
+    let labels: BTreeMap<_, _> = lost(present.labels(), wanted.labels());
+    if labels.is_empty() {
+        return Ok(false);
+    }
+    patch(context, &present, json!({"labels": labels})).await?;
+    Ok(true)
+}
+
+/// Changes the metadata of this very Pod.
+async fn patch(context: &Context, pod: &Pod, mut metadata: Value) -> Result<(), ApplyError> {
+    let key = key_of(pod);
+    metadata["uid"] = json!(pod.uid());
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.namespace);
+    let params = PatchParams { field_manager: Some(SANDBOX_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&key.name, &params, &Patch::Merge(json!({"metadata": metadata}))).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        patched => patched.map(|_| ()).map_err(|source| failed(&key, source)),
+    }
+}
+
+/// Takes away what belonged to the sandbox of an Agent that has none any more. The policy outlives the Pod; the Secret stays for the
+/// next sandbox of the Agent, and goes with the Agent.
+pub async fn remove(context: &Context, agent: &Agent) -> Result<(), ApplyError> {
+    let namespace = agent.namespace().unwrap_or_default();
+    let name = SandboxNames::of(&agent.name_any()).sandbox;
+    let stores = &context.stores;
+    if let Some(pod) = named(&stores.pods, &namespace, &name).filter(|pod| is_child_of(pod.as_ref(), agent)) {
+        return if pod.metadata.deletion_timestamp.is_some() {
+            Ok(())
+        } else {
+            delete(&context.client, pod.as_ref()).await
+        };
+    }
+    if let Some(service) = named(&stores.services, &namespace, &name).filter(|of| is_child_of(&of.object, agent)) {
+        context.applier.delete(&service.object).await?;
+    }
+    if let Some(policy) = named(&stores.network_policies, &namespace, &name).filter(|of| is_child_of(&of.object, agent))
+    {
+        context.applier.delete(&policy.object).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! One pass over the sandbox of one Agent: names the steps. Touches the network through them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::apply::{self, Applied, Pass};
+use super::build::pod;
+use super::context::Context;
+use super::gather::{self, Found, Gathered};
+use super::state;
+use super::step::decide;
+use super::validate::{Verdict, validate};
+use crate::api::Agent;
+use crate::api::sandbox::WorkspaceAccess;
+use crate::cluster::backoff::{Backoff, look_again};
+use crate::cluster::conditions::reason;
+use crate::cluster::controls::{Controls, PassError};
+use crate::cluster::ledger::CACHE_LAG;
+use crate::cluster::names::{PAUSED, SandboxNames};
+use crate::cluster::sandbox_states::SandboxState;
+use crate::cluster::wakes::{Wake, gateway_owner};
+use crate::observe::metrics::Metrics;
+
+/// What no watch tells the end of is looked at again after this time.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+impl Controls for Context {
+    type Object = Agent;
+    type Error = PassError;
+    const NAME: &'static str = "sandbox";
+
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
+        reconcile(agent, self).await
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.forget_agent(namespace, name);
+    }
+}
+
+/// One pass.
+async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+    if agent.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    context.meet(&agent);
+    let Some(used) = agent.spec.sandbox.clone() else {
+        if !is_paused(agent.annotations()) {
+            apply::remove(context, &agent).await?;
+        }
+        remember(context, &agent, None);
+        return Ok(Action::requeue(look_again()));
+    };
+    let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
+        Err(error) if error.reason().is_some() => {
+            let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);
+            remember(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
+            return Ok(Action::requeue(TRY_AGAIN));
+        }
+        gathered => gathered?,
+    };
+    let (now, names) = (Timestamp::now(), SandboxNames::of(&agent.name_any()));
+    let verdict = validate(&gathered);
+    let make = |plan| pod::build(&agent, &names, plan, &context.shell_image, context.api_server);
+    let wanted = verdict.plan.as_ref().map(make);
+    let decision = decide(&gathered, wanted.as_ref().map_err(|blocked| *blocked));
+    let template = gathered.sandbox.as_ref();
+    let paused = is_paused(agent.annotations()) || template.is_some_and(|sandbox| is_paused(sandbox.annotations()));
+    let applied = if paused {
+        Applied::default()
+    } else {
+        let pass = Pass { gathered: &gathered, decision: &decision, wanted: wanted.as_ref().ok(), now };
+        apply::apply(context, &pass).await?
+    };
+    let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
+    remember(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
+    Ok(Action::requeue(next(&gathered, &verdict, &applied, now)))
+}
+
+fn is_paused(annotations: &std::collections::BTreeMap<String, String>) -> bool {
+    annotations.get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// Keeps what the pass found and wakes whoever tells of it: the Agent, its gateway's configuration, and the Sandbox, before and now.
+fn remember(context: &Context, agent: &Agent, state: Option<SandboxState>) {
+    let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
+    let states = &context.stores.sandbox_states;
+    let before = states.of(&namespace, &name).map(|state| state.sandbox.clone());
+    let now = state.as_ref().map(|state| state.sandbox.clone());
+    if !states.remember(&namespace, &name, state) {
+        return;
+    }
+    let agents = [name, gateway_owner(agent)];
+    let agents = agents.map(|name| Wake::Agent { namespace: namespace.clone(), name });
+    let sandboxes = [before, now].into_iter().flatten();
+    let sandboxes = sandboxes.map(|name| Wake::Sandbox { namespace: namespace.clone(), name });
+    agents.into_iter().chain(sandboxes).for_each(|wake| context.waker.wake(wake));
+}
+
+/// When to look again.
+fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestamp) -> Duration {
+    let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
+    let unread = verdict.warnings.iter().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE)
+        || verdict.plan.as_ref().is_err_and(|blocked| blocked.reason == reason::REFERENCE_UNREADABLE)
+        || matches!(
+            (&gathered.client_key, &gathered.access_modes),
+            (Found::Unreadable(_), _) | (_, Found::Unreadable(_))
+        );
+    // The claim that a user brings is not watched.
+    let missing =
+        verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
+    let refused = (applied.fault.is_some() || unread || missing).then_some(TRY_AGAIN);
+    let pod = gathered.live.pod.as_deref();
+    let lost = pod.and_then(|pod| state::time_until_lost(pod, now));
+    [applied.settles_in, applied.replaced_in, seen, refused, lost]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_else(look_again)
+}

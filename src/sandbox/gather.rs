@@ -1,0 +1,174 @@
+//! Reads what an Agent's sandbox rests on: stores first, the API server for what no store holds. Touches the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::{Api, ResourceExt};
+
+use super::context::Context;
+use super::secret::Keys;
+use crate::api::sandbox::{SandboxUse, WorkspaceAccess};
+use crate::api::{Agent, Sandbox};
+use crate::cluster::api_error::brief;
+use crate::cluster::environment::{Digests, Read, SourceName};
+use crate::cluster::generated_secret::SecretError;
+use crate::cluster::names::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::cluster::observed::Observed;
+use crate::cluster::pod_state::{has_ended, node};
+use crate::cluster::sources;
+use crate::cluster::stores::{named, within};
+use crate::cluster::wakes::gateway_owner;
+
+/// Everything that a pass over one Agent's sandbox looks at.
+#[derive(Debug)]
+pub struct Gathered {
+    pub agent: Arc<Agent>,
+    /// What the Agent's spec says of its sandbox.
+    pub used: SandboxUse,
+    pub sandbox: Option<Arc<Sandbox>>,
+    /// The Agent that owns the gateway, unless it is on its way out.
+    pub owner: Option<Arc<Agent>>,
+    pub keys: Keys,
+    /// The public half of the gateway's key.
+    pub client_key: Found<String>,
+    /// The access modes of the gateway's claim.
+    pub access_modes: Found<Vec<String>>,
+    /// The newest Pod of the gateway.
+    pub gateway: Option<Arc<Pod>>,
+    pub reads: BTreeMap<SourceName, Read>,
+    pub live: Live,
+}
+
+/// What looking for one thing gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    Here(T),
+    Missing,
+    /// Not to be read now; why.
+    Unreadable(String),
+}
+
+/// The sandbox's children as the stores show them.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    pub network_policy: Option<Arc<Observed<NetworkPolicy>>>,
+    pub service: Option<Arc<Observed<Service>>>,
+    pub pod: Option<Arc<Pod>>,
+}
+
+impl Live {
+    /// What the Pod sees of the workspace, while it runs or is about to.
+    #[must_use]
+    pub fn access(&self) -> Option<WorkspaceAccess> {
+        let lives = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod);
+        let pod = self.pod.as_deref().filter(|pod| lives(pod))?;
+        WorkspaceAccess::parse(pod.annotations().get(names::WORKSPACE_ACCESS)?)
+    }
+}
+
+/// The digests of the environment on a Pod.
+#[must_use]
+pub fn digests(pod: &Pod) -> Digests {
+    pod.annotations().get(names::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// The parts of the plan on a Pod.
+#[must_use]
+pub fn parts(pod: &Pod) -> BTreeMap<String, String> {
+    pod.annotations().get(names::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+impl Gathered {
+    /// The Agent's own word, else the Sandbox's.
+    #[must_use]
+    pub fn access(&self) -> WorkspaceAccess {
+        let default = self.sandbox.as_ref().map(|sandbox| sandbox.spec.workspace_access);
+        self.used.workspace_access.or(default).unwrap_or_default()
+    }
+
+    /// The node of the gateway.
+    #[must_use]
+    pub fn gateway_node(&self) -> Option<&str> {
+        self.gateway.as_deref().and_then(node)
+    }
+}
+
+/// Reads everything for the sandbox of `agent`.
+pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> Result<Gathered, SecretError> {
+    let namespace = agent.namespace().unwrap_or_default();
+    let names = SandboxNames::of(&agent.name_any());
+    let (client, stores) = (&context.client, &context.stores);
+    let sandbox = named(&stores.sandboxes, &namespace, &used.reference.name);
+    let owner_name = gateway_owner(&agent);
+    let owner =
+        named(&stores.agents, &namespace, &owner_name).filter(|owner| owner.metadata.deletion_timestamp.is_none());
+    let keys = context.keys.keys(client, stores, &agent, &names).await?;
+    let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
+        Ok(key) => key.map_or(Found::Missing, Found::Here),
+        Err(error) => Found::Unreadable(error.to_string()),
+    };
+    let wanted: BTreeSet<SourceName> = sandbox
+        .iter()
+        .flat_map(|sandbox| sources::of_sandbox(sandbox))
+        .map(|source| (source.kind, source.name))
+        .collect();
+    let reads = context.references.read(client, stores, &namespace, wanted, &keys.digest_key).await;
+    let live = live(context, &agent, &namespace, &names);
+    let mut gathered = Gathered {
+        gateway: gateway_pod(context, &namespace, &owner_name),
+        access_modes: Found::Missing,
+        agent,
+        used,
+        sandbox,
+        owner,
+        keys,
+        client_key,
+        reads,
+        live,
+    };
+    let mounts = gathered.access() != WorkspaceAccess::None
+        || gathered.live.access().is_some_and(|access| access != WorkspaceAccess::None);
+    if mounts && let Some(owner) = &gathered.owner {
+        gathered.access_modes = access_modes(context, &namespace, owner).await;
+    }
+    Ok(gathered)
+}
+
+/// Only what belongs to this Agent: one of the same name may have been there before.
+fn live(context: &Context, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
+    let stores = &context.stores;
+    Live {
+        network_policy: named(&stores.network_policies, namespace, &names.sandbox),
+        service: named(&stores.services, namespace, &names.sandbox),
+        pod: named(&stores.pods, namespace, &names.sandbox).filter(|pod| is_child_of(pod.as_ref(), agent)),
+    }
+}
+
+/// The newest that is not on its way out: the one to follow.
+fn gateway_pod(context: &Context, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
+    let of_gateway = |pod: &Pod| {
+        let label = |key: &str, value: &str| pod.labels().get(key).is_some_and(|label| label == value);
+        label(LABEL_GATEWAY, owner) && label(LABEL_COMPONENT, GATEWAY)
+    };
+    within(&context.stores.pods, namespace, of_gateway)
+        .into_iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
+        .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+async fn access_modes(context: &Context, namespace: &str, owner: &Agent) -> Found<Vec<String>> {
+    let name = sources::claim(owner);
+    let modes = |claim: &PersistentVolumeClaim| {
+        Found::Here(claim.spec.as_ref().and_then(|spec| spec.access_modes.clone()).unwrap_or_default())
+    };
+    if let Some(claim) = named(&context.stores.claims, namespace, &name) {
+        return modes(&claim.object);
+    }
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
+    match api.get_opt(&name).await {
+        Ok(claim) => claim.as_ref().map_or(Found::Missing, modes),
+        Err(error) => Found::Unreadable(brief(&error)),
+    }
+}

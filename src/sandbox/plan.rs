@@ -1,0 +1,115 @@
+//! The plan of a sandbox: what its Pod is made of. Pure values and their hash.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::api::SandboxSpec;
+use crate::api::sandbox::WorkspaceAccess;
+use crate::cluster::environment::Digests;
+use crate::cluster::parts::{self, hash};
+
+/// The part that a new key of the gateway changes: a Pod that knows the one before can't be entered any more.
+pub const CLIENT_KEY_PART: &str = "the gateway's SSH key";
+/// The part that a new host key changes: the gateway doesn't trust a Pod with the one before any more.
+pub const HOST_KEY_PART: &str = "the host key";
+
+/// What decides a sandbox's Pod, all of it the user's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodPlan {
+    /// The Agent whose commands run in the Pod.
+    pub agent: String,
+    /// The Agent that owns the gateway.
+    pub gateway: String,
+    pub spec: SandboxSpec,
+    pub access: WorkspaceAccess,
+    /// The gateway's claim; `None` with access `none`.
+    pub claim: Option<Claim>,
+    /// The public half of the gateway's key.
+    pub client_key: String,
+    /// The public half of the Pod's own key.
+    pub host_key: String,
+    pub digests: Digests,
+    /// One short hash per part, so that a replacement can name what changed.
+    pub parts: BTreeMap<String, String>,
+}
+
+/// The claim of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub name: String,
+    /// The user brought it.
+    pub existing: bool,
+    /// Whether it is bound to one node, so that the sandbox has to be where the gateway is.
+    pub one_node: bool,
+}
+
+impl PodPlan {
+    /// The parts that the user set, hashed. What the network allows is none of them: a policy changes under a running Pod.
+    #[must_use]
+    pub fn with_parts(mut self) -> Self {
+        let spec = &self.spec;
+        let access = (self.access != WorkspaceAccess::None).then(|| self.access.as_str());
+        let existing = self.claim.as_ref().filter(|claim| claim.existing);
+        self.parts = parts::hashed([
+            ("spec.image", json!(spec.image)),
+            ("spec.env", json!(spec.env)),
+            ("spec.envFrom", json!(spec.env_from)),
+            ("spec.resources", json!(spec.resources)),
+            ("spec.runtimeClassName", json!(spec.runtime_class_name)),
+            ("spec.imagePullSecrets", json!(spec.image_pull_secrets)),
+            ("spec.podTemplate", json!(spec.pod_template)),
+            ("the workspace access", json!(access)),
+            ("the gateway's claim", json!(existing.map(|claim| &claim.name))),
+            ("the gateway", json!((self.gateway != self.agent).then_some(&self.gateway))),
+            (CLIENT_KEY_PART, json!(self.client_key)),
+            (HOST_KEY_PART, json!(self.host_key)),
+        ]);
+        self
+    }
+
+    /// The hash of everything that decides the Pod: 16 hex digits. It holds nothing of the operator's version or of its shell image,
+    /// so that an upgrade of Creel replaces no sandbox.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hash(&(&self.parts, &self.digests))
+    }
+
+    /// Whether the Pod has to be on the node of its gateway.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.one_node)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::cluster::parts::changed;
+    use crate::sandbox::fixtures::{edit_sandbox, office, plan};
+
+    /// A changed hash replaces every sandbox in the world at the next upgrade of Creel: change it only on purpose.
+    #[test]
+    fn the_hash_of_a_plan_stays_the_same_from_version_to_version() {
+        assert_eq!(plan(&office()).hash(), "233eb01fe8fd3fab");
+    }
+
+    #[test]
+    fn a_changed_part_is_named() {
+        let mut office = office();
+        let before = plan(&office);
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
+        assert_eq!(changed(&before.parts, &plan(&office).parts), ["spec.image changed"]);
+    }
+
+    #[test]
+    fn rotation_and_network_change_no_plan() {
+        let mut office = office();
+        let before = plan(&office).hash();
+        edit_sandbox(&mut office, |sandbox| {
+            sandbox.spec.rotation = crate::api::sandbox::Rotation::OnDelete;
+            sandbox.spec.network.egress = crate::api::sandbox::Egress::All;
+        });
+        assert_eq!(plan(&office).hash(), before);
+    }
+}

@@ -1,0 +1,193 @@
+//! What a pass over a sandbox found, for the status of its Agent and of its Sandbox. Pure.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use kube::ResourceExt;
+
+use super::apply::Applied;
+use super::build::pod::SHELL_CONTAINER;
+use super::gather::Gathered;
+use super::isolation;
+use super::step::{Decision, Step};
+use super::validate::Verdict;
+use crate::api::Agent;
+use crate::api::sandbox::SandboxUse;
+use crate::cluster::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
+use crate::cluster::names::SandboxNames;
+use crate::cluster::pod_state::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
+use crate::cluster::sandbox_states::SandboxState;
+
+/// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
+const CONFIRMED: Duration = Duration::from_secs(30);
+
+/// What the steps of a pass gave.
+#[derive(Debug)]
+pub struct Found<'a> {
+    pub gathered: &'a Gathered,
+    pub verdict: &'a Verdict,
+    pub decision: &'a Decision,
+    pub applied: &'a Applied,
+}
+
+/// The state after the pass.
+#[must_use]
+pub fn state(found: &Found<'_>, api_server: Option<SocketAddr>, paused: bool, now: Timestamp) -> SandboxState {
+    let gathered = found.gathered;
+    let pod = gathered.live.pod.as_deref().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let network = gathered.sandbox.as_ref().map(|sandbox| &sandbox.spec.network);
+    let wanted = network.map(|network| isolation::targets(network, api_server)).unwrap_or_default();
+    let ready = if paused {
+        let message = "The annotation creel.dev/paused is set: nothing is written.";
+        Desired::new(SANDBOX_READY, Status::Unknown, reason::PAUSED, message)
+    } else {
+        ready(found, now)
+    };
+    let replaces = matches!(found.decision.step, Step::Delete(_)) && found.applied.settles_in.is_none() && !paused;
+    SandboxState {
+        access: gathered.live.access().unwrap_or_else(|| gathered.access()),
+        ready,
+        isolation: isolation::verified(pod, &wanted),
+        pending: if replaces { String::new() } else { found.decision.changes.join("; ") },
+        ..unknown(&gathered.agent, &gathered.used)
+    }
+}
+
+/// The state where not even the sandbox's own Secret can be had.
+#[must_use]
+pub fn blocked(agent: &Agent, used: &SandboxUse, reason: &'static str, message: &str) -> SandboxState {
+    SandboxState { ready: Desired::new(SANDBOX_READY, Status::False, reason, message), ..unknown(agent, used) }
+}
+
+fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
+    let unknown = |kind, reason| Desired::new(kind, Status::Unknown, reason, "The sandbox has not been looked at yet.");
+    SandboxState {
+        sandbox: used.reference.name.clone(),
+        pod: SandboxNames::of(&agent.name_any()).sandbox,
+        access: used.workspace_access.unwrap_or_default(),
+        ready: unknown(SANDBOX_READY, reason::PENDING),
+        isolation: unknown(ISOLATION_VERIFIED, reason::NOT_VERIFIED),
+        pending: String::new(),
+        generation: agent.metadata.generation,
+    }
+}
+
+/// Condition `SandboxReady`.
+fn ready(found: &Found<'_>, now: Timestamp) -> Desired {
+    let pod = found.gathered.live.pod.as_deref();
+    let of = |status, reason, message: &str| Desired::new(SANDBOX_READY, status, reason, message);
+    if let Some(fault) = &found.applied.fault {
+        return of(Status::False, fault.reason, &fault.message);
+    }
+    let runs = pod.is_some_and(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    if let Err(blocked) = &found.verdict.plan
+        && (blocked.stops || blocked.status == Status::False || !runs)
+    {
+        return of(blocked.status, blocked.reason, &blocked.message);
+    }
+    let Some(pod) = pod else {
+        let name = SandboxNames::of(&found.gathered.agent.name_any()).sandbox;
+        return match found.decision.step {
+            Step::AwaitGateway => of(
+                Status::Unknown,
+                reason::WAITING_FOR_GATEWAY,
+                &format!("Pod \"{name}\" waits until the gateway's Pod has a node: both mount the same claim"),
+            ),
+            _ => of(Status::Unknown, reason::POD_PENDING, &format!("Pod \"{name}\" is made")),
+        };
+    };
+    let (status, reason, message) = of_pod(pod, found, now);
+    of(status, reason, &message)
+}
+
+type Told = (Status, &'static str, String);
+
+fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
+    let name = pod.name_any();
+    if pod.metadata.deletion_timestamp.is_some() {
+        return leaving(pod, now);
+    }
+    if found.applied.replaced_in.is_some() {
+        let why = pod.status.as_ref().map(|status| {
+            let of = |text: &Option<String>| text.clone().unwrap_or_default();
+            format!("{} {} {}", of(&status.phase), of(&status.reason), of(&status.message))
+        });
+        let why = why.unwrap_or_default();
+        let message = format!("Pod \"{name}\" ended soon after its start ({}); another follows", why.trim());
+        return (Status::False, reason::POD_FAILED, message);
+    }
+    let settles = found.applied.settles_in.is_some();
+    if has_ended(pod) || (matches!(found.decision.step, Step::Delete(_)) && !settles) {
+        let changes = &found.decision.changes;
+        let why = if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) };
+        return (Status::Unknown, reason::RECREATING, format!("Pod \"{name}\" is replaced{why}"));
+    }
+    if is_ready(pod) {
+        let warnings =
+            found.verdict.warnings.iter().map(|fault| format!(" What runs keeps its value, though {}.", fault.message));
+        return (Status::True, reason::RUNNING, format!("Commands can run.{}", warnings.collect::<String>()));
+    }
+    if node_is_silent(pod) {
+        return lost(pod);
+    }
+    if let Some(message) = unschedulable(pod) {
+        let message = format!("no node can take Pod \"{name}\": {message}");
+        return (Status::Unknown, reason::UNSCHEDULABLE, message);
+    }
+    if let Some((reason, message)) = statuses(pod).find_map(|status| held_up(&name, status)) {
+        return (Status::False, reason, message);
+    }
+    statuses(pod).find_map(|status| crashed(&name, status)).map_or_else(
+        || (Status::Unknown, reason::STARTING, format!("Pod \"{name}\" starts")),
+        |message| (Status::False, reason::POD_FAILED, message),
+    )
+}
+
+/// A Pod on its way out, unless its node does not confirm that it is gone.
+fn leaving(pod: &Pod, now: Timestamp) -> Told {
+    if time_until_lost(pod, now).is_some() {
+        let message = format!("Pod \"{}\" ends; another follows", pod.name_any());
+        return (Status::Unknown, reason::RECREATING, message);
+    }
+    lost(pod)
+}
+
+fn lost(pod: &Pod) -> Told {
+    let message = format!(
+        "node \"{}\" of Pod \"{}\" does not answer, so that nobody knows whether it still runs: bring the node back, or delete the Node object once it is off for good",
+        node(pod).unwrap_or_default(),
+        pod.name_any()
+    );
+    (Status::False, reason::NODE_LOST, message)
+}
+
+/// How long until the node of a Pod on its way out counts as lost; `None`: it does, or the Pod is on no way out.
+#[must_use]
+pub fn time_until_lost(pod: &Pod, now: Timestamp) -> Option<Duration> {
+    // The time of deletion is when the grace period ends.
+    let until = pod.metadata.deletion_timestamp.as_ref()?.0 + CONFIRMED;
+    Duration::try_from(until.duration_since(now)).ok().filter(|left| !left.is_zero())
+}
+
+/// The control plane takes a Pod's readiness away when its node is silent; the kubelet would have said so of the container too.
+fn node_is_silent(pod: &Pod) -> bool {
+    let said = pod.status.as_ref().and_then(|status| status.reason.as_deref());
+    said == Some("NodeLost") || container(pod, SHELL_CONTAINER).is_some_and(|status| status.ready)
+}
+
+/// How a container ended that does not run again.
+fn crashed(pod: &str, status: &ContainerStatus) -> Option<String> {
+    let failed = |ended: &&ContainerStateTerminated| ended.exit_code != 0;
+    let state = status.state.as_ref()?;
+    let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
+    let ended = state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))?;
+    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("it left no word");
+    let words: String = words.chars().take(400).collect();
+    Some(format!("container \"{}\" of Pod \"{pod}\" ended with code {}: {words}", status.name, ended.exit_code))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,358 @@
+//! What is to be done with a sandbox's Pod now. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use super::build::pod::SHELL_CONTAINER;
+use super::gather::{Gathered, digests, parts};
+use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
+use super::validate::Blocked;
+use crate::api::sandbox::Rotation;
+use crate::cluster::environment::changes;
+use crate::cluster::names::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
+use crate::cluster::parts::changed;
+use crate::cluster::pod_state::{has_ended, node};
+use crate::cluster::wakes::gateway_owner;
+
+/// One step towards the Pod that should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to do, or nothing that can be done now.
+    Stay,
+    Create,
+    /// The gateway has no node yet, and the sandbox has to be on the same.
+    AwaitGateway,
+    /// At once, with whatever runs in it.
+    Delete(Why),
+    /// Tell it to end as soon as no command runs.
+    Drain,
+    /// Put our labels and annotations back that somebody edited.
+    Restore {
+        labels: BTreeMap<String, String>,
+        annotations: BTreeMap<String, String>,
+    },
+}
+
+/// Why a Pod is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its gateway is gone or rests.
+    Stopped,
+    /// It has ended by itself or was evicted.
+    Ended,
+    /// Its gateway is on another node, and the claim can't be on both.
+    GatewayMoved,
+    /// What it is made of changed.
+    Changed,
+    /// Somebody edited what runs in it.
+    Edited,
+}
+
+/// The step, and what a replacement of the Pod will bring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub step: Step,
+    /// In words, at most four; empty: the Pod is as it should be.
+    pub changes: Vec<String>,
+}
+
+/// What to do. `wanted`: the Pod of the plan, or why there can be none.
+#[must_use]
+pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>) -> Decision {
+    let only = |step| Decision { step, changes: Vec::new() };
+    let Some(pod) = gathered.live.pod.as_deref() else {
+        return only(match wanted {
+            Ok(wanted) if follows(wanted, gathered) && gathered.gateway_node().is_none() => Step::AwaitGateway,
+            Ok(_) => Step::Create,
+            Err(_) => Step::Stay,
+        });
+    };
+    if pod.metadata.deletion_timestamp.is_some() {
+        return only(Step::Stay);
+    }
+    match wanted {
+        Err(blocked) if blocked.stops => only(Step::Delete(Why::Stopped)),
+        // Nothing could take its place: it stays as a witness.
+        Err(_) if has_ended(pod) => only(Step::Stay),
+        Ok(_) if has_ended(pod) => only(Step::Delete(Why::Ended)),
+        _ if gateway_moved(gathered, pod) => only(Step::Delete(Why::GatewayMoved)),
+        Err(_) => only(Step::Stay),
+        Ok(wanted) if pod.annotations().get(PLAN) != wanted.annotations().get(PLAN) => replace(gathered, pod, wanted),
+        Ok(wanted) if is_edited(pod, wanted) => only(Step::Delete(Why::Edited)),
+        Ok(wanted) => only(restore(pod, wanted)),
+    }
+}
+
+/// A volume that is bound to one node can't follow while the sandbox holds it.
+fn gateway_moved(gathered: &Gathered, pod: &Pod) -> bool {
+    follows(pod, gathered) && node(pod).zip(gathered.gateway_node()).is_some_and(|(own, of_gateway)| own != of_gateway)
+}
+
+/// Whether the Pod has to be on the node of its gateway.
+fn follows(pod: &Pod, gathered: &Gathered) -> bool {
+    beside(pod).any(|gateway| *gateway == gateway_owner(&gathered.agent))
+}
+
+/// The gateways beside which the Pod has to be.
+fn beside(pod: &Pod) -> impl Iterator<Item = &String> {
+    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()?.pod_affinity.as_ref());
+    let terms = affinity.and_then(|pods| pods.required_during_scheduling_ignored_during_execution.as_ref());
+    terms
+        .into_iter()
+        .flatten()
+        .filter_map(|term| term.label_selector.as_ref()?.match_labels.as_ref()?.get(LABEL_GATEWAY))
+}
+
+fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod) -> Decision {
+    let (before, after) = (parts(pod), parts(wanted));
+    let locked_out = [CLIENT_KEY_PART, HOST_KEY_PART].iter().any(|part| before.get(*part) != after.get(*part));
+    let mut all = changes(&digests(pod), &digests(wanted));
+    all.extend(changed(&before, &after));
+    if all.is_empty() {
+        all.push("the sandbox's Pod template changed".to_owned());
+    }
+    all.truncate(4);
+    let rotation = gathered.sandbox.as_ref().map(|sandbox| sandbox.spec.rotation).unwrap_or_default();
+    let drains = pod.annotations().get(DRAIN).is_some_and(|value| value == "true");
+    let step = match rotation {
+        // A Pod that its gateway can't enter any more has nothing to wait for.
+        _ if locked_out => Step::Delete(Why::Changed),
+        Rotation::Recreate => Step::Delete(Why::Changed),
+        Rotation::WhenIdle if !drains => Step::Drain,
+        Rotation::WhenIdle | Rotation::OnDelete => restore_labels(pod, wanted),
+    };
+    Decision { step, changes: all }
+}
+
+/// Whether an image is another than the one that the Pod was made with. Of creel-shell's own containers that can be told only while
+/// this version of Creel would render them the same.
+fn is_edited(pod: &Pod, wanted: &Pod) -> bool {
+    let same_rendering = pod.annotations().get(RENDERING) == wanted.annotations().get(RENDERING);
+    let (live, wanted) = (images(pod), images(wanted));
+    let compared = |name: &&String| same_rendering || name.as_str() == SHELL_CONTAINER;
+    wanted.keys().filter(compared).any(|name| live.get(name) != wanted.get(name))
+}
+
+fn images(pod: &Pod) -> BTreeMap<String, Option<String>> {
+    let Some(spec) = &pod.spec else { return BTreeMap::new() };
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    all.map(|container| (container.name.clone(), container.image.clone())).collect()
+}
+
+fn restore(pod: &Pod, wanted: &Pod) -> Step {
+    let mut annotations = lost(pod.annotations(), wanted.annotations());
+    // It tells how the Pod was rendered, maybe by another version.
+    annotations.remove(RENDERING);
+    restore_step(lost(pod.labels(), wanted.labels()), annotations)
+}
+
+/// Of a Pod that waits for its replacement: what selects it. Its annotations tell of the plan before.
+fn restore_labels(pod: &Pod, wanted: &Pod) -> Step {
+    let ours: BTreeMap<_, _> = wanted.labels().iter().filter(|(key, _)| is_ours(key)).collect();
+    let labels = lost(pod.labels(), &ours.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect());
+    restore_step(labels, BTreeMap::new())
+}
+
+fn is_ours(label: &str) -> bool {
+    label.starts_with("creel.dev/") || label.starts_with("app.kubernetes.io/")
+}
+
+fn restore_step(labels: BTreeMap<String, String>, annotations: BTreeMap<String, String>) -> Step {
+    if labels.is_empty() && annotations.is_empty() { Step::Stay } else { Step::Restore { labels, annotations } }
+}
+
+/// What of `wanted` is missing or another.
+#[must_use]
+pub fn lost(live: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    wanted
+        .iter()
+        .filter(|(key, value)| live.get(*key) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::sandbox::{Egress, WorkspaceAccess};
+    use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
+    use crate::sandbox::gather::Found;
+    use crate::sandbox::validate::validate;
+
+    fn decision(gathered: &Gathered) -> Decision {
+        let verdict = validate(gathered);
+        let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
+        decide(gathered, wanted.as_ref().map_err(|blocked| *blocked))
+    }
+
+    fn step(gathered: &Gathered) -> Step {
+        decision(gathered).step
+    }
+
+    fn running() -> Gathered {
+        let mut office = office();
+        run(&mut office);
+        office
+    }
+
+    #[test]
+    fn a_pod_is_made_once_the_gateway_has_a_node() {
+        let mut office = office();
+        assert_eq!(step(&office), Step::Create);
+        fixtures::gateway_on(&mut office, None);
+        assert_eq!(step(&office), Step::AwaitGateway);
+        office.gateway = None;
+        assert_eq!(step(&office), Step::AwaitGateway);
+    }
+
+    #[test]
+    fn without_a_workspace_or_with_a_claim_for_many_nodes_nothing_waits() {
+        let mut none = office();
+        none.gateway = None;
+        none.used.workspace_access = Some(WorkspaceAccess::None);
+        assert_eq!(step(&none), Step::Create);
+        let mut many = office();
+        many.gateway = None;
+        many.access_modes = Found::Here(vec!["ReadWriteMany".into()]);
+        assert_eq!(step(&many), Step::Create);
+    }
+
+    #[test]
+    fn a_pod_that_is_as_it_should_be_is_left_alone() {
+        assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new() });
+    }
+
+    #[test]
+    fn the_sandbox_leaves_the_node_that_its_gateway_has_left() {
+        let mut office = running();
+        fixtures::gateway_on(&mut office, Some("other"));
+        assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
+        fixtures::gateway_on(&mut office, None);
+        assert_eq!(step(&office), Step::Stay, "the next gateway has no node yet");
+        office.gateway = None;
+        assert_eq!(step(&office), Step::Stay);
+    }
+
+    #[test]
+    fn a_sandbox_without_a_workspace_stays_where_it_is() {
+        let mut office = office();
+        office.used.workspace_access = Some(WorkspaceAccess::None);
+        run(&mut office);
+        fixtures::gateway_on(&mut office, Some("other"));
+        assert_eq!(step(&office), Step::Stay);
+    }
+
+    #[test]
+    fn a_deleted_sandbox_still_follows_its_gateway_and_else_runs_on() {
+        let mut office = running();
+        office.sandbox = None;
+        assert_eq!(step(&office), Step::Stay);
+        office.used.workspace_access = Some(WorkspaceAccess::Rw);
+        fixtures::gateway_on(&mut office, Some("other"));
+        assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
+    }
+
+    #[test]
+    fn a_suspended_owner_stops_the_pod() {
+        let mut office = running();
+        edit_owner(&mut office, |owner| owner.spec.suspend = true);
+        assert_eq!(step(&office), Step::Delete(Why::Stopped));
+    }
+
+    #[test]
+    fn a_pod_that_ended_makes_way_for_another() {
+        let mut office = running();
+        for phase in ["Failed", "Succeeded"] {
+            edit_pod(&mut office, |pod| pod.status.as_mut().unwrap().phase = Some(phase.into()));
+            assert_eq!(step(&office), Step::Delete(Why::Ended));
+        }
+        office.sandbox = None;
+        assert_eq!(step(&office), Step::Stay, "nothing could take its place");
+    }
+
+    #[test]
+    fn a_pod_on_its_way_out_is_waited_for() {
+        let mut office = running();
+        edit_pod(&mut office, |pod| {
+            pod.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap();
+        });
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
+        assert_eq!(step(&office), Step::Stay);
+    }
+
+    #[test]
+    fn rotation_decides_what_a_change_does() {
+        let mut office = running();
+        secret(&mut office, "gitea", &[("token", "new")]);
+        let changed = ["Secret \"gitea\" key \"token\" changed"];
+        assert_eq!(
+            decision(&office),
+            Decision { step: Step::Delete(Why::Changed), changes: changed.map(Into::into).into() }
+        );
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+        assert_eq!(decision(&office), Decision { step: Step::Drain, changes: changed.map(Into::into).into() });
+        edit_pod(&mut office, |pod| {
+            pod.annotations_mut().insert(DRAIN.into(), "true".into());
+        });
+        assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
+        assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+    }
+
+    #[test]
+    fn another_access_changes_the_pod() {
+        let mut office = running();
+        office.used.workspace_access = Some(WorkspaceAccess::Ro);
+        let changes = vec!["the workspace access changed".to_owned()];
+        assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Changed), changes });
+    }
+
+    #[test]
+    fn a_pod_that_its_gateway_cannot_enter_is_replaced_whatever_the_rotation() {
+        let mut office = running();
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
+        office.client_key = Found::Here("ssh-ed25519 OTHER".into());
+        assert_eq!(step(&office), Step::Delete(Why::Changed));
+    }
+
+    #[test]
+    fn a_newer_rendering_or_another_network_touches_no_pod() {
+        let mut office = running();
+        edit_pod(&mut office, |pod| {
+            pod.annotations_mut().insert(RENDERING.into(), "of an older version".into());
+            pod.spec.as_mut().unwrap().init_containers.as_mut().unwrap()[0].image = Some("creel:older".into());
+        });
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.network.egress = Egress::All);
+        assert_eq!(step(&office), Step::Stay);
+    }
+
+    #[test]
+    fn an_image_edited_by_hand_makes_way_for_the_right_one() {
+        for container in [0, 1] {
+            let mut office = running();
+            edit_pod(&mut office, |pod| {
+                let spec = pod.spec.as_mut().unwrap();
+                let init = &mut spec.init_containers.as_mut().unwrap()[0];
+                let edited = if container == 0 { init } else { &mut spec.containers[0] };
+                edited.image = Some("evil:1".into());
+            });
+            assert_eq!(step(&office), Step::Delete(Why::Edited));
+        }
+    }
+
+    #[test]
+    fn labels_and_annotations_of_ours_come_back_and_those_of_others_stay() {
+        let mut office = running();
+        edit_pod(&mut office, |pod| {
+            pod.labels_mut().insert("creel.dev/agent".into(), "spy".into());
+            pod.labels_mut().insert("team".into(), "a".into());
+            pod.annotations_mut().remove("creel.dev/workspace-access");
+        });
+        let Step::Restore { labels, annotations } = step(&office) else { unreachable!() };
+        assert_eq!(labels, BTreeMap::from([("creel.dev/agent".into(), "writer".into())]));
+        assert_eq!(annotations, BTreeMap::from([("creel.dev/workspace-access".into(), "rw".into())]));
+    }
+}
