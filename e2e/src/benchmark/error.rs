@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::model_server::ClientError;
 use crate::{cluster, images};
 
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,8 @@ pub enum Error {
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     Images(#[from] images::Error),
+    #[error(transparent)]
+    Models(#[from] ClientError),
     #[error("the API server: {what}")]
     Api { what: String, source: Box<kube::Error> },
     #[error("the binary {} can't be measured", path.display())]

@@ -84,7 +84,7 @@ fn notes(wanted: Wanted) -> Vec<String> {
         "Times begin with the API server's answer. Stand-in: a plain Deployment of the same Pod, in the same rounds."
             .into(),
         format!(
-            "A call: the median of {} whole turns with the scripted model, from the question to the answer; the stand-in runs the command in the gateway's own Pod, without a network.",
+            "A call: from the scripted model's answer that calls the tool to its next request, {} times; the stand-in runs the command in the gateway's own Pod, without a network.",
             wanted.calls
         ),
         "The operator is measured with all these Agents present. Ratios tell more than times on a busy machine.".into(),

@@ -1,9 +1,10 @@
 //! How soon an Agent's sandbox is there, and what it costs that commands and files go through it. Touches the network.
 //!
-//! Calls are whole turns: the same question to the same gateway, whose way into the sandbox is exchanged. The stand-in runs what it is
-//! given in the gateway's own Pod, so it is what OpenClaw itself takes.
+//! The same calls are made in the same gateway, whose way into the sandbox is exchanged. The stand-in runs what it is given in the
+//! gateway's own Pod, so it is what OpenClaw itself takes. A call is measured at the model: from the request that it answers with the
+//! call to the one that brings the result. The rest of a turn takes seconds, whatever the way, and would hide it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,6 +17,7 @@ use super::live::{AGENT, Admin, is_taken_up, until};
 use super::sample::Sample;
 use super::stage::PROVIDER;
 use super::table::{Row, Unit};
+use crate::model_server::{Filter, Recorded};
 use crate::suite::{TestNamespace, in_sandbox, joined_agent, sandbox};
 
 const SANDBOX: &str = "shell";
@@ -109,7 +111,7 @@ fn rows(taken: &[Vec<Sample>]) -> Vec<Row> {
     for (call, (name, ..)) in calls().iter().enumerate() {
         for (way, Way { name: by, .. }) in WAYS.iter().enumerate().filter(|(way, _)| *way != STAND_IN) {
             let stand_in = median(STAND_IN, call);
-            let row = Row::new(format!("turn with {name} by {by}, p50"), Unit::Milliseconds, median(way, call));
+            let row = Row::new(format!("{name} by {by}, p50"), Unit::Milliseconds, median(way, call));
             let goal = stand_in.filter(|_| way == OURS).map(|stand_in| stand_in * CALL_GOAL);
             let row = row.beside(stand_in);
             rows.push(match goal {
@@ -149,13 +151,16 @@ async fn lead(namespace: &TestNamespace, admin: &Admin, way: &Way) -> Result<(),
 async fn turns(namespace: &TestNamespace, tool: &str, arguments: &Value, count: usize) -> Result<Sample, Error> {
     let mut sample = Sample::default();
     for turn in 0..=count {
-        let started = Instant::now();
+        let before = namespace.models.last_sequence().await?;
         let said = namespace.try_tool(AGENT, AGENT, tool, arguments.clone()).await;
-        let duration = started.elapsed();
         let said = said.map_err(|seen| Error::Missing(format!("the answer to a call of {tool} ({seen})")))?;
         if said.contains("\"status\": \"error\"") || said.contains("Command exited with code") {
             return Err(Error::Missing(format!("the result of {tool} ({said})")));
         }
+        let filter = Filter::default().path_prefix(namespace.prefix(PROVIDER)).after(before);
+        let duration = between(&namespace.models.requests(&filter).await?);
+        let duration =
+            duration.ok_or_else(|| Error::Missing(format!("the model's request with the result of {tool}")))?;
         if turn > 0 {
             sample.add(duration);
         }
@@ -163,11 +168,25 @@ async fn turns(namespace: &TestNamespace, tool: &str, arguments: &Value, count: 
     Ok(sample)
 }
 
+/// From the turn's first request, answered with the call at once, to the second.
+fn between(asked: &[Recorded]) -> Option<Duration> {
+    let mut times = asked.iter().filter(|request| !request.model.is_empty()).map(|request| request.time_ms);
+    let (called, returned) = (times.next()?, times.next()?);
+    Some(Duration::from_millis(returned.saturating_sub(called)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_call_lasts_from_the_first_question_of_its_turn_to_the_second() {
+        let asked = |model: &str, time_ms| Recorded { model: model.to_owned(), time_ms, ..Recorded::default() };
+        let listed = asked("", 5);
+        let turn = [listed, asked("small", 10), asked("small", 610), asked("small", 900)];
+        assert_eq!(between(&turn), Some(Duration::from_millis(600)));
+        assert_eq!(between(&turn[..2]), None);
+    }
 
     #[test]
     fn each_way_stands_beside_the_stand_in_and_only_ours_has_a_goal() {

@@ -15,7 +15,7 @@ It measures
   the time from an Agent's creation until its gateway's Pod is created, and the operator's part of it
   the time from an edit of a model until the gateway itself says that it runs with it
   the time from an Agent's creation until its sandbox's Pod is created
-  turns with commands and files through a sandbox, by creel-shell and by OpenSSH, beside a stand-in without a network
+  calls of exec, read and write in a sandbox, by creel-shell and by OpenSSH, beside a stand-in without a network
   the memory of the operator when it has nothing to do
 
 on a real Kubernetes on this machine (see `cargo cluster --help`), which it starts and installs Creel on if need be, and

@@ -7,6 +7,7 @@
 mod addresses;
 mod conditions;
 mod drift;
+mod following;
 mod joining;
 mod manifests;
 mod manual;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use e2e::suite::{FakeNodes, TestNamespace, in_namespace, joined_agent};
+use e2e::suite::{FakeNodes, TestNamespace, in_namespace, joined_agent, with_fake_nodes};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, EvictParams, ListParams};
 use kube::{Resource, ResourceExt};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{agent, edit, make, merged, provider, sandbox};
 
-/// The grace of a Pod that ends is cut short by nobody: kwok ends it at once.
+/// kwok ends a Pod a second after it was told to.
 const MOVED: Duration = Duration::from_secs(40);
 
 /// The Agent `a` with a gateway of its own and `b` who joined it, both with a sandbox that shares the workspace.
@@ -62,41 +62,41 @@ async fn evict(namespace: &TestNamespace, pods: &[Pod]) {
 
 #[tokio::test]
 async fn sandboxes_follow_their_gateway_from_node_to_node_and_never_hold_it_back() {
-    in_namespace("nodes", async |namespace| {
-        let nodes = FakeNodes::start(&namespace, 3).await;
-        on_fake_nodes(&namespace, &nodes).await;
-        let first = together(&namespace, 2, None).await;
-
-        // Only the gateway leaves: the sandboxes on the old node must not draw it back, and must come along.
-        nodes.schedulable(&first, false).await;
-        evict(&namespace, &pods(&namespace, "gateway").await).await;
-        let second = together(&namespace, 2, Some(&first)).await;
-
-        // As `kubectl drain` does, the sandboxes first: they wait for a gateway that has not moved yet.
-        nodes.schedulable(&second, false).await;
-        evict(&namespace, &pods(&namespace, "sandbox").await).await;
-        evict(&namespace, &pods(&namespace, "gateway").await).await;
-        let third = together(&namespace, 2, Some(&second)).await;
-        assert_ne!(third, first, "the first node takes no Pods");
-
-        // The only free node goes too; once one is back, all come to it together.
-        nodes.schedulable(&third, false).await;
-        evict(&namespace, &pods(&namespace, "gateway").await).await;
-        nodes.schedulable(&first, true).await;
-        assert_eq!(together(&namespace, 2, Some(&third)).await, first);
-
-        // What shares nothing with the gateway stays where it is.
-        edit(&namespace, "Agent", "b", &json!({"spec": {"sandbox": {"workspaceAccess": "none"}}}))
-            .await
-            .expect("an edit");
-        let alone = async || {
-            let pod = pods(&namespace, "sandbox").await.into_iter().find(|pod| pod.name_any() == "b-sandbox");
-            let spec = pod.and_then(|pod| pod.spec).ok_or("no Pod")?;
-            let bound = spec.affinity.is_none() && spec.node_name.is_some();
-            if bound { Ok(()) } else { Err(json!(spec.affinity).to_string()) }
-        };
-        namespace.eventually("the sandbox without the workspace is free of the gateway", MOVED, alone).await;
-        nodes.remove().await;
+    with_fake_nodes(3, async |nodes| {
+        in_namespace("nodes", async |namespace| never_held_back(&namespace, nodes).await).await;
     })
     .await;
+}
+
+async fn never_held_back(namespace: &TestNamespace, nodes: &FakeNodes) {
+    on_fake_nodes(namespace, nodes).await;
+    let first = together(namespace, 2, None).await;
+
+    // Only the gateway leaves: the sandboxes on the old node must not draw it back, and must come along.
+    nodes.schedulable(&first, false).await;
+    evict(namespace, &pods(namespace, "gateway").await).await;
+    let second = together(namespace, 2, Some(&first)).await;
+
+    // As `kubectl drain` does, the sandboxes first: they wait for a gateway that has not moved yet.
+    nodes.schedulable(&second, false).await;
+    evict(namespace, &pods(namespace, "sandbox").await).await;
+    evict(namespace, &pods(namespace, "gateway").await).await;
+    let third = together(namespace, 2, Some(&second)).await;
+    assert_ne!(third, first, "the first node takes no Pods");
+
+    // The only free node goes too; once one is back, all come to it together.
+    nodes.schedulable(&third, false).await;
+    evict(namespace, &pods(namespace, "gateway").await).await;
+    nodes.schedulable(&first, true).await;
+    assert_eq!(together(namespace, 2, Some(&third)).await, first);
+
+    // What shares nothing with the gateway stays where it is.
+    edit(namespace, "Agent", "b", &json!({"spec": {"sandbox": {"workspaceAccess": "none"}}})).await.expect("an edit");
+    let alone = async || {
+        let pod = pods(namespace, "sandbox").await.into_iter().find(|pod| pod.name_any() == "b-sandbox");
+        let spec = pod.and_then(|pod| pod.spec).ok_or("no Pod")?;
+        let bound = spec.affinity.is_none() && spec.node_name.is_some();
+        if bound { Ok(()) } else { Err(json!(spec.affinity).to_string()) }
+    };
+    namespace.eventually("the sandbox without the workspace is free of the gateway", MOVED, alone).await;
 }
