@@ -53,22 +53,23 @@ impl Server {
         for key in ["host", "client", "stranger"] {
             generate(&directory.join(key));
         }
-        let mut init = Command::new(BINARY)
-            .args(["run", "--", BINARY, "serve", "--listen", "127.0.0.1:0", "--host-key"])
-            .arg(directory.join("host"))
-            .arg("--authorized-key")
-            .arg(fs::read_to_string(directory.join("client.pub")).unwrap())
-            .args(arguments)
-            .env("SECRET_OF_THE_POD", "from the Pod")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = follow(BufReader::new(init.stderr.take().unwrap()));
-        eventually("the server listens", || log.lock().unwrap().contains("listening on"));
+        let (init, log) = launch(&directory, "127.0.0.1:0", arguments);
         let address = address(&log.lock().unwrap());
         let server = Self { init, directory, address, log };
         server.configure();
         server
+    }
+
+    /// Another server in place of one that has ended: the same keys and address, no arguments.
+    pub fn start_again(&mut self) {
+        assert!(self.has_ended());
+        (self.init, self.log) = launch(&self.directory, &self.address.to_string(), &[]);
+    }
+
+    /// Ends the server without a word to anybody.
+    pub fn kill(&mut self) {
+        kill_process(process(self.id()), Signal::KILL).unwrap();
+        self.init.wait().unwrap();
     }
 
     fn configure(&self) {
@@ -176,6 +177,22 @@ impl Drop for Server {
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+fn launch(directory: &Path, listen: &str, arguments: &[&str]) -> (Child, Arc<Mutex<String>>) {
+    let mut init = Command::new(BINARY)
+        .args(["run", "--", BINARY, "serve", "--listen", listen, "--host-key"])
+        .arg(directory.join("host"))
+        .arg("--authorized-key")
+        .arg(fs::read_to_string(directory.join("client.pub")).unwrap())
+        .args(arguments)
+        .env("SECRET_OF_THE_POD", "from the Pod")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = follow(BufReader::new(init.stderr.take().unwrap()));
+    eventually("the server listens", || log.lock().unwrap().contains("listening on"));
+    (init, log)
 }
 
 fn generate(path: &Path) {

@@ -176,15 +176,16 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// A channel for a call. A connection that turns out to be lost, or does not answer any more, is replaced once: the
-    /// command has not been sent yet.
+    /// A channel for a call. A connection that turns out to be lost, does not answer any more, or takes no further call (the
+    /// server limits those of a connection) is replaced once: the command has not been sent yet. Calls that run on the one
+    /// that is replaced keep it, and it ends with the last of them.
     pub async fn channel(&self, target: &Target) -> Result<(Arc<Connection>, Channel<Msg>), ChannelError> {
         let mut result = Err(ChannelError::Lost(target.address, String::new()));
         for _ in 0..2 {
             let connection = self.connection(target).await?;
             result = match timeout(target.connect_timeout, connection.open_channel()).await {
                 Ok(Ok(channel)) => return Ok((connection, channel)),
-                Ok(Err(russh::Error::ChannelOpenFailure(_))) => return Err(ChannelError::Refused(target.address)),
+                Ok(Err(russh::Error::ChannelOpenFailure(_))) => Err(ChannelError::Refused(target.address)),
                 Ok(Err(_)) => Err(ChannelError::Lost(target.address, connection.reason().to_owned())),
                 Err(_) => Err(ChannelError::Lost(target.address, "it does not answer".to_owned())),
             };
