@@ -60,7 +60,9 @@ fn thousands_of_short_calls_leave_nothing_behind_on_either_side() {
     scope(|threads| (0..2).for_each(|first| drop(threads.spawn(move || (first..2500).step_by(2).for_each(call)))));
 
     assert_eq!(pair.holder(), holder);
-    eventually("no process is left", || pair.programs().is_empty() && pair.orphans() == 0 && children(holder).is_empty());
+    eventually("no process is left", || {
+        pair.programs().is_empty() && pair.orphans() == 0 && children(holder).is_empty()
+    });
     eventually("no connection is left but one", || pair.connections() == (2, 1));
     eventually("no file is left open", || pair.open_files() <= before.2 && open_files(holder) <= before.3);
     let most = (pair.memory("VmHWM:"), memory(holder, "VmHWM:"));
@@ -150,14 +152,16 @@ fn another_key_on_either_side_is_refused() {
 #[test]
 fn either_side_may_end_its_stream_before_the_other() {
     let pair = Pair::start("half");
-    let (mut call, mut output) = pair.begin_call("echo running; cat; for n in 1 2 3; do sleep 0.2; echo $n; done; exit 4");
+    let (mut call, mut output) =
+        pair.begin_call("echo running; cat; for n in 1 2 3; do sleep 0.2; echo $n; done; exit 4");
     drop(call.stdin.take());
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
     assert_eq!((rest.as_str(), call.wait().unwrap().code()), ("1\n2\n3\n", Some(4)));
 
     let copy = pair.path("copy");
-    let (mut call, _output) = pair.begin_call(&format!("echo running; exec >&- 2>&-; cat > {}; exit 5", copy.display()));
+    let (mut call, _output) =
+        pair.begin_call(&format!("echo running; exec >&- 2>&-; cat > {}; exit 5", copy.display()));
     let mut input = call.stdin.take().unwrap();
     for _ in 0..100 {
         input.write_all(&[b'x'; 10_000]).unwrap();

@@ -18,7 +18,7 @@ pub const SANDBOX_IMAGE: &str = "localhost/creel-sandbox:bookworm";
 const DEBIAN: &str = "bookworm";
 /// What a sandbox needs beyond Debian's essential packages, which hold a shell, coreutils, find and tar: Python. `procps` is for those
 /// who look around.
-const PACKAGES: &str = "procps,python3-minimal";
+const PACKAGES: &str = "procps,python3";
 /// Change this when the steps below change: it is part of the cache's key.
 const RECIPE: &str = "1";
 /// Kept out, because a shell of an assistant has no use for it.

@@ -2,6 +2,7 @@
 //! Touches the network.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCerti
 use russh::{Channel, Preferred, cipher, kex};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::known_hosts;
 use super::printable::printable;
@@ -28,6 +29,9 @@ const WAITING_PACKETS: usize = 4;
 
 /// How many keepalives may stay unanswered.
 const ALIVE_COUNT: usize = 3;
+
+/// How soon a refused connection is tried again.
+const REFUSED_AGAIN: Duration = Duration::from_millis(200);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +108,7 @@ async fn connect(target: &Target) -> Result<Connection, ConnectionError> {
         return Err(ConnectionError::UnknownHost(address));
     }
     let patience = target.alive_interval * u32::try_from(ALIVE_COUNT + 1).unwrap_or(u32::MAX);
-    let tcp = TcpStream::connect(address).await.map_err(|error| ConnectionError::Unreachable(address, error))?;
+    let tcp = reach(address, target.connect_timeout).await?;
     let transport = Transport::new(tcp, patience).map_err(|error| ConnectionError::Unreachable(address, error))?;
 
     let fate = Arc::new(Fate::default());
@@ -119,8 +123,23 @@ async fn connect(target: &Target) -> Result<Connection, ConnectionError> {
     }
 }
 
+/// A sandbox that is just being replaced refuses for a moment, until it or its Service is there again.
+async fn reach(address: SocketAddr, limit: Duration) -> Result<TcpStream, ConnectionError> {
+    let until = Instant::now() + limit.saturating_sub(REFUSED_AGAIN * 2);
+    loop {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < until => {
+                sleep(REFUSED_AGAIN).await;
+            }
+            Err(error) => return Err(ConnectionError::Unreachable(address, error)),
+        }
+    }
+}
+
+/// As `ssh` does, blank lines around the key are nothing: whoever writes a variable to a file may add one.
 fn identity(text: &str) -> Result<PrivateKey, ConnectionError> {
-    let key = PrivateKey::from_openssh(text).map_err(|error| ConnectionError::Identity(error.to_string()))?;
+    let key = PrivateKey::from_openssh(text.trim()).map_err(|error| ConnectionError::Identity(error.to_string()))?;
     if key.is_encrypted() {
         return Err(ConnectionError::Identity("it has a passphrase".to_owned()));
     }
@@ -244,5 +263,20 @@ fn reason_of(error: &GuardError, address: SocketAddr) -> String {
             "the sandbox closed it".to_owned()
         }
         other => printable(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cluster::ssh_keys;
+
+    #[test]
+    fn blank_lines_around_an_identity_do_no_harm() {
+        let key = ssh_keys::generate().unwrap();
+        let read = identity(&format!("\n{}\n\n", key.private)).unwrap();
+        assert_eq!(read.public_key().to_openssh().unwrap(), key.public);
+        assert!(identity("no key").is_err());
     }
 }

