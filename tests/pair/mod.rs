@@ -1,5 +1,6 @@
-//! Our client and our server as the processes that they are in a gateway's Pod and a sandbox's: calls by `creel-shell-ssh` with
-//! a configuration as OpenClaw writes it, to `creel-shell serve` under `creel-shell run`. Touches a temporary directory, 127.0.0.1 and processes.
+//! Our client and our server as the processes that they are in a gateway's Pod and a sandbox's: calls by `creel-shell-ssh`
+//! with a configuration as OpenClaw writes it, to `creel-shell serve` under `creel-shell run`. Touches a temporary
+//! directory, 127.0.0.1 and processes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
