@@ -164,7 +164,7 @@ fn a_server_that_is_killed_in_the_middle_of_a_call_ends_it_and_the_next_one_work
 #[test]
 fn a_server_that_stops_ends_the_calls_that_do_not_end_and_the_next_one_works() {
     let mut pair = Pair::start_with("stopped", &["--grace", "0"]);
-    let (call, _output) = pair.begin_call("echo running; cat");
+    let (call, _output) = pair.begin_call("echo running; exec sleep 1000");
     let start = Instant::now();
     pair.terminate();
     assert_fails(&call.wait_with_output().unwrap(), "ended the command without an exit status");
@@ -308,4 +308,23 @@ fn a_call_whose_output_nobody_reads_does_not_hold_up_others_for_ever() {
     assert!(waiting.wait_with_output().unwrap().status.success());
     eventually("no program is left", || pair.programs().is_empty());
     pair.assert_works();
+}
+
+#[test]
+fn calls_that_begin_while_another_fills_the_way_wait_and_do_not_fail() {
+    let pair = Pair::start("filled");
+    pair.assert_works();
+    let mut unread = pair.command("sleep 0.2; exec yes").spawn().unwrap();
+    // Some before it is full, some just then, some after.
+    let start = Instant::now();
+    let mut calls = Vec::new();
+    while calls.len() < 60 && start.elapsed() < Duration::from_secs(1) {
+        calls.push(pair.command("echo fine").spawn().unwrap());
+    }
+    for call in calls {
+        let output = call.wait_with_output().unwrap();
+        assert_eq!((text(&output.stdout), text(&output.stderr)), ("fine\n", ""), "after {:?}", start.elapsed());
+    }
+    unread.kill().unwrap();
+    unread.wait().unwrap();
 }

@@ -142,7 +142,7 @@ pub fn text(bytes: &[u8]) -> &str {
 /// Status and message of a call that failed before or beside its command.
 pub fn assert_fails(output: &Output, message: &str) {
     let error = text(&output.stderr);
-    assert!(error.starts_with("creel-shell: ") && error.contains(message) && error.lines().count() == 1, "{error}");
+    assert!(error.starts_with("creel-shell: ") && error.contains(message) && error.lines().count() == 1, "{output:?}");
     assert_eq!(output.status.code(), Some(255));
 }
 
