@@ -170,8 +170,8 @@ async fn a_sandbox_that_does_not_answer_ends_the_call_and_not_others() {
     let caller = hostile("silence").await;
     let start = Instant::now();
     let (silent, other) = tokio::join!(caller.run("silence"), caller.run("status 256"));
-    assert_fails(&silent, "did not answer within 10 s");
-    assert!(start.elapsed() < Duration::from_secs(14));
+    assert_fails(&silent, "did not answer within 20 s");
+    assert!(start.elapsed() < Duration::from_secs(24));
     assert_eq!(other.status.code(), Some(255));
 }
 

@@ -1,5 +1,6 @@
-//! Our client and our server as the processes that they are in a gateway's Pod and a sandbox's: calls by `creel-shell-ssh` with
-//! a configuration as OpenClaw writes it, to `creel-shell serve` under `creel-shell run`. Touches a temporary directory, 127.0.0.1 and processes.
+//! Our client and our server as the processes that they are in a gateway's Pod and a sandbox's: calls by `creel-shell-ssh`
+//! with a configuration as OpenClaw writes it, to `creel-shell serve` under `creel-shell run`. Touches a temporary
+//! directory, 127.0.0.1 and processes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -141,7 +142,7 @@ pub fn text(bytes: &[u8]) -> &str {
 /// Status and message of a call that failed before or beside its command.
 pub fn assert_fails(output: &Output, message: &str) {
     let error = text(&output.stderr);
-    assert!(error.starts_with("creel-shell: ") && error.contains(message) && error.lines().count() == 1, "{error}");
+    assert!(error.starts_with("creel-shell: ") && error.contains(message) && error.lines().count() == 1, "{output:?}");
     assert_eq!(output.status.code(), Some(255));
 }
 

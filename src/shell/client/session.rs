@@ -29,8 +29,9 @@ use super::stdio::Stdio;
 /// How many bytes are taken from the caller at once: what russh puts into one packet.
 const PIECE: usize = 32 * 1024;
 
-/// How long a sandbox may take to say that it started a command, or made a terminal.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long a sandbox may take to say that it started a command, or made a terminal. Longer than another call may hold the
+/// answer up.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2 * STALL_LIMIT.as_secs());
 
 /// How often it is looked at whether a call holds up others.
 const STALL_CHECK: Duration = Duration::from_secs(1);
