@@ -43,6 +43,9 @@ const PACKAGED: [(&str, &str); 10] = [
     ("/usr/bin/tar", "tar"),
 ];
 
+/// What the unit tests of creel-shell need beside: the other implementation of SSH, both ends of it.
+const SSH: [(&str, &str); 2] = [("/usr/sbin/sshd", "openssh-server"), ("/usr/bin/ssh-keygen", "openssh-client")];
+
 /// Where the built programs are.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -54,12 +57,17 @@ pub struct Programs {
 impl Programs {
     /// Installs and builds what is missing. Takes minutes the first time, milliseconds afterwards.
     pub async fn ensure(progress: &Progress) -> Result<Self, Error> {
-        install_packages(progress).await?;
+        install_packages(progress, &PACKAGED).await?;
         Ok(Self {
             kubernetes: kubernetes(progress).await?,
             coredns: go_install(progress, "coredns", COREDNS).await?,
             helm: go_install(progress, "helm", HELM).await?,
         })
+    }
+
+    /// Installs what the unit tests need. No cluster does, so nothing else asks for it.
+    pub async fn ensure_ssh(progress: &Progress) -> Result<(), Error> {
+        install_packages(progress, &SSH).await
     }
 
     /// A program of Kubernetes by its usual name, etcd and kubectl included.
@@ -89,8 +97,8 @@ impl Programs {
     }
 }
 
-async fn install_packages(progress: &Progress) -> Result<(), Error> {
-    let missing: Vec<_> = PACKAGED.iter().filter(|(program, _)| !Path::new(program).exists()).collect();
+async fn install_packages(progress: &Progress, packaged: &[(&str, &str)]) -> Result<(), Error> {
+    let missing: Vec<_> = packaged.iter().filter(|(program, _)| !Path::new(program).exists()).collect();
     if missing.is_empty() {
         return Ok(());
     }

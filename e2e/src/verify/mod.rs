@@ -101,6 +101,7 @@ async fn check_sources(wanted: &Wanted, progress: &Progress, report: &mut Report
         report.step("clippy", progress.during("clippy", run(&mut cargo(&lint))).await);
     }
     if wanted.includes(Part::Unit) {
+        report.step("programs of the unit tests", Programs::ensure_ssh(progress).await);
         let mut creel = cargo(&["test", "--locked", "--package", "creel", "--no-fail-fast"]);
         let tests = libtest::run("unit", filtered(&mut creel, wanted, &[]), UNIT_TESTS_LIMIT);
         report.add(progress.during("unit tests of creel", tests).await);

@@ -168,8 +168,12 @@ async fn follow(namespace: &TestNamespace, nodes: &FakeNodes, access: &str, agen
     let (gateway_now, shells_now) = placed(namespace, agents, "all moved to another node", moved).await;
     for (before, now) in shells.iter().zip(&shells_now) {
         assert_ne!(before.uid, now.uid, "a Pod does not move: it is another one");
-        let steps = [gateway.gone(), gateway_now.bound(), before.gone(), now.bound()];
-        history.shows(namespace, &steps).await;
+        // The gateway before may still end while the next one is bound: its ReplicaSet does not wait.
+        history.shows(namespace, &[gateway_now.bound(), before.gone(), now.bound()]).await;
+    }
+    history.shows(namespace, &[gateway.bound(), gateway.gone()]).await;
+    for before in &shells {
+        history.shows(namespace, &[before.bound(), before.gone()]).await;
     }
 }
 

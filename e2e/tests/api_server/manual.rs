@@ -15,7 +15,10 @@ async fn kubectl_explain_prints_the_manual() {
         ("agents.spec.suspend", "Default: `false`."),
         ("agents.spec.gateway.image", "by a tag that is not `latest`"),
         ("agents.spec.gateway.storage.retention", "Default: `Retain`."),
-        ("agents.status.conditions", "`ConfigApplied`: the gateway itself confirmed the configuration."),
+        ("agents.status.conditions", "`ConfigApplied`: the gateway itself confirmed the configuration;"),
+        ("agents.spec.sandbox.workspaceAccess", "`none`, `ro` or `rw`"),
+        ("sandboxes", "A Sandbox is a template for the Pods in which Agents run commands."),
+        ("sandboxes.spec.network.egress", "Default: `None`."),
         ("providers.spec.baseURL", "Example: `https://api.openai.com/v1`."),
         ("providers.spec.models.contextWindow", "Default: 128000."),
     ] {
@@ -38,9 +41,9 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
         };
         let agents = columns(&["cag"]).await;
-        assert_eq!(agents[0], "NAME READY REASON MODEL GATEWAY AGE");
+        assert_eq!(agents[0], "NAME READY REASON MODEL GATEWAY SANDBOX AGE");
         assert!(agents[1].starts_with("a Unknown Suspended p/small a "), "{agents:?}");
-        assert_eq!(columns(&["cag", "-o", "wide"]).await[0], "NAME READY REASON MODEL GATEWAY MESSAGE AGE");
+        assert_eq!(columns(&["cag", "-o", "wide"]).await[0], "NAME READY REASON MODEL GATEWAY SANDBOX MESSAGE AGE");
         let providers = columns(&["cpr"]).await;
         assert_eq!(providers[0], "NAME READY REASON API AGENTS AGE");
         assert!(providers[1].starts_with("p True Ready openai-completions 1 "), "{providers:?}");
@@ -51,7 +54,7 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
         assert!(all.iter().any(|line| line.starts_with("provider.creel.dev/p ")), "{all:?}");
         // The names belong to nobody else.
         let kinds = run(cluster.kubectl(), &["api-resources", "--no-headers"]).await.expect("api-resources");
-        for short in ["cag", "cpr"] {
+        for short in ["cag", "cpr", "csb"] {
             let owners = kinds.lines().filter(|line| line.split_whitespace().nth(1) == Some(short));
             assert_eq!(owners.count(), 1, "{short}: {kinds}");
         }
