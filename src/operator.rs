@@ -253,7 +253,7 @@ async fn run_controller<C: Controls>(
             return Action::requeue(CONFLICT);
         }
         if error.api().is_some_and(is_namespace_terminating) {
-            tracing::info!(controller, name, namespace, "the namespace is being deleted");
+            tracing::debug!(controller, name, namespace, "the namespace is being deleted");
             return Action::await_change();
         }
         let wait = context.backoff().failed(&object.uid().unwrap_or_default());

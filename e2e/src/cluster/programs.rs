@@ -102,10 +102,10 @@ async fn install_packages(progress: &Progress, packaged: &[(&str, &str)]) -> Res
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let names: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     let cannot = |reason: &str| Error::Programs {
         programs: missing.iter().map(|(program, _)| (*program).to_owned()).collect(),
-        packages: packages.iter().map(|package| (*package).to_owned()).collect(),
+        packages: names.iter().map(|package| (*package).to_owned()).collect(),
         reason: reason.to_owned(),
     };
     if !Path::new("/usr/bin/apt-get").exists() {
@@ -117,9 +117,9 @@ async fn install_packages(progress: &Progress, packaged: &[(&str, &str)]) -> Res
         command
     };
     progress
-        .during(&format!("installing Debian packages: {}", packages.join(" ")), async {
+        .during(&format!("installing Debian packages: {}", names.join(" ")), async {
             run(apt_get().args(["update", "--quiet"])).await?;
-            run(apt_get().args(["install", "--quiet", "--yes", "--no-install-recommends"]).args(&packages)).await
+            run(apt_get().args(["install", "--quiet", "--yes", "--no-install-recommends"]).args(&names)).await
         })
         .await
         .map_err(|error| cannot(&error.to_string()))?;

@@ -131,6 +131,9 @@ pub async fn holds_no_secret(namespace: &TestNamespace) {
     assert!(told.is_none(), "the operator's log holds a secret value: {told:?}");
 }
 
+/// The public half of a sandbox's host key, which is for everybody to read.
+const HOST_KEY: &str = "host-key.pub";
+
 /// The marker of the suite's own values, and every value in the namespace's Secrets that is long enough to be one: as it is, in
 /// base64 and in hexadecimal.
 async fn secret_values(namespace: &TestNamespace) -> Vec<String> {
@@ -139,8 +142,7 @@ async fn secret_values(namespace: &TestNamespace) -> Vec<String> {
     let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
     let mut values = vec![MARKER.to_owned(), MARKER_BASE64.to_owned()];
     for secret in secrets.list(&ListParams::default()).await.into_iter().flatten() {
-        // The public half of a key is for everybody to read.
-        let private = secret.data.into_iter().flatten().filter(|(key, _)| !key.ends_with(".pub"));
+        let private = secret.data.into_iter().flatten().filter(|(key, _)| key != HOST_KEY);
         for value in private.map(|(_, value)| value).filter(|value| value.0.len() >= SHORTEST) {
             values.extend(serde_json::to_value(&value).ok().and_then(|base64| base64.as_str().map(str::to_owned)));
             values.push(hex::encode(&value.0));

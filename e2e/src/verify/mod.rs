@@ -178,7 +178,8 @@ async fn dry_run(cluster: &Cluster) -> Result<(), crate::command::CommandError> 
 
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    command.args(arguments).current_dir(chart::workspace());
+    // Where a test failed says its message; a page of frames for each would bury it.
+    command.args(arguments).current_dir(chart::workspace()).env("RUST_BACKTRACE", "0");
     command
 }
 
