@@ -63,6 +63,8 @@ pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
 pub const HOST_KEY: &str = "creel.dev/host-key";
 /// On a sandbox's Pod and Service: what the Pod sees of the workspace.
 pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
+/// On a sandbox's Pod: the Sandbox that it was made from.
+pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.
 pub const DRAIN: &str = "creel.dev/drain";
 /// Test-only: JSON merged into openclaw.json where the operator allows it.

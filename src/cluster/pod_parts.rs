@@ -140,7 +140,7 @@ pub fn env_from(source: &environment::EnvFromSource) -> EnvFromSource {
     }
 }
 
-/// The user's amounts over the defaults, each for itself.
+/// The user's amounts over the defaults, each for itself; a default request yields to a lower limit.
 #[must_use]
 pub fn merged_resources(mut defaults: ResourceRequirements, user: Option<&Resources>) -> ResourceRequirements {
     let Some(user) = user else { return defaults };
@@ -150,6 +150,16 @@ pub fn merged_resources(mut defaults: ResourceRequirements, user: Option<&Resour
     };
     over(&mut defaults.requests, &user.requests);
     over(&mut defaults.limits, &user.limits);
+    let bytes = |amount: &Quantity| crate::api::Quantity(amount.0.clone()).bytes();
+    let limits = defaults.limits.clone().unwrap_or_default();
+    for (name, request) in defaults.requests.iter_mut().flatten().filter(|(name, _)| !user.requests.contains_key(*name))
+    {
+        let lower =
+            |limit: &&Quantity| bytes(limit).zip(bytes(request)).is_some_and(|(limit, request)| limit < request);
+        if let Some(limit) = limits.get(name).filter(lower) {
+            *request = limit.clone();
+        }
+    }
     defaults
 }
 
@@ -185,4 +195,26 @@ pub fn mount_read_only(volume: &str, path: &str) -> VolumeMount {
 #[must_use]
 pub fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_below_the_default_request_takes_the_request_down_with_it() {
+        let defaults = || resources(&[("cpu", "100m"), ("memory", "256Mi")], &[("memory", "1Gi")]);
+        let of = |user| {
+            let user: Resources = serde_json::from_value(user).unwrap();
+            let merged = merged_resources(defaults(), Some(&user));
+            (merged.requests.unwrap()["memory"].0.clone(), merged.limits.unwrap()["memory"].0.clone())
+        };
+        assert_eq!(of(json!({"limits": {"memory": "128Mi"}})), ("128Mi".to_owned(), "128Mi".to_owned()));
+        assert_eq!(of(json!({"limits": {"memory": "2Gi"}})), ("256Mi".to_owned(), "2Gi".to_owned()));
+        let asked = json!({"requests": {"memory": "512Mi"}, "limits": {"memory": "128Mi"}});
+        assert_eq!(of(asked), ("512Mi".to_owned(), "128Mi".to_owned()), "what the user asks for is the user's to mend");
+    }
 }

@@ -12,8 +12,6 @@ use crate::api::sandbox::WorkspaceAccess;
 pub struct SandboxState {
     /// The Sandbox that the Agent names.
     pub sandbox: String,
-    /// The name of the Pod.
-    pub pod: String,
     /// What the Pod sees of the workspace.
     pub access: WorkspaceAccess,
     /// Condition `SandboxReady`.

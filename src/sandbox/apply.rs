@@ -63,8 +63,8 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
     let (agent, live) = (&gathered.agent, &gathered.live);
     let names = SandboxNames::of(&agent.name_any());
     let uid = agent.uid().unwrap_or_default();
-    if let Some(sandbox) = &gathered.sandbox {
-        let policy = network_policy::build(agent, &names, &gateway_owner(agent), &sandbox.spec.network);
+    if let Some(network) = gathered.network() {
+        let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network);
         applied.sent |= context.applier.apply(&policy, live.network_policy.as_deref(), &uid).await?;
     }
     let access = live.access().unwrap_or_else(|| gathered.access());
@@ -92,7 +92,9 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
             let lived = pod.metadata.creation_timestamp.as_ref().map(|created| now.duration_since(created.0));
             let lived = lived.and_then(|lived| Duration::try_from(lived).ok()).unwrap_or_default();
             let told_to = pod.annotations().contains_key(DRAIN);
-            if *why == Why::Ended && !told_to {
+            // Whatever else ends one Pod after the other (an admission webhook, a scheduler that sees it otherwise), it is not done in haste.
+            let again_and_again = matches!(why, Why::Edited | Why::GatewayMoved) || *why == Why::Ended && !told_to;
+            if again_and_again {
                 let pod = pod.uid().unwrap_or_default();
                 applied.replaced_in = context.restarts.wait(&uid, &pod, lived, Instant::now());
             }
@@ -104,6 +106,10 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
         }
         (Step::Drain, Some(pod), _) => {
             patch(context, pod, json!({"annotations": {DRAIN: "true"}})).await?;
+            applied.sent = true;
+        }
+        (Step::Undrain, Some(pod), _) => {
+            patch(context, pod, json!({"annotations": {DRAIN: null}})).await?;
             applied.sent = true;
         }
         (Step::Restore { labels, annotations }, Some(pod), _) => {
@@ -132,8 +138,9 @@ async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, 
     let Some(present) = api.get_opt(&key.name).await.map_err(|source| failed(&key, source))? else {
         return Err(failed(&key, taken));
     };
+    // The Pod of an Agent of this name before it. Its end wakes this Agent, by the label.
     if present.metadata.deletion_timestamp.is_some() {
-        return Err(failed(&key, taken));
+        return Ok(false);
     }
     if !is_child_of(&present, agent) {
         return Err(ApplyError::NotOurs { kind: key.kind, name: key.name });

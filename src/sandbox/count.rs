@@ -56,11 +56,21 @@ async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, PassE
     }
     let fault = missing(sandbox, context).await;
     let users = users(sandbox, &context.stores);
+    if told_already(sandbox, &users) {
+        return Ok(Action::requeue(look_again()));
+    }
     let (next, again) = tally::status(sandbox, &users, fault.as_ref(), Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
         status_writer::write(&context.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
+}
+
+/// Whether an Agent's sandbox has not been looked at since the operator started, while the status tells of it: it stays until then.
+fn told_already(sandbox: &Sandbox, users: &[User]) -> bool {
+    let Some(status) = &sandbox.status else { return false };
+    let told = |user: &User| user.state.is_none() && status.pods.iter().any(|pod| pod.agent == user.agent);
+    status.observed_generation == sandbox.metadata.generation && users.iter().any(told)
 }
 
 /// The first thing that the environment names and that is not there.

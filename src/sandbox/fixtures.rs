@@ -101,7 +101,10 @@ pub fn run(gathered: &mut Gathered) {
     let mut pod = pod(gathered, &plan(gathered));
     pod.metadata.uid = Some("pod-uid".into());
     pod.spec.as_mut().unwrap().node_name = Some("one".into());
-    let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+    let shell = json!({"name": "shell", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                       "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}});
+    let conditions = json!([{"type": "Ready", "status": "True"}]);
+    let status = json!({"phase": "Running", "conditions": conditions, "containerStatuses": [shell]});
     pod.status = Some(serde_json::from_value(status).unwrap());
     gathered.live.pod = Some(Arc::new(pod));
 }

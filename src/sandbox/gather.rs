@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt};
 
 use super::context::Context;
 use super::secret::Keys;
-use crate::api::sandbox::{SandboxUse, WorkspaceAccess};
+use crate::api::sandbox::{Network, SandboxUse, WorkspaceAccess};
 use crate::api::{Agent, Sandbox};
 use crate::cluster::api_error::brief;
 use crate::cluster::environment::{Digests, Read, SourceName};
@@ -86,6 +86,19 @@ impl Gathered {
     pub fn access(&self) -> WorkspaceAccess {
         let default = self.sandbox.as_ref().map(|sandbox| sandbox.spec.workspace_access);
         self.used.workspace_access.or(default).unwrap_or_default()
+    }
+
+    /// The network of the Pod; `None`: that of the policy that is there. A Pod with the secrets of one Sandbox never gets the network of
+    /// another: until it is replaced it reaches nothing. Nor does one whose Sandbox and policy are both gone.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        let live = self.live.pod.as_deref();
+        let Some(sandbox) = &self.sandbox else {
+            return (live.is_some() && self.live.network_policy.is_none()).then(Network::default);
+        };
+        let of_another = live.and_then(|pod| pod.annotations().get(names::SANDBOX_NAME));
+        let of_another = of_another.is_some_and(|name| *name != sandbox.name_any());
+        Some(if of_another { Network::default() } else { sandbox.spec.network.clone() })
     }
 
     /// The node of the gateway.

@@ -21,7 +21,8 @@ const METADATA: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(
 /// The addresses that commands must not reach under this network. What the user allows is left out.
 #[must_use]
 pub fn targets(network: &Network, api_server: Option<SocketAddr>) -> Vec<SocketAddr> {
-    let api_server = api_server.filter(|_| network.egress != Egress::All);
+    // Behind its Service an API server may have a public address, which `Internet` reaches.
+    let api_server = api_server.filter(|_| network.egress == Egress::None);
     let allowed = |target: &SocketAddr| network.allow.iter().any(|allow| covers(allow, target));
     api_server.into_iter().chain([METADATA]).filter(|target| !allowed(target)).collect()
 }
@@ -105,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn the_api_server_is_tried_unless_everything_is_allowed_and_the_metadata_address_always() {
+    fn the_api_server_is_tried_where_nothing_is_allowed_and_the_metadata_address_always() {
         assert_eq!(wanted(json!({})), [API_SERVER, "169.254.169.254:80"]);
-        assert_eq!(wanted(json!({"egress": "Internet"})), [API_SERVER, "169.254.169.254:80"]);
+        assert_eq!(wanted(json!({"egress": "Internet"})), ["169.254.169.254:80"]);
         assert_eq!(wanted(json!({"egress": "All"})), ["169.254.169.254:80"]);
     }
 

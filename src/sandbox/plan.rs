@@ -21,6 +21,8 @@ pub struct PodPlan {
     pub agent: String,
     /// The Agent that owns the gateway.
     pub gateway: String,
+    /// The name of the Sandbox. It is no part: what the Pod is made of is its content.
+    pub sandbox: String,
     pub spec: SandboxSpec,
     pub access: WorkspaceAccess,
     /// The gateway's claim; `None` with access `none`.

@@ -65,7 +65,6 @@ fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
     let unknown = |kind, reason| Desired::new(kind, Status::Unknown, reason, "The sandbox has not been looked at yet.");
     SandboxState {
         sandbox: used.reference.name.clone(),
-        pod: SandboxNames::of(&agent.name_any()).sandbox,
         access: used.workspace_access.unwrap_or_default(),
         ready: unknown(SANDBOX_READY, reason::PENDING),
         isolation: unknown(ISOLATION_VERIFIED, reason::NOT_VERIFIED),
@@ -184,7 +183,8 @@ fn crashed(pod: &str, status: &ContainerStatus) -> Option<String> {
     let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
     let ended = state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))?;
     let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("it left no word");
-    let words: String = words.chars().take(400).collect();
+    // They are the sandbox's own: whatever ran there may have written them.
+    let words: String = words.chars().filter(|character| !character.is_control()).take(200).collect();
     Some(format!("container \"{}\" of Pod \"{pod}\" ended with code {}: {words}", status.name, ended.exit_code))
 }
 

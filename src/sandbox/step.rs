@@ -13,7 +13,7 @@ use crate::api::sandbox::Rotation;
 use crate::cluster::environment::changes;
 use crate::cluster::names::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
 use crate::cluster::parts::changed;
-use crate::cluster::pod_state::{has_ended, node};
+use crate::cluster::pod_state::{container, has_ended, node};
 use crate::cluster::wakes::gateway_owner;
 
 /// One step towards the Pod that should be.
@@ -28,6 +28,8 @@ pub enum Step {
     Delete(Why),
     /// Tell it to end as soon as no command runs.
     Drain,
+    /// Take that back: nothing is to be replaced any more, or only when somebody deletes the Pod.
+    Undrain,
     /// Put our labels and annotations back that somebody edited.
     Restore {
         labels: BTreeMap<String, String>,
@@ -81,8 +83,19 @@ pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>) -> Decision {
         Err(_) => only(Step::Stay),
         Ok(wanted) if pod.annotations().get(PLAN) != wanted.annotations().get(PLAN) => replace(gathered, pod, wanted),
         Ok(wanted) if is_edited(pod, wanted) => only(Step::Delete(Why::Edited)),
+        Ok(_) if drains(pod) => only(Step::Undrain),
         Ok(wanted) => only(restore(pod, wanted)),
     }
+}
+
+fn drains(pod: &Pod) -> bool {
+    pod.annotations().get(DRAIN).is_some_and(|value| value == "true")
+}
+
+/// Only a shell that runs can tell when it is idle.
+fn runs(pod: &Pod) -> bool {
+    container(pod, SHELL_CONTAINER)
+        .is_some_and(|shell| shell.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 /// A volume that is bound to one node can't follow while the sandbox holds it.
@@ -115,12 +128,13 @@ fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod) -> Decision {
     }
     all.truncate(4);
     let rotation = gathered.sandbox.as_ref().map(|sandbox| sandbox.spec.rotation).unwrap_or_default();
-    let drains = pod.annotations().get(DRAIN).is_some_and(|value| value == "true");
     let step = match rotation {
         // A Pod that its gateway can't enter any more has nothing to wait for.
         _ if locked_out => Step::Delete(Why::Changed),
         Rotation::Recreate => Step::Delete(Why::Changed),
-        Rotation::WhenIdle if !drains => Step::Drain,
+        Rotation::WhenIdle if !runs(pod) => Step::Delete(Why::Changed),
+        Rotation::WhenIdle if !drains(pod) => Step::Drain,
+        Rotation::OnDelete if drains(pod) => Step::Undrain,
         Rotation::WhenIdle | Rotation::OnDelete => restore_labels(pod, wanted),
     };
     Decision { step, changes: all }
@@ -175,184 +189,4 @@ pub fn lost(live: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) 
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::api::sandbox::{Egress, WorkspaceAccess};
-    use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
-    use crate::sandbox::gather::Found;
-    use crate::sandbox::validate::validate;
-
-    fn decision(gathered: &Gathered) -> Decision {
-        let verdict = validate(gathered);
-        let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
-        decide(gathered, wanted.as_ref().map_err(|blocked| *blocked))
-    }
-
-    fn step(gathered: &Gathered) -> Step {
-        decision(gathered).step
-    }
-
-    fn running() -> Gathered {
-        let mut office = office();
-        run(&mut office);
-        office
-    }
-
-    #[test]
-    fn a_pod_is_made_once_the_gateway_has_a_node() {
-        let mut office = office();
-        assert_eq!(step(&office), Step::Create);
-        fixtures::gateway_on(&mut office, None);
-        assert_eq!(step(&office), Step::AwaitGateway);
-        office.gateway = None;
-        assert_eq!(step(&office), Step::AwaitGateway);
-    }
-
-    #[test]
-    fn without_a_workspace_or_with_a_claim_for_many_nodes_nothing_waits() {
-        let mut none = office();
-        none.gateway = None;
-        none.used.workspace_access = Some(WorkspaceAccess::None);
-        assert_eq!(step(&none), Step::Create);
-        let mut many = office();
-        many.gateway = None;
-        many.access_modes = Found::Here(vec!["ReadWriteMany".into()]);
-        assert_eq!(step(&many), Step::Create);
-    }
-
-    #[test]
-    fn a_pod_that_is_as_it_should_be_is_left_alone() {
-        assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new() });
-    }
-
-    #[test]
-    fn the_sandbox_leaves_the_node_that_its_gateway_has_left() {
-        let mut office = running();
-        fixtures::gateway_on(&mut office, Some("other"));
-        assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
-        fixtures::gateway_on(&mut office, None);
-        assert_eq!(step(&office), Step::Stay, "the next gateway has no node yet");
-        office.gateway = None;
-        assert_eq!(step(&office), Step::Stay);
-    }
-
-    #[test]
-    fn a_sandbox_without_a_workspace_stays_where_it_is() {
-        let mut office = office();
-        office.used.workspace_access = Some(WorkspaceAccess::None);
-        run(&mut office);
-        fixtures::gateway_on(&mut office, Some("other"));
-        assert_eq!(step(&office), Step::Stay);
-    }
-
-    #[test]
-    fn a_deleted_sandbox_still_follows_its_gateway_and_else_runs_on() {
-        let mut office = running();
-        office.sandbox = None;
-        assert_eq!(step(&office), Step::Stay);
-        office.used.workspace_access = Some(WorkspaceAccess::Rw);
-        fixtures::gateway_on(&mut office, Some("other"));
-        assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
-    }
-
-    #[test]
-    fn a_suspended_owner_stops_the_pod() {
-        let mut office = running();
-        edit_owner(&mut office, |owner| owner.spec.suspend = true);
-        assert_eq!(step(&office), Step::Delete(Why::Stopped));
-    }
-
-    #[test]
-    fn a_pod_that_ended_makes_way_for_another() {
-        let mut office = running();
-        for phase in ["Failed", "Succeeded"] {
-            edit_pod(&mut office, |pod| pod.status.as_mut().unwrap().phase = Some(phase.into()));
-            assert_eq!(step(&office), Step::Delete(Why::Ended));
-        }
-        office.sandbox = None;
-        assert_eq!(step(&office), Step::Stay, "nothing could take its place");
-    }
-
-    #[test]
-    fn a_pod_on_its_way_out_is_waited_for() {
-        let mut office = running();
-        edit_pod(&mut office, |pod| {
-            pod.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap();
-        });
-        edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
-        assert_eq!(step(&office), Step::Stay);
-    }
-
-    #[test]
-    fn rotation_decides_what_a_change_does() {
-        let mut office = running();
-        secret(&mut office, "gitea", &[("token", "new")]);
-        let changed = ["Secret \"gitea\" key \"token\" changed"];
-        assert_eq!(
-            decision(&office),
-            Decision { step: Step::Delete(Why::Changed), changes: changed.map(Into::into).into() }
-        );
-        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
-        assert_eq!(decision(&office), Decision { step: Step::Drain, changes: changed.map(Into::into).into() });
-        edit_pod(&mut office, |pod| {
-            pod.annotations_mut().insert(DRAIN.into(), "true".into());
-        });
-        assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
-        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
-        assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
-    }
-
-    #[test]
-    fn another_access_changes_the_pod() {
-        let mut office = running();
-        office.used.workspace_access = Some(WorkspaceAccess::Ro);
-        let changes = vec!["the workspace access changed".to_owned()];
-        assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Changed), changes });
-    }
-
-    #[test]
-    fn a_pod_that_its_gateway_cannot_enter_is_replaced_whatever_the_rotation() {
-        let mut office = running();
-        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
-        office.client_key = Found::Here("ssh-ed25519 OTHER".into());
-        assert_eq!(step(&office), Step::Delete(Why::Changed));
-    }
-
-    #[test]
-    fn a_newer_rendering_or_another_network_touches_no_pod() {
-        let mut office = running();
-        edit_pod(&mut office, |pod| {
-            pod.annotations_mut().insert(RENDERING.into(), "of an older version".into());
-            pod.spec.as_mut().unwrap().init_containers.as_mut().unwrap()[0].image = Some("creel:older".into());
-        });
-        edit_sandbox(&mut office, |sandbox| sandbox.spec.network.egress = Egress::All);
-        assert_eq!(step(&office), Step::Stay);
-    }
-
-    #[test]
-    fn an_image_edited_by_hand_makes_way_for_the_right_one() {
-        for container in [0, 1] {
-            let mut office = running();
-            edit_pod(&mut office, |pod| {
-                let spec = pod.spec.as_mut().unwrap();
-                let init = &mut spec.init_containers.as_mut().unwrap()[0];
-                let edited = if container == 0 { init } else { &mut spec.containers[0] };
-                edited.image = Some("evil:1".into());
-            });
-            assert_eq!(step(&office), Step::Delete(Why::Edited));
-        }
-    }
-
-    #[test]
-    fn labels_and_annotations_of_ours_come_back_and_those_of_others_stay() {
-        let mut office = running();
-        edit_pod(&mut office, |pod| {
-            pod.labels_mut().insert("creel.dev/agent".into(), "spy".into());
-            pod.labels_mut().insert("team".into(), "a".into());
-            pod.annotations_mut().remove("creel.dev/workspace-access");
-        });
-        let Step::Restore { labels, annotations } = step(&office) else { unreachable!() };
-        assert_eq!(labels, BTreeMap::from([("creel.dev/agent".into(), "writer".into())]));
-        assert_eq!(annotations, BTreeMap::from([("creel.dev/workspace-access".into(), "rw".into())]));
-    }
-}
+mod tests;

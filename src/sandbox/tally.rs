@@ -116,7 +116,6 @@ mod tests {
     fn user(agent: &str, status: Status, reason: &'static str) -> User {
         let state = SandboxState {
             sandbox: "default".into(),
-            pod: format!("{agent}-sandbox"),
             access: WorkspaceAccess::Ro,
             ready: Desired::new(SANDBOX_READY, status, reason, "words"),
             isolation: Desired::new(ISOLATION_VERIFIED, Status::Unknown, reason::NOT_VERIFIED, ""),

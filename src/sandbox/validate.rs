@@ -59,6 +59,7 @@ pub fn validate(gathered: &Gathered) -> Verdict {
         Ok(PodPlan {
             agent: gathered.agent.name_any(),
             gateway: gateway_owner(&gathered.agent),
+            sandbox: sandbox.name_any(),
             spec: sandbox.spec.clone(),
             access: gathered.access(),
             claim: claim(gathered)?,

@@ -21,7 +21,6 @@ fn words(ready: &str, reconciling: &str, stalled: &str, reason: &str) -> (String
 fn sandbox(status: Status, reason: &'static str) -> SandboxState {
     SandboxState {
         sandbox: "default".into(),
-        pod: "concierge-sandbox".into(),
         access: WorkspaceAccess::None,
         ready: Desired::new(SANDBOX_READY, status, reason, "of the sandbox"),
         isolation: Desired::new(ISOLATION_VERIFIED, Status::False, reason::NETWORK_POLICY_NOT_ENFORCED, "open"),

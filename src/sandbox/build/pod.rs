@@ -83,6 +83,7 @@ pub fn build(
         (names::PARTS.to_owned(), json(&plan.parts)),
         (names::ENVIRONMENT.to_owned(), json(&plan.digests)),
         (names::WORKSPACE_ACCESS.to_owned(), plan.access.as_str().to_owned()),
+        (names::SANDBOX_NAME.to_owned(), plan.sandbox.clone()),
     ]);
     let mut metadata = child_of(agent, &names.sandbox, labels);
     metadata.annotations = Some(annotations);

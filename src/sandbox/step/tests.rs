@@ -1,0 +1,222 @@
+use super::*;
+use crate::api::sandbox::{Egress, WorkspaceAccess};
+use crate::cluster::names::SANDBOX_NAME;
+use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
+use crate::sandbox::gather::Found;
+use crate::sandbox::validate::validate;
+
+fn decision(gathered: &Gathered) -> Decision {
+    let verdict = validate(gathered);
+    let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
+    decide(gathered, wanted.as_ref().map_err(|blocked| *blocked))
+}
+
+fn step(gathered: &Gathered) -> Step {
+    decision(gathered).step
+}
+
+fn running() -> Gathered {
+    let mut office = office();
+    run(&mut office);
+    office
+}
+
+#[test]
+fn a_pod_is_made_once_the_gateway_has_a_node() {
+    let mut office = office();
+    assert_eq!(step(&office), Step::Create);
+    fixtures::gateway_on(&mut office, None);
+    assert_eq!(step(&office), Step::AwaitGateway);
+    office.gateway = None;
+    assert_eq!(step(&office), Step::AwaitGateway);
+}
+
+#[test]
+fn without_a_workspace_or_with_a_claim_for_many_nodes_nothing_waits() {
+    let mut none = office();
+    none.gateway = None;
+    none.used.workspace_access = Some(WorkspaceAccess::None);
+    assert_eq!(step(&none), Step::Create);
+    let mut many = office();
+    many.gateway = None;
+    many.access_modes = Found::Here(vec!["ReadWriteMany".into()]);
+    assert_eq!(step(&many), Step::Create);
+}
+
+#[test]
+fn a_pod_that_is_as_it_should_be_is_left_alone() {
+    assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new() });
+}
+
+#[test]
+fn the_sandbox_leaves_the_node_that_its_gateway_has_left() {
+    let mut office = running();
+    fixtures::gateway_on(&mut office, Some("other"));
+    assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
+    fixtures::gateway_on(&mut office, None);
+    assert_eq!(step(&office), Step::Stay, "the next gateway has no node yet");
+    office.gateway = None;
+    assert_eq!(step(&office), Step::Stay);
+}
+
+#[test]
+fn a_sandbox_without_a_workspace_stays_where_it_is() {
+    let mut office = office();
+    office.used.workspace_access = Some(WorkspaceAccess::None);
+    run(&mut office);
+    fixtures::gateway_on(&mut office, Some("other"));
+    assert_eq!(step(&office), Step::Stay);
+}
+
+#[test]
+fn a_deleted_sandbox_still_follows_its_gateway_and_else_runs_on() {
+    let mut office = running();
+    office.sandbox = None;
+    assert_eq!(step(&office), Step::Stay);
+    office.used.workspace_access = Some(WorkspaceAccess::Rw);
+    fixtures::gateway_on(&mut office, Some("other"));
+    assert_eq!(step(&office), Step::Delete(Why::GatewayMoved));
+}
+
+#[test]
+fn a_suspended_owner_stops_the_pod() {
+    let mut office = running();
+    edit_owner(&mut office, |owner| owner.spec.suspend = true);
+    assert_eq!(step(&office), Step::Delete(Why::Stopped));
+}
+
+#[test]
+fn a_pod_that_ended_makes_way_for_another() {
+    let mut office = running();
+    for phase in ["Failed", "Succeeded"] {
+        edit_pod(&mut office, |pod| pod.status.as_mut().unwrap().phase = Some(phase.into()));
+        assert_eq!(step(&office), Step::Delete(Why::Ended));
+    }
+    office.sandbox = None;
+    assert_eq!(step(&office), Step::Stay, "nothing could take its place");
+}
+
+#[test]
+fn a_pod_on_its_way_out_is_waited_for() {
+    let mut office = running();
+    edit_pod(&mut office, |pod| {
+        pod.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap();
+    });
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
+    assert_eq!(step(&office), Step::Stay);
+}
+
+#[test]
+fn rotation_decides_what_a_change_does() {
+    let mut office = running();
+    secret(&mut office, "gitea", &[("token", "new")]);
+    let changed = ["Secret \"gitea\" key \"token\" changed"];
+    assert_eq!(
+        decision(&office),
+        Decision { step: Step::Delete(Why::Changed), changes: changed.map(Into::into).into() }
+    );
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+    assert_eq!(decision(&office), Decision { step: Step::Drain, changes: changed.map(Into::into).into() });
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().insert(DRAIN.into(), "true".into());
+    });
+    assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
+    assert_eq!(decision(&office), Decision { step: Step::Undrain, changes: changed.map(Into::into).into() });
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().remove(DRAIN);
+    });
+    assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+}
+
+#[test]
+fn a_change_that_is_taken_back_calls_the_drain_off() {
+    let mut office = running();
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().insert(DRAIN.into(), "true".into());
+    });
+    assert_eq!(step(&office), Step::Undrain);
+}
+
+#[test]
+fn a_pod_whose_shell_does_not_run_is_not_waited_for() {
+    let mut office = running();
+    secret(&mut office, "gitea", &[("token", "new")]);
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+    edit_pod(&mut office, |pod| pod.status = None);
+    assert_eq!(step(&office), Step::Delete(Why::Changed));
+}
+
+#[test]
+fn a_pod_never_gets_the_network_of_another_sandbox_than_it_was_made_from() {
+    let mut office = running();
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.network.egress = Egress::All);
+    assert_eq!(office.network().unwrap().egress, Egress::All);
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().insert(SANDBOX_NAME.into(), "another".into());
+    });
+    assert_eq!(office.network().unwrap().egress, Egress::None);
+}
+
+#[test]
+fn a_pod_that_outlives_its_sandbox_does_not_outlive_its_policy() {
+    let mut office = running();
+    office.sandbox = None;
+    office.live.network_policy = None;
+    assert_eq!(office.network().unwrap().egress, Egress::None);
+}
+
+#[test]
+fn another_access_changes_the_pod() {
+    let mut office = running();
+    office.used.workspace_access = Some(WorkspaceAccess::Ro);
+    let changes = vec!["the workspace access changed".to_owned()];
+    assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Changed), changes });
+}
+
+#[test]
+fn a_pod_that_its_gateway_cannot_enter_is_replaced_whatever_the_rotation() {
+    let mut office = running();
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
+    office.client_key = Found::Here("ssh-ed25519 OTHER".into());
+    assert_eq!(step(&office), Step::Delete(Why::Changed));
+}
+
+#[test]
+fn a_newer_rendering_or_another_network_touches_no_pod() {
+    let mut office = running();
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().insert(RENDERING.into(), "of an older version".into());
+        pod.spec.as_mut().unwrap().init_containers.as_mut().unwrap()[0].image = Some("creel:older".into());
+    });
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.network.egress = Egress::All);
+    assert_eq!(step(&office), Step::Stay);
+}
+
+#[test]
+fn an_image_edited_by_hand_makes_way_for_the_right_one() {
+    for container in [0, 1] {
+        let mut office = running();
+        edit_pod(&mut office, |pod| {
+            let spec = pod.spec.as_mut().unwrap();
+            let init = &mut spec.init_containers.as_mut().unwrap()[0];
+            let edited = if container == 0 { init } else { &mut spec.containers[0] };
+            edited.image = Some("evil:1".into());
+        });
+        assert_eq!(step(&office), Step::Delete(Why::Edited));
+    }
+}
+
+#[test]
+fn labels_and_annotations_of_ours_come_back_and_those_of_others_stay() {
+    let mut office = running();
+    edit_pod(&mut office, |pod| {
+        pod.labels_mut().insert("creel.dev/agent".into(), "spy".into());
+        pod.labels_mut().insert("team".into(), "a".into());
+        pod.annotations_mut().remove("creel.dev/workspace-access");
+    });
+    let Step::Restore { labels, annotations } = step(&office) else { unreachable!() };
+    assert_eq!(labels, BTreeMap::from([("creel.dev/agent".into(), "writer".into())]));
+    assert_eq!(annotations, BTreeMap::from([("creel.dev/workspace-access".into(), "rw".into())]));
+}
