@@ -32,7 +32,7 @@ use super::references::LocalReference;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxSpec {
-    /// The image in which commands run: any with `sh`, `python3`, GNU coreutils, `find` and `tar`; it runs as uid 1000 with a read-only
+    /// The image in which commands run: any with `sh`, `python3` and its standard library, GNU coreutils, `find` and `tar`; it runs as uid 1000 with a read-only
     /// root. By digest or by a tag that is not `latest`. Example: `docker.io/library/python:3.13-slim-bookworm`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("name an image by digest (…@sha256:…) or by a tag that is not latest (…:3.13-slim-bookworm), so that the same version runs after each restart"))]

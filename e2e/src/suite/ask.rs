@@ -1,10 +1,11 @@
 //! Turns of an Agent through its gateway's Service, as any program would take them. Touches the network.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::Api;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::namespace::TestNamespace;
 use crate::model_server::{Filter, Recorded};
@@ -12,6 +13,9 @@ use crate::model_server::{Filter, Recorded};
 const PORT: u16 = 18789;
 /// The first turn of a gateway takes ten seconds, and more on a busy machine.
 const TURN: Duration = Duration::from_mins(2);
+/// kube-proxy learns of a Pod that became ready a moment later than the API server, and refuses connections until then.
+const REACHED: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 impl TestNamespace {
     /// Asks an Agent on the gateway of `owner`. Questions with the same `session` belong to one conversation. `Err`: the status and
@@ -26,8 +30,14 @@ impl TestNamespace {
         let token = String::from_utf8(token.0).map_err(|error| error.to_string())?;
         let http = reqwest::Client::builder().no_proxy().timeout(TURN).build().map_err(|error| error.to_string())?;
         let question = json!({"model": format!("openclaw/{agent}"), "input": text, "user": session});
-        let request = http.post(format!("http://{ip}:{PORT}/v1/responses")).bearer_auth(token).json(&question);
-        let response = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let until = Instant::now() + REACHED;
+        let response = loop {
+            let request = http.post(format!("http://{ip}:{PORT}/v1/responses")).bearer_auth(&token).json(&question);
+            match request.send().await {
+                Err(error) if error.is_connect() && Instant::now() < until => sleep(LOOK_AGAIN).await,
+                sent => break sent.map_err(|error| format!("{error:?}"))?,
+            }
+        };
         let (status, body) = (response.status(), response.text().await.map_err(|error| error.to_string())?);
         let answer = serde_json::from_str::<Value>(&body).ok().and_then(|body| spoken(&body));
         answer.filter(|_| status.is_success()).ok_or_else(|| format!("{status}: {body}"))

@@ -1,7 +1,6 @@
 //! The Agent's workspace in its sandbox: read and written on both sides, read only, or not there. What is mounted decides, so the
 //! kernel keeps it.
 
-use e2e::model_server::NOTHING;
 use e2e::suite::{RunningPod, SOON, TestNamespace, in_namespace};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -13,7 +12,7 @@ use super::{AGENT, WORKSPACE, writer_with};
 const ROOT: &str = "/workspaces/openclaw-ssh-workspace-*";
 
 /// Everything that the other steps have written. OpenClaw has files of its own there, in scratch space.
-const NAMED: &str = "for name in notes.txt words.txt plan.txt; do find / -xdev -name $name; find /workspaces -name $name; done 2>/dev/null; true";
+const NAMED: &str = "for name in notes.txt words.txt plan.txt; do find / -xdev -name $name; find /workspaces -name $name; done 2>/dev/null; echo looked";
 
 #[tokio::test]
 async fn a_workspace_is_shared_both_ways_or_read_only_or_not_there() {
@@ -27,7 +26,7 @@ async fn a_workspace_is_shared_both_ways_or_read_only_or_not_there() {
 
         let pod = switch(&namespace, "none", &pod).await;
         let said = namespace.run_in_sandbox(AGENT, NAMED).await;
-        assert_eq!(said, NOTHING, "something of the workspace is there");
+        assert_eq!(said, "looked", "something of the workspace is there");
 
         switch(&namespace, "rw", &pod).await;
         assert_eq!(namespace.run_in_sandbox(AGENT, "cat notes.txt").await, "from the shell");
