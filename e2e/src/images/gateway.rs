@@ -20,7 +20,7 @@ const OPENCLAW: &str = "openclaw@2026.9.6";
 const NODE: &str = "node@24.21.0";
 const DEBIAN: &str = "bookworm";
 /// What OpenClaw's tools call, beyond Debian's essential packages.
-const PACKAGES: &str = "ca-certificates,curl,git,openssh-client,procps,python3-minimal";
+const PACKAGES: &str = "ca-certificates,curl,git,openssh-client,procps,python3";
 /// Change this when the steps below change: it is part of the cache's key.
 const RECIPE: &str = "1";
 
