@@ -18,9 +18,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::agent;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
-use crate::cluster::backoff::Backoff;
-use crate::cluster::controls::{Controls, Failure};
-use crate::cluster::references::{DigestKey, References};
+use crate::cluster::controls::{Controls, PassError};
+use crate::cluster::presence::Presence;
 use crate::cluster::stores::{self, Stores, Waker};
 use crate::observe::health::{self, Readiness};
 use crate::observe::metrics::{Metrics, Outcome};
@@ -141,19 +140,20 @@ async fn control(
     metrics.leads(true);
     readiness.set(Some("the stores are not filled yet"));
     let (stores, waker, queues, watches) = stores::watch(&client);
-    let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings, metrics);
-    let agents = agent_context(&client, &stores, waker, settings, metrics)?;
-    let providers = provider_context(&client, &stores, metrics)?;
-    let sandboxes = count_context(&client, &stores, metrics)?;
+    let presence = || Presence::new(&client, &stores).map_err(OperatorError::Random);
+    let providers = Arc::new(provider::driver::Context(presence()?));
+    let sandboxes = Arc::new(sandbox::count::Context(presence()?));
+    let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings);
+    let agents = agent_context(&client, &stores, waker, settings)?;
     let work = async {
         stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
         readiness.set(None);
         tracing::info!("the stores are filled; working");
         tokio::join!(
-            run_controller(stores.agents.clone(), queues.agents, agents),
-            run_controller(stores.providers.clone(), queues.providers, providers),
-            run_controller(stores.agents.clone(), queues.sandboxes_of, sandboxes_of),
-            run_controller(stores.sandboxes.clone(), queues.sandboxes, sandboxes),
+            run_controller(stores.agents.clone(), queues.agents, agents, metrics),
+            run_controller(stores.providers.clone(), queues.providers, providers, metrics),
+            run_controller(stores.agents.clone(), queues.sandboxes_of, sandboxes_of, metrics),
+            run_controller(stores.sandboxes.clone(), queues.sandboxes, sandboxes, metrics),
         );
         Ok(())
     };
@@ -168,33 +168,10 @@ fn agent_context(
     stores: &Arc<Stores>,
     waker: Waker,
     settings: Settings,
-    metrics: &Arc<Metrics>,
 ) -> Result<Arc<agent::context::Context>, OperatorError> {
     let admin = AdminClient::new().map_err(OperatorError::Admin)?;
-    let context = agent::context::Context::new(client, Arc::clone(stores), waker, settings, Arc::clone(metrics), admin);
+    let context = agent::context::Context::new(client, Arc::clone(stores), waker, settings, admin);
     Ok(Arc::new(context))
-}
-
-fn provider_context(
-    client: &Client,
-    stores: &Arc<Stores>,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<provider::driver::Context>, OperatorError> {
-    Ok(Arc::new(provider::driver::Context {
-        client: client.clone(),
-        stores: Arc::clone(stores),
-        metrics: Arc::clone(metrics),
-        references: References::default(),
-        backoff: Backoff::default(),
-        digest_key: presence_key("providers")?,
-    }))
-}
-
-/// A digest key that lives as long as the process, for controllers to which only presence counts.
-fn presence_key(name: &str) -> Result<DigestKey, OperatorError> {
-    let mut key = vec![0_u8; 32];
-    getrandom::fill(&mut key).map_err(OperatorError::Random)?;
-    Ok(DigestKey { uid: name.to_owned(), key })
 }
 
 fn sandbox_context(
@@ -202,26 +179,9 @@ fn sandbox_context(
     stores: &Arc<Stores>,
     waker: Waker,
     settings: &Settings,
-    metrics: &Arc<Metrics>,
 ) -> Arc<sandbox::context::Context> {
-    let (stores, metrics) = (Arc::clone(stores), Arc::clone(metrics));
     let (shell_image, api_server) = (settings.shell_image.clone(), settings.api_server());
-    Arc::new(sandbox::context::Context::new(client, stores, waker, metrics, shell_image, api_server))
-}
-
-fn count_context(
-    client: &Client,
-    stores: &Arc<Stores>,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<sandbox::count::Context>, OperatorError> {
-    Ok(Arc::new(sandbox::count::Context {
-        client: client.clone(),
-        stores: Arc::clone(stores),
-        metrics: Arc::clone(metrics),
-        references: References::default(),
-        backoff: Backoff::default(),
-        digest_key: presence_key("sandboxes")?,
-    }))
+    Arc::new(sandbox::context::Context::new(client, Arc::clone(stores), waker, shell_image, api_server))
 }
 
 /// Runs one controller until the process ends.
@@ -229,24 +189,29 @@ async fn run_controller<C: Controls>(
     store: Store<C::Object>,
     queue: UnboundedReceiver<ObjectRef<C::Object>>,
     context: Arc<C>,
+    metrics: &Arc<Metrics>,
 ) {
-    let reconcile = |object: Arc<C::Object>, context: Arc<C>| async move {
-        let (started, uid) = (Instant::now(), object.uid().unwrap_or_default());
-        // On the heap: a pass may hold many children at once.
-        let pass = tokio::time::timeout(PASS_LIMIT, Box::pin(context.reconcile(object))).await;
-        let outcome = match &pass {
-            Ok(Ok(_)) => Outcome::Done,
-            Ok(Err(_)) => Outcome::Failed,
-            Err(_elapsed) => Outcome::TimedOut,
-        };
-        context.metrics().pass(C::NAME, outcome, started.elapsed());
-        let result = pass.unwrap_or_else(|_elapsed| Err(C::Error::timed_out(PASS_LIMIT)));
-        if result.is_ok() {
-            context.backoff().succeeded(&uid);
+    let metrics = Arc::clone(metrics);
+    let reconcile = move |object: Arc<C::Object>, context: Arc<C>| {
+        let metrics = Arc::clone(&metrics);
+        async move {
+            let (started, uid) = (Instant::now(), object.uid().unwrap_or_default());
+            // On the heap: a pass may hold many children at once.
+            let pass = tokio::time::timeout(PASS_LIMIT, Box::pin(context.reconcile(object))).await;
+            let outcome = match &pass {
+                Ok(Ok(_)) => Outcome::Done,
+                Ok(Err(_)) => Outcome::Failed,
+                Err(_elapsed) => Outcome::TimedOut,
+            };
+            metrics.pass(C::NAME, outcome, started.elapsed());
+            let result = pass.unwrap_or_else(|_elapsed| Err(PassError::TimedOut(PASS_LIMIT)));
+            if result.is_ok() {
+                context.backoff().succeeded(&uid);
+            }
+            result
         }
-        result
     };
-    let failed = |object: Arc<C::Object>, error: &C::Error, context: Arc<C>| {
+    let failed = |object: Arc<C::Object>, error: &PassError, context: Arc<C>| {
         let (controller, name, namespace) = (C::NAME, object.name_any(), object.namespace());
         if error.api().is_some_and(is_conflict) {
             tracing::info!(controller, name, namespace, %error, "somebody else was faster; looking again");

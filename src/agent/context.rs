@@ -20,7 +20,6 @@ use crate::cluster::observed::Observed;
 use crate::cluster::references::References;
 use crate::cluster::stores::{Stores, Waker};
 use crate::cluster::uids::Uids;
-use crate::observe::metrics::Metrics;
 use crate::openclaw::rpc::AdminClient;
 use crate::settings::Settings;
 
@@ -30,7 +29,6 @@ pub struct Context {
     pub stores: Arc<Stores>,
     pub waker: Waker,
     pub settings: Settings,
-    pub metrics: Arc<Metrics>,
     pub applier: Applier,
     pub references: References,
     pub backoff: Backoff,
@@ -51,14 +49,7 @@ pub struct Context {
 
 impl Context {
     #[must_use]
-    pub fn new(
-        client: &Client,
-        stores: Arc<Stores>,
-        waker: Waker,
-        settings: Settings,
-        metrics: Arc<Metrics>,
-        admin: AdminClient,
-    ) -> Self {
+    pub fn new(client: &Client, stores: Arc<Stores>, waker: Waker, settings: Settings, admin: AdminClient) -> Self {
         let reporter =
             Reporter { controller: AGENT_MANAGER.replace('/', ".dev/"), instance: Some(settings.identity.clone()) };
         Self {
@@ -66,7 +57,6 @@ impl Context {
             stores,
             waker,
             settings,
-            metrics,
             applier: Applier::new(client.clone(), AGENT_MANAGER),
             references: References::default(),
             backoff: Backoff::default(),

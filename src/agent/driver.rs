@@ -27,26 +27,20 @@ use crate::cluster::conditions::reason;
 use crate::cluster::controls::{Controls, PassError};
 use crate::cluster::environment::Fault;
 use crate::cluster::ledger::CACHE_LAG;
-use crate::cluster::names::PAUSED;
+use crate::cluster::names::is_paused;
 use crate::cluster::sources;
 use crate::cluster::stores::named;
 use crate::cluster::wakes::{Wake, gateway_owner};
-use crate::observe::metrics::Metrics;
 
 /// What the API server refused (a quota, say) is sent again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 impl Controls for Context {
     type Object = Agent;
-    type Error = PassError;
     const NAME: &'static str = "agent";
 
     async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
         reconcile(agent, self).await
-    }
-
-    fn metrics(&self) -> &Metrics {
-        &self.metrics
     }
 
     fn backoff(&self) -> &Backoff {
@@ -99,7 +93,7 @@ async fn join(agent: &Agent, context: &Context) -> Result<Action, PassError> {
 /// An Agent that owns a gateway: the gateway as a whole.
 async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
     let now = Timestamp::now();
-    let paused = owner.annotations().get(PAUSED).is_some_and(|value| value == "true");
+    let paused = is_paused(owner.annotations());
     let gathered = match gather::gather(context, Arc::clone(&owner)).await {
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);

@@ -1,8 +1,7 @@
 //! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send.
 //! Touches the network.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -18,12 +17,14 @@ use crate::cluster::references::DigestKey;
 use crate::cluster::sources::{SSH_KEY, TOKEN_KEY};
 use crate::cluster::ssh_keys;
 use crate::cluster::stores::Stores;
+use crate::cluster::versioned::Versioned;
 
-/// What was read of Secrets that did not change since: by namespace and name, with the version that it came from.
+/// What was read of Secrets that did not change since.
 #[derive(Default)]
 pub struct SecretMemory {
-    digest_keys: Mutex<HashMap<(String, String), (String, DigestKey)>>,
-    tokens: Mutex<HashMap<(String, String), (String, SecretString)>>,
+    digest_keys: Versioned<DigestKey>,
+    /// By the Secret's name and key: `<name>/<key>`.
+    tokens: Versioned<SecretString>,
 }
 
 impl SecretMemory {
@@ -36,20 +37,14 @@ impl SecretMemory {
         names: &GatewayNames,
     ) -> Result<DigestKey, SecretError> {
         let namespace = owner.namespace().unwrap_or_default();
-        let place = (namespace.clone(), names.secret.clone());
-        if let Some(version) = version_in_store(stores, &namespace, &names.secret)
-            && let Some((known, key)) = self.digest_keys.lock().unwrap_or_else(PoisonError::into_inner).get(&place)
-            && *known == version
-        {
-            return Ok(key.clone());
+        let version = version_in_store(stores, &namespace, &names.secret);
+        if let Some(key) = version.and_then(|version| self.digest_keys.get(&namespace, &names.secret, &version)) {
+            return Ok(key);
         }
         let secret = ensure(client, AGENT_MANAGER, owner, &names.secret, || generate(owner, names)).await?;
         generated_secret::value(&secret, SSH_KEY)?;
         let key = generated_secret::digest_key(&secret)?;
-        self.digest_keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(place, (version_of(&secret), key.clone()));
+        self.digest_keys.put(&namespace, &names.secret, version_of(&secret), key.clone());
         Ok(key)
     }
 
@@ -61,12 +56,10 @@ impl SecretMemory {
         namespace: &str,
         selector: &SecretKeySelector,
     ) -> Result<SecretString, SecretError> {
-        let place = (namespace.to_owned(), format!("{}/{}", selector.name, selector.key));
-        if let Some(version) = version_in_store(stores, namespace, &selector.name)
-            && let Some((known, token)) = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&place)
-            && *known == version
-        {
-            return Ok(token.clone());
+        let place = format!("{}/{}", selector.name, selector.key);
+        let version = version_in_store(stores, namespace, &selector.name);
+        if let Some(token) = version.and_then(|version| self.tokens.get(namespace, &place, &version)) {
+            return Ok(token);
         }
         let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: selector.name.clone(), source: Box::new(source) };
@@ -74,17 +67,14 @@ impl SecretMemory {
         let missing = || SecretError::NoToken { name: selector.name.clone(), key: selector.key.clone() };
         let value = secret.data.as_ref().and_then(|data| data.get(&selector.key)).ok_or_else(missing)?;
         let token = SecretString::from(String::from_utf8(value.0.clone()).map_err(|_| missing())?);
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(place, (version_of(&secret), token.clone()));
+        self.tokens.put(namespace, &place, version_of(&secret), token.clone());
         Ok(token)
     }
 
     /// Forgets the generated Secret of a gateway that is gone; returns the UID of its digest key.
     pub fn forget(&self, namespace: &str, names: &GatewayNames) -> Option<String> {
-        let token = (namespace.to_owned(), format!("{}/{TOKEN_KEY}", names.secret));
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
-        let place = (namespace.to_owned(), names.secret.clone());
-        let key = self.digest_keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
-        key.map(|(_, key)| key.uid)
+        self.tokens.forget(namespace, &format!("{}/{TOKEN_KEY}", names.secret));
+        self.digest_keys.forget(namespace, &names.secret).map(|key| key.uid)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the operator needs of each controller to run it: the same outer loop serves all of them. No I/O of its own.
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,35 +14,22 @@ use super::api_error::brief;
 use super::apply::ApplyError;
 use super::backoff::Backoff;
 use super::generated_secret::SecretError;
-use crate::observe::metrics::Metrics;
 
 /// A controller: one pass over one object, and what is shared between passes.
 pub trait Controls: Send + Sync + 'static {
     /// The kind whose objects are its keys.
     type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static;
-    type Error: Failure;
     /// In metrics and logs.
     const NAME: &'static str;
 
     /// One pass.
-    fn reconcile(&self, object: Arc<Self::Object>) -> impl Future<Output = Result<Action, Self::Error>> + Send;
-
-    fn metrics(&self) -> &Metrics;
+    fn reconcile(&self, object: Arc<Self::Object>) -> impl Future<Output = Result<Action, PassError>> + Send;
 
     /// How long an object waits after a failure, by UID.
     fn backoff(&self) -> &Backoff;
 
     /// The object is gone: forget it.
     fn forget(&self, _namespace: &str, _name: &str) {}
-}
-
-/// Why a pass could not be finished.
-pub trait Failure: std::error::Error + Display + Send + 'static {
-    /// The pass took longer than this.
-    fn timed_out(limit: Duration) -> Self;
-
-    /// The API server's answer, if it is one.
-    fn api(&self) -> Option<&kube::Error>;
 }
 
 /// Why a pass could not be finished, for all that the controllers do.
@@ -58,12 +45,10 @@ pub enum PassError {
     TimedOut(Duration),
 }
 
-impl Failure for PassError {
-    fn timed_out(limit: Duration) -> Self {
-        Self::TimedOut(limit)
-    }
-
-    fn api(&self) -> Option<&kube::Error> {
+impl PassError {
+    /// The API server's answer, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&kube::Error> {
         match self {
             Self::Secret(error) => error.api(),
             Self::Apply(error) => error.api(),

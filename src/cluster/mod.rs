@@ -24,6 +24,8 @@
 //! | `network_parts` | what all Services and policies of ours have in common | nothing |
 //! | `generated_secret` | Secrets that Creel makes and never changes | the network |
 //! | `status_writer` | writes the status of an object of ours | the network |
+//! | `versioned` | what was read of objects that did not change since | memory |
+//! | `presence` | what controllers share that only look whether values exist | the network |
 //! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
@@ -45,6 +47,7 @@ pub mod observed;
 pub mod parts;
 pub mod pod_parts;
 pub mod pod_state;
+pub mod presence;
 pub mod references;
 pub mod sandbox_states;
 pub mod sources;
@@ -52,4 +55,5 @@ pub mod ssh_keys;
 pub mod status_writer;
 pub mod stores;
 pub mod uids;
+pub mod versioned;
 pub mod wakes;

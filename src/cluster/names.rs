@@ -36,6 +36,12 @@ pub const LABEL_SANDBOX_GATEWAY: &str = "creel.dev/sandbox-gateway";
 
 /// On any object of ours: `"true"` stops Creel from writing its children.
 pub const PAUSED: &str = "creel.dev/paused";
+/// Whether these are the annotations of a paused object.
+#[must_use]
+pub fn is_paused(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(PAUSED).is_some_and(|value| value == "true")
+}
+
 /// On an Agent: any new value recreates its gateway, brought up to date.
 pub const RESTART: &str = "creel.dev/restart";
 

@@ -15,14 +15,12 @@ use crate::cluster::names::SANDBOX_MANAGER;
 use crate::cluster::references::References;
 use crate::cluster::stores::{Stores, Waker};
 use crate::cluster::uids::Uids;
-use crate::observe::metrics::Metrics;
 
 /// Shared by all passes.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,
     pub waker: Waker,
-    pub metrics: Arc<Metrics>,
     pub shell_image: String,
     /// Where Pods find the Kubernetes API, if that is known.
     pub api_server: Option<SocketAddr>,
@@ -42,7 +40,6 @@ impl Context {
         client: &Client,
         stores: Arc<Stores>,
         waker: Waker,
-        metrics: Arc<Metrics>,
         shell_image: String,
         api_server: Option<SocketAddr>,
     ) -> Self {
@@ -50,7 +47,6 @@ impl Context {
             client: client.clone(),
             stores,
             waker,
-            metrics,
             shell_image,
             api_server,
             applier: Applier::new(client.clone(), SANDBOX_MANAGER),

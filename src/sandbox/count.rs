@@ -1,67 +1,52 @@
 //! One pass over one Sandbox: validates what it names and counts the Pods made from it. Touches the network.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Client, ResourceExt};
 
 use super::tally::{self, User};
 use crate::api::Sandbox;
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::environment::{Digests, Fault, SourceName, resolve};
+use crate::cluster::environment::{Digests, Fault, resolve};
 use crate::cluster::names::SANDBOX_MANAGER;
-use crate::cluster::references::{DigestKey, References};
+use crate::cluster::presence::Presence;
 use crate::cluster::sources;
 use crate::cluster::status_writer;
 use crate::cluster::stores::{Stores, within};
 use crate::cluster::wakes::sandbox_name;
-use crate::observe::metrics::Metrics;
 
 /// Shared by all passes.
-pub struct Context {
-    pub client: Client,
-    pub stores: Arc<Stores>,
-    pub metrics: Arc<Metrics>,
-    pub references: References,
-    pub backoff: Backoff,
-    /// Only presence counts here: any key serves, and it stays in this process.
-    pub digest_key: DigestKey,
-}
+pub struct Context(pub Presence);
 
 impl Controls for Context {
     type Object = Sandbox;
-    type Error = PassError;
     const NAME: &'static str = "sandbox-count";
 
     async fn reconcile(&self, sandbox: Arc<Sandbox>) -> Result<Action, PassError> {
-        reconcile(&sandbox, self).await
-    }
-
-    fn metrics(&self) -> &Metrics {
-        &self.metrics
+        reconcile(&sandbox, &self.0).await
     }
 
     fn backoff(&self) -> &Backoff {
-        &self.backoff
+        &self.0.backoff
     }
 }
 
 /// One pass.
-async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(sandbox: &Sandbox, presence: &Presence) -> Result<Action, PassError> {
     if sandbox.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let fault = missing(sandbox, context).await;
-    let users = users(sandbox, &context.stores);
+    let fault = missing(sandbox, presence).await;
+    let users = users(sandbox, &presence.stores);
     if told_already(sandbox, &users) {
         return Ok(Action::requeue(look_again()));
     }
     let (next, again) = tally::status(sandbox, &users, fault.as_ref(), Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
-        status_writer::write(&context.client, SANDBOX_MANAGER, sandbox, &next).await?;
+        status_writer::write(&presence.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
 }
@@ -74,11 +59,9 @@ fn told_already(sandbox: &Sandbox, users: &[User]) -> bool {
 }
 
 /// The first thing that the environment names and that is not there.
-async fn missing(sandbox: &Sandbox, context: &Context) -> Option<Fault> {
+async fn missing(sandbox: &Sandbox, presence: &Presence) -> Option<Fault> {
     let sources = sources::of_sandbox(sandbox);
-    let names: BTreeSet<SourceName> = sources.iter().map(|source| (source.kind, source.name.clone())).collect();
-    let namespace = sandbox.namespace().unwrap_or_default();
-    let reads = context.references.read(&context.client, &context.stores, &namespace, names, &context.digest_key).await;
+    let reads = presence.read(&sandbox.namespace().unwrap_or_default(), &sources).await;
     resolve(&sources, &reads, &Digests::default()).faults.into_iter().next()
 }
 

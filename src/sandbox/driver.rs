@@ -20,25 +20,19 @@ use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::conditions::reason;
 use crate::cluster::controls::{Controls, PassError};
 use crate::cluster::ledger::CACHE_LAG;
-use crate::cluster::names::{PAUSED, SandboxNames};
+use crate::cluster::names::{SandboxNames, is_paused};
 use crate::cluster::sandbox_states::SandboxState;
 use crate::cluster::wakes::{Wake, gateway_owner};
-use crate::observe::metrics::Metrics;
 
 /// What no watch tells the end of is looked at again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 impl Controls for Context {
     type Object = Agent;
-    type Error = PassError;
     const NAME: &'static str = "sandbox";
 
     async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
         reconcile(agent, self).await
-    }
-
-    fn metrics(&self) -> &Metrics {
-        &self.metrics
     }
 
     fn backoff(&self) -> &Backoff {
@@ -87,10 +81,6 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassE
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
     remember(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
     Ok(Action::requeue(next(&gathered, &verdict, &applied, now)))
-}
-
-fn is_paused(annotations: &std::collections::BTreeMap<String, String>) -> bool {
-    annotations.get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// Keeps what the pass found and wakes whoever tells of it: the Agent, its gateway's configuration, and the Sandbox, before and now.

@@ -1,7 +1,6 @@
 //! The Secret of a sandbox (its host key, the key of its digests) and the public half of its gateway's key. Touches the network.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -14,11 +13,13 @@ use crate::cluster::references::DigestKey;
 use crate::cluster::sources::SSH_KEY;
 use crate::cluster::ssh_keys::{self, public_of};
 use crate::cluster::stores::Stores;
+use crate::cluster::versioned::Versioned;
 
 /// The key of the private host key, and the name of its file in the Pod.
 pub const HOST_KEY: &str = "host-key";
 /// The key of the public host key.
 const PUBLIC_HOST_KEY: &str = "host-key.pub";
+
 /// What is needed of a sandbox's Secret.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -27,14 +28,11 @@ pub struct Keys {
     pub digest_key: DigestKey,
 }
 
-/// What was read of Secrets: by namespace and name, with the version that it came from.
-type Read<T> = Mutex<HashMap<(String, String), (String, T)>>;
-
 /// What was read of Secrets that did not change since.
 #[derive(Default)]
 pub struct KeyMemory {
-    own: Read<Keys>,
-    gateways: Read<Option<String>>,
+    own: Versioned<Keys>,
+    gateways: Versioned<Option<String>>,
 }
 
 impl KeyMemory {
@@ -47,19 +45,16 @@ impl KeyMemory {
         names: &SandboxNames,
     ) -> Result<Keys, SecretError> {
         let namespace = agent.namespace().unwrap_or_default();
-        let place = (namespace.clone(), names.sandbox.clone());
-        if let Some(version) = version_in_store(stores, &namespace, &names.sandbox)
-            && let Some((known, keys)) = self.own.lock().unwrap_or_else(PoisonError::into_inner).get(&place)
-            && *known == version
-        {
-            return Ok(keys.clone());
+        let version = version_in_store(stores, &namespace, &names.sandbox);
+        if let Some(keys) = version.and_then(|version| self.own.get(&namespace, &names.sandbox, &version)) {
+            return Ok(keys);
         }
         let secret = ensure(client, SANDBOX_MANAGER, agent, &names.sandbox, || generate(agent, names)).await?;
         let damaged = || SecretError::Damaged { name: names.sandbox.clone(), key: HOST_KEY };
         // From the private half: the Pod serves with that, whatever the other says.
         let host_key = public_of(value(&secret, HOST_KEY)?).ok_or_else(damaged)?;
         let keys = Keys { host_key, digest_key: generated_secret::digest_key(&secret)? };
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(place, (version_of(&secret), keys.clone()));
+        self.own.put(&namespace, &names.sandbox, version_of(&secret), keys.clone());
         Ok(keys)
     }
 
@@ -73,27 +68,21 @@ impl KeyMemory {
     ) -> Result<Option<String>, SecretError> {
         let name = GatewayNames::of(owner).secret;
         let Some(version) = version_in_store(stores, namespace, &name) else { return Ok(None) };
-        let place = (namespace.to_owned(), name.clone());
-        if let Some((known, key)) = self.gateways.lock().unwrap_or_else(PoisonError::into_inner).get(&place)
-            && *known == version
-        {
-            return Ok(key.clone());
+        if let Some(key) = self.gateways.get(namespace, &name, &version) {
+            return Ok(key);
         }
         let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: name.clone(), source: Box::new(source) };
         let Some(secret) = api.get_opt(&name).await.map_err(fail)? else { return Ok(None) };
         let key = secret.data.as_ref().and_then(|data| public_of(&data.get(SSH_KEY)?.0));
-        self.gateways.lock().unwrap_or_else(PoisonError::into_inner).insert(place, (version_of(&secret), key.clone()));
+        self.gateways.put(namespace, &name, version_of(&secret), key.clone());
         Ok(key)
     }
 
     /// Forgets what belonged to an Agent that is gone; returns the UID of its digest key.
     pub fn forget(&self, namespace: &str, agent: &str) -> Option<String> {
-        let gateway = (namespace.to_owned(), GatewayNames::of(agent).secret);
-        self.gateways.lock().unwrap_or_else(PoisonError::into_inner).remove(&gateway);
-        let own = (namespace.to_owned(), SandboxNames::of(agent).sandbox);
-        let keys = self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(&own);
-        keys.map(|(_, keys)| keys.digest_key.uid)
+        self.gateways.forget(namespace, &GatewayNames::of(agent).secret);
+        self.own.forget(namespace, &SandboxNames::of(agent).sandbox).map(|keys| keys.digest_key.uid)
     }
 }
 
