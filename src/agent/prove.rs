@@ -18,7 +18,7 @@ use super::pod;
 use crate::cluster::names::{AGENT_MANAGER, CONFIG_SYNC};
 use crate::openclaw::paths;
 use crate::openclaw::proof::{self, Verdict};
-use crate::openclaw::rpc::AdminClient;
+use crate::openclaw::rpc::{AdminClient, Endpoint};
 
 /// How soon to ask again while a change is on its way.
 pub const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -161,7 +161,7 @@ async fn ask(question: &Question<'_>, memory: &mut Memory) -> Proof {
         return Proof::Unreachable("the Pod has no address".to_owned());
     };
     let gateway = SocketAddr::new(address, paths::PORT);
-    match question.admin.config_get(gateway, &question.token).await {
+    match question.admin.config_get(&Endpoint { address: gateway, token: question.token.clone() }).await {
         Ok(payload) => {
             memory.seen = proof::file(&payload).map(str::to_owned);
             match proof::compare(question.config, &payload, memory.before.as_deref()) {

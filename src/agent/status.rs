@@ -104,6 +104,7 @@ pub fn status(
         agent_id: before.agent_id.or_else(|| lives_there.then(|| agent.name_any())),
         gateway,
         model: in_force.or_else(|| Some(format!("{}/{}", model.provider, model.model))),
+        heartbeat: before.heartbeat,
         joined_agents: joined,
     };
     (status, again)

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
+use super::cron_job::RunStatus;
 use super::environment::{EnvFromSource, EnvVar};
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
@@ -47,6 +48,9 @@ pub struct AgentSpec {
     /// Where the Agent's commands run. Left out: the Agent has no shell, and its file tools are confined to its workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxUse>,
+    /// Turns that the Agent takes by itself at regular times, in its main session, to look whether something needs attention. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
     /// The gateway that this Agent owns. Left out, together with `gatewayRef`: a gateway with all defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
@@ -78,6 +82,40 @@ pub struct ModelReference {
     /// The id of one of the Provider's models. Example: `gpt-4o-mini`.
     #[schemars(length(min = 1, max = 128))]
     pub model: String,
+}
+
+/// Turns that an Agent takes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Heartbeat {
+    /// How long from turn to turn, 10 seconds to 8760 hours. A turn that meets other work of the gateway is skipped. Example: `30m`.
+    #[schemars(length(min = 2, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('8760h')").message("every is a duration from 10s to 8760h, like 30m or 1h30m"))]
+    pub every: String,
+    /// The hours of the day in which turns are taken. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_hours: Option<ActiveHours>,
+    /// What the Agent is told, word for word. Default: OpenClaw's own words, which ask it to answer `NO_REPLY` if nothing needs attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32768))]
+    pub prompt: Option<String>,
+}
+
+/// A part of each day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.start != self.end").message("from start to the same time is no time at all: name two times, or leave out activeHours"))]
+pub struct ActiveHours {
+    /// When it begins. Example: `08:00`.
+    #[schemars(length(min = 5, max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub start: String,
+    /// When it ends, up to `24:00`; a time before `start` is one of the next day. Example: `22:00`.
+    #[schemars(length(min = 5, max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    pub end: String,
+    /// The IANA time zone of both. Default: `Etc/UTC`. Example: `Europe/Paris`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
 }
 
 /// The gateway of an Agent: one Deployment with one Pod, its storage and its environment.
@@ -232,9 +270,24 @@ pub struct AgentStatus {
     /// The model that answers first, as `provider/model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The heartbeat that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatStatus>,
     /// The Agents that joined this Agent's gateway, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined_agents: Vec<String>,
+}
+
+/// One heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct HeartbeatStatus {
+    /// When it began.
+    pub time: Time,
+    /// What became of it: `Succeeded`, `Failed`, or `Skipped`: other work of the gateway, or the hour, stood in its way.
+    pub status: RunStatus,
+    /// Why, in the gateway's words, at most 400 characters, unless it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The gateway that an Agent lives on.

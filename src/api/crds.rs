@@ -4,14 +4,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use thiserror::Error;
 
-use super::{Agent, Provider, Sandbox};
+use super::{Agent, CronJob, Provider, Sandbox};
 
 /// Makes a CRD.
 type MakeCrd = fn() -> CustomResourceDefinition;
 
 /// One file for each kind: its name and how to make the CRD.
-pub const CRD_FILES: [(&str, MakeCrd); 3] = [
+pub const CRD_FILES: [(&str, MakeCrd); 4] = [
     ("creel.dev_agents.yaml", Agent::crd),
+    ("creel.dev_cronjobs.yaml", CronJob::crd),
     ("creel.dev_providers.yaml", Provider::crd),
     ("creel.dev_sandboxes.yaml", Sandbox::crd),
 ];

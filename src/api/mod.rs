@@ -5,6 +5,8 @@
 
 pub mod agent;
 mod crds;
+pub mod cron_job;
+pub mod duration;
 pub mod environment;
 pub mod pod_template;
 pub mod provider;
@@ -14,6 +16,7 @@ pub mod sandbox;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use crds::{CRD_FILES, CrdError, crd_yaml};
+pub use cron_job::{CronJob, CronJobSpec, CronJobStatus};
 pub use provider::{Provider, ProviderSpec, ProviderStatus};
 pub use quantity::Quantity;
 pub use sandbox::{Sandbox, SandboxSpec, SandboxStatus};

@@ -17,6 +17,7 @@
 //! | `backoff` | how long a failing object waits | nothing |
 //! | `controls` | what the operator needs of each controller to run it | nothing |
 //! | `sandbox_states` | what the passes over sandboxes found | memory |
+//! | `gateways` | the gateways that answer, and which agents they confirmed | memory |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `parts` | a plan in parts, one short hash each | nothing |
 //! | `pod_parts` | what all Pods of ours have in common | nothing |
@@ -38,6 +39,7 @@ pub mod controls;
 pub mod debounce;
 pub mod environment;
 pub mod exact;
+pub mod gateways;
 pub mod generated_secret;
 pub mod ledger;
 pub mod names;

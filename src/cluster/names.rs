@@ -15,6 +15,9 @@ pub const PROVIDER_MANAGER: &str = "creel/provider";
 /// Field manager of the Sandbox controller.
 pub const SANDBOX_MANAGER: &str = "creel/sandbox";
 
+/// Field manager of the CronJob controller.
+pub const CRON_JOB_MANAGER: &str = "creel/cron-job";
+
 /// What manages the object: always [`MANAGED_BY`]. The cache of children selects by it.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`].
@@ -44,6 +47,9 @@ pub fn is_paused(annotations: &BTreeMap<String, String>) -> bool {
 
 /// On an Agent: any new value recreates its gateway, brought up to date.
 pub const RESTART: &str = "creel.dev/restart";
+
+/// On a CronJob: any new value runs it once, now.
+pub const RUN_NOW: &str = "creel.dev/run-now";
 
 /// On a Deployment and its Pod template: the hash of everything of the user's that decides the Pod.
 pub const PLAN: &str = "creel.dev/plan";
@@ -104,6 +110,8 @@ pub struct GatewayNames {
     pub claim: String,
     /// The generated Secret.
     pub secret: String,
+    /// The Secret with the key of the operator's own device, made when a run is first asked for.
+    pub device: String,
     /// The ConfigMap with the last configuration that the gateway accepted.
     pub accepted: String,
     owner: String,
@@ -117,6 +125,7 @@ impl GatewayNames {
             gateway: format!("{owner}-gateway"),
             claim: format!("{owner}-claim"),
             secret: format!("{owner}-secret"),
+            device: format!("{owner}-device"),
             accepted: format!("{owner}-accepted"),
             owner: owner.to_owned(),
         }

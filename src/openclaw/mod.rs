@@ -10,9 +10,11 @@
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
+//! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 
 pub mod config;
+pub mod cron;
 pub mod exit;
 pub mod live;
 pub mod marker;

@@ -35,9 +35,21 @@ pub enum RpcError {
     Unauthorized,
     /// The gateway answered, in its own words: still starting (503), locked out (429), an unknown method.
     #[error("the gateway answers {status}: {message}")]
-    Refused { status: u16, message: String },
+    Refused {
+        status: u16,
+        /// What kind of refusal it is, where the gateway says so: `CRON_JOB_NOT_FOUND`.
+        code: Option<String>,
+        message: String,
+    },
     #[error("the gateway's answer is not understood: {0}")]
     Malformed(&'static str),
+}
+
+/// Where a gateway answers, and the token that it wants.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    pub token: SecretString,
 }
 
 /// Asks gateways. Cheap to clone; connections are kept for a short while.
@@ -61,18 +73,19 @@ impl AdminClient {
     }
 
     /// The configuration that the gateway sees and the one that it has applied, for [`super::proof`].
-    pub async fn config_get(&self, gateway: SocketAddr, token: &SecretString) -> Result<Value, RpcError> {
-        self.call(gateway, token, "config.get").await
+    pub async fn config_get(&self, gateway: &Endpoint) -> Result<Value, RpcError> {
+        self.call(gateway, "config.get", json!({})).await
     }
 
-    /// `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever sends it.
-    async fn call(&self, gateway: SocketAddr, token: &SecretString, method: &str) -> Result<Value, RpcError> {
+    /// Calls a method and returns its payload. `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever
+    /// sends it.
+    pub(super) async fn call(&self, gateway: &Endpoint, method: &str, params: Value) -> Result<Value, RpcError> {
         let response = self
             .http
-            .post(format!("http://{gateway}{PATH}"))
-            .bearer_auth(token.expose_secret())
+            .post(format!("http://{}{PATH}", gateway.address))
+            .bearer_auth(gateway.token.expose_secret())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(json!({"id": "1", "method": method, "params": {}}).to_string())
+            .body(json!({"id": "1", "method": method, "params": params}).to_string())
             .send()
             .await
             .map_err(RpcError::Unreachable)?;
@@ -100,15 +113,16 @@ fn payload(status: StatusCode, body: &[u8]) -> Result<Value, RpcError> {
     if status.is_success() && answer.get("ok").and_then(Value::as_bool) == Some(true) {
         return answer.get_mut("payload").map(Value::take).ok_or(RpcError::Malformed("it has no payload"));
     }
-    let message = answer.get("error").and_then(|error| error.get("message")).and_then(Value::as_str);
-    match message {
+    let code = answer.pointer("/error/details/code").and_then(Value::as_str).map(str::to_owned);
+    match answer.pointer("/error/message").and_then(Value::as_str) {
         Some(message) => Err(RpcError::Refused {
             status: status.as_u16(),
+            code,
             message: message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_LIMIT).collect(),
         }),
         // Some other server, or a page: never quoted.
         None if status.is_success() => Err(RpcError::Malformed("it is no answer to an admin call")),
-        None => Err(RpcError::Refused { status: status.as_u16(), message: "no reason given".to_owned() }),
+        None => Err(RpcError::Refused { status: status.as_u16(), code: None, message: "no reason given".to_owned() }),
     }
 }
 

@@ -1,0 +1,65 @@
+//! The gateways that answer: where, with which token, and which agents they have confirmed. Memory only: after a restart of the
+//! operator each is unknown until its configuration is proved again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::openclaw::rpc::Endpoint;
+
+/// A gateway that runs the configuration it should run.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    pub endpoint: Endpoint,
+    /// The run of its process.
+    pub run: String,
+    /// The agents that it confirmed.
+    pub agents: BTreeSet<String>,
+}
+
+type Place = (String, String);
+
+/// By namespace and name of the Agent that owns the gateway.
+#[derive(Debug, Default)]
+pub struct Gateways(Mutex<HashMap<Place, Arc<Gateway>>>);
+
+impl Gateways {
+    /// The gateway of this Agent, if it answers.
+    #[must_use]
+    pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Gateway>> {
+        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.get(&(namespace.to_owned(), owner.to_owned())).cloned()
+    }
+
+    /// Remembers what a pass found; `None`: it does not answer. Returns whether it is something new.
+    pub fn remember(&self, namespace: &str, owner: &str, gateway: Option<Gateway>) -> bool {
+        let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (namespace.to_owned(), owner.to_owned());
+        let Some(gateway) = gateway else { return gateways.remove(&place).is_some() };
+        let same =
+            gateways.get(&place).is_some_and(|before| before.run == gateway.run && before.agents == gateway.agents);
+        gateways.insert(place, Arc::new(gateway));
+        !same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(run: &str, agents: &[&str]) -> Gateway {
+        let endpoint = Endpoint { address: ([127, 0, 0, 1], 18_789).into(), token: "token".into() };
+        Gateway { endpoint, run: run.to_owned(), agents: agents.iter().map(|agent| (*agent).to_owned()).collect() }
+    }
+
+    #[test]
+    fn another_run_and_another_agent_are_something_new() {
+        let gateways = Gateways::default();
+        assert!(gateways.remember("assistants", "concierge", Some(gateway("1", &["concierge"]))));
+        assert!(!gateways.remember("assistants", "concierge", Some(gateway("1", &["concierge"]))));
+        assert!(gateways.remember("assistants", "concierge", Some(gateway("1", &["concierge", "writer"]))));
+        assert!(gateways.remember("assistants", "concierge", Some(gateway("2", &["concierge", "writer"]))));
+        assert!(gateways.remember("assistants", "concierge", None));
+        assert!(!gateways.remember("assistants", "concierge", None));
+        assert!(gateways.of("assistants", "concierge").is_none());
+    }
+}

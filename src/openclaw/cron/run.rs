@@ -1,0 +1,89 @@
+//! A run as the gateway remembers it. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::job::{Outcome, time};
+
+/// One run that has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Run {
+    #[serde(rename = "jobId")]
+    pub job: String,
+    /// Only of a run that was asked for: `manual:<job>:<milliseconds>:<number>`. One that the gateway's end cut off has none.
+    pub run_id: Option<String>,
+    #[serde(rename = "runAtMs")]
+    began_at_ms: Option<i64>,
+    duration_ms: Option<u64>,
+    pub status: Option<Outcome>,
+    /// `succeeded`, `failed` or `unknown`: with the delivery of the answer.
+    pub completion_status: Option<String>,
+    pub error: Option<String>,
+    /// What kind of failure it was, where the gateway knows: `billing`, `rate_limit`, `timeout`, …
+    pub error_reason: Option<String>,
+    pub delivery_status: Option<String>,
+    pub delivery_error: Option<String>,
+    /// The model that answered, without its provider.
+    pub model: Option<String>,
+    /// The provider of the model, as openclaw.json names it.
+    pub provider: Option<String>,
+    pub usage: Option<Usage>,
+}
+
+/// Tokens of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    #[serde(rename = "input_tokens")]
+    pub input: u64,
+    #[serde(rename = "output_tokens")]
+    pub output: u64,
+}
+
+impl Run {
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        time(self.began_at_ms)
+    }
+
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration_ms.map(Duration::from_millis)
+    }
+
+    /// Whether somebody asked for it, as far as can be told.
+    #[must_use]
+    pub fn was_asked_for(&self) -> bool {
+        self.run_id.as_ref().is_some_and(|id| id.starts_with("manual:"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_read_as_the_gateway_remembers_them() {
+        let entries: serde_json::Value = serde_json::from_str(include_str!("../fixtures/cron_runs.json")).unwrap();
+        let runs: Vec<Run> = serde_json::from_value(entries["entries"].clone()).unwrap();
+        let [asked, undelivered, cut] = runs.as_slice() else { unreachable!("three runs") };
+        assert!(asked.was_asked_for() && !undelivered.was_asked_for() && !cut.was_asked_for());
+        assert_eq!(asked.usage, Some(Usage { input: 6267, output: 195 }));
+        assert_eq!((asked.provider.as_deref(), asked.model.as_deref()), (Some("p-main"), Some("small")));
+        assert_eq!(asked.duration(), Some(Duration::from_millis(5546)));
+        assert_eq!((undelivered.status, undelivered.completion_status.as_deref()), (Some(Outcome::Ok), Some("failed")));
+        assert_eq!(
+            undelivered.delivery_error.as_deref(),
+            Some("Blocked hostname or private/internal/special-use IP address")
+        );
+        assert_eq!(
+            (cut.status, cut.error.as_deref()),
+            (Some(Outcome::Error), Some("cron: job interrupted by gateway restart"))
+        );
+    }
+}
