@@ -9,6 +9,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use creel::shell::{client, install, isolation, keep, prepare, run, server};
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// The part of Creel that runs inside the Pods of OpenClaw gateways and their sandboxes.
 ///
 /// The operator puts it there; nobody needs to call it by hand. It is static, needs no other file, and talks to nobody

@@ -16,23 +16,59 @@ use crate::progress::Progress;
 pub const CREEL_IMAGE: &str = concat!("ghcr.io/creel-dev/creel:", env!("CARGO_PKG_VERSION"));
 pub const MODEL_SERVER_IMAGE: &str = concat!("ghcr.io/creel-dev/model-server:", env!("CARGO_PKG_VERSION"));
 
-/// Naming the target makes Cargo keep these flags away from build scripts and procedural macros, which cannot be
-/// linked statically.
-#[cfg(target_arch = "x86_64")]
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-#[cfg(target_arch = "aarch64")]
-const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// How a binary is compiled.
+struct Recipe {
+    /// Naming the target makes Cargo keep the flags away from build scripts and procedural macros, which cannot be linked
+    /// statically.
+    target: &'static str,
+    /// In `Cargo.toml`; also the name of the directory of what was built.
+    profile: &'static str,
+    /// The packages whose features are united.
+    packages: &'static [&'static str],
+}
+
+/// What runs for long. The whole workspace is selected for each binary, so that each dependency has the same features and is
+/// compiled once.
+const SERVICE: Recipe = Recipe {
+    #[cfg(target_arch = "x86_64")]
+    target: "x86_64-unknown-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    target: "aarch64-unknown-linux-gnu",
+    profile: "release",
+    packages: &["--workspace"],
+};
+
+/// What is copied into every Pod and started for every call. At each start, glibc asks the processor dozens of times what it
+/// is, and in a virtual machine each answer comes from the hypervisor: half of the time of a call's process. musl does not.
+const TOOL: Recipe = Recipe {
+    #[cfg(target_arch = "x86_64")]
+    target: "x86_64-unknown-linux-musl",
+    #[cfg(target_arch = "aarch64")]
+    target: "aarch64-unknown-linux-musl",
+    profile: "tool",
+    packages: &["--package", "creel"],
+};
+
 const NOBODY: &str = "65532:65532";
+
+struct Binary {
+    name: &'static str,
+    recipe: &'static Recipe,
+}
 
 /// An image of ours and the binaries in it.
 struct Contained {
     image: &'static str,
     /// The first is the image's entry point.
-    binaries: &'static [&'static str],
+    binaries: &'static [Binary],
 }
 
-const CREEL: Contained = Contained { image: CREEL_IMAGE, binaries: &["creel", "creel-shell"] };
-const MODEL_SERVER: Contained = Contained { image: MODEL_SERVER_IMAGE, binaries: &["model-server"] };
+const CREEL: Contained = Contained {
+    image: CREEL_IMAGE,
+    binaries: &[Binary { name: "creel", recipe: &SERVICE }, Binary { name: "creel-shell", recipe: &TOOL }],
+};
+const MODEL_SERVER: Contained =
+    Contained { image: MODEL_SERVER_IMAGE, binaries: &[Binary { name: "model-server", recipe: &SERVICE }] };
 
 /// Builds the image of the operator and of creel-shell.
 pub async fn creel(progress: &Progress) -> Result<Image, Error> {
@@ -45,27 +81,37 @@ pub async fn model_server(progress: &Progress) -> Result<Image, Error> {
 }
 
 async fn build(progress: &Progress, contained: &Contained) -> Result<Image, Error> {
-    let directory = target_directory()?.join("images").join(contained.binaries[0]);
+    let directory = target_directory()?.join("images").join(contained.binaries[0].name);
     progress
         .during(&format!("building {}", contained.image), async {
-            cargo(contained).await?;
+            for binary in contained.binaries {
+                cargo(binary).await?;
+            }
             let root = stage(contained, &directory)?;
-            let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0])], "User": NOBODY});
+            let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0].name)], "User": NOBODY});
             archive::write(&Contents { name: contained.image, root: &root, config }, &directory).await
         })
         .await
 }
 
-/// Selects the whole workspace for every image, so that each dependency has the same features and is compiled once.
-async fn cargo(contained: &Contained) -> Result<(), Error> {
+async fn cargo(binary: &Binary) -> Result<(), Error> {
+    let Recipe { target, profile, packages } = binary.recipe;
+    provide(target).await?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace()).args(["build", "--release", "--locked", "--quiet", "--workspace"]);
-    cargo.args(["--target", TARGET]).arg("--target-dir").arg(target_directory()?);
-    for binary in contained.binaries {
-        cargo.args(["--bin", binary]);
-    }
+    cargo.current_dir(workspace()).args(["build", "--locked", "--quiet", "--bin", binary.name]).args(*packages);
+    cargo.args(["--profile", profile, "--target", target]).arg("--target-dir").arg(target_directory()?);
     // A panic ends the process, so nothing reads the tables for unwinding: a tenth of creel-shell, which is copied into every Pod.
     run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C force-unwind-tables=no")).await?;
+    Ok(())
+}
+
+/// Fetches Rust's libraries for the target, unless they are there.
+async fn provide(target: &str) -> Result<(), Error> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let libraries = run(rustc.current_dir(workspace()).args(["--print", "target-libdir", "--target", target])).await?;
+    if !Path::new(libraries.trim_end()).exists() {
+        run(Command::new("rustup").current_dir(workspace()).args(["target", "add", target])).await?;
+    }
     Ok(())
 }
 
@@ -77,12 +123,12 @@ fn stage(contained: &Contained, directory: &Path) -> Result<PathBuf, Error> {
     }
     let root = directory.join("root");
     std::fs::create_dir_all(&root).map_err(disk)?;
-    for binary in contained.binaries {
-        let built = target_directory()?.join(TARGET).join("release").join(binary);
+    for Binary { name, recipe } in contained.binaries {
+        let built = target_directory()?.join(recipe.target).join(recipe.profile).join(name);
         if !built.exists() {
             return Err(Error::NoBinary { path: built });
         }
-        std::fs::copy(built, root.join(binary)).map_err(disk)?;
+        std::fs::copy(built, root.join(name)).map_err(disk)?;
     }
     Ok(root)
 }
