@@ -12,9 +12,12 @@
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
+//! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
+//! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
 pub mod config;
 pub mod cron;
+pub mod device;
 pub mod exit;
 pub mod live;
 pub mod marker;
@@ -23,3 +26,4 @@ pub mod paths;
 pub mod proof;
 pub mod rpc;
 pub mod sandbox;
+pub mod socket;
