@@ -15,7 +15,7 @@
 //! | [`api`] | the kinds: types, CEL rules, descriptions |
 //! | [`openclaw`] | what we know of OpenClaw: its configuration, its admin RPC, its exits |
 //! | [`cluster`] | what every controller shares: stores, apply and ledger, environment digest, conditions, events |
-//! | [`agent`], [`provider`], [`sandbox`] | one kind each: gather, validate, build, status, and the driver that names the steps |
+//! | [`agent`], [`provider`], [`sandbox`], [`cron_job`] | one kind each: gather, validate, build, status, and the driver that names the steps |
 //! | [`observe`] | health and metrics |
 //! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
@@ -24,6 +24,7 @@
 pub mod agent;
 pub mod api;
 pub mod cluster;
+pub mod cron_job;
 pub mod observe;
 pub mod openclaw;
 pub mod operator;

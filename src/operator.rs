@@ -16,11 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::agent;
-use crate::api::{Agent, Provider, Sandbox};
+use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
 use crate::cluster::controls::{Controls, PassError};
 use crate::cluster::presence::Presence;
 use crate::cluster::stores::{self, Stores, Waker};
+use crate::cron_job;
 use crate::observe::health::{self, Readiness};
 use crate::observe::metrics::{Metrics, Outcome};
 use crate::openclaw::rpc::{AdminClient, RpcError};
@@ -108,8 +109,13 @@ async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), Ope
     readiness.set(Some("the CRDs of creel.dev are not served yet"));
     let started = Instant::now();
     loop {
-        let found = futures::try_join!(served::<Agent>(client), served::<Provider>(client), served::<Sandbox>(client))
-            .map(|_| ());
+        let found = futures::try_join!(
+            served::<Agent>(client),
+            served::<Provider>(client),
+            served::<Sandbox>(client),
+            served::<CronJob>(client)
+        )
+        .map(|_| ());
         match found {
             Ok(()) => return Ok(()),
             Err(error) if started.elapsed() > Duration::from_mins(1) => {
@@ -144,16 +150,21 @@ async fn control(
     let providers = Arc::new(provider::driver::Context(presence()?));
     let sandboxes = Arc::new(sandbox::count::Context(presence()?));
     let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings);
-    let agents = agent_context(&client, &stores, waker, settings)?;
+    let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
+    let schedules = cron_job::context::SetContext::new(Arc::clone(&stores), waker.clone(), admin.clone());
+    let cron_jobs = cron_job_context(&client, &stores, waker.clone(), &admin, &settings);
+    let agents = agent::context::Context::new(&client, Arc::clone(&stores), waker, settings, admin);
     let work = async {
         stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
         readiness.set(None);
         tracing::info!("the stores are filled; working");
         tokio::join!(
-            run_controller(stores.agents.clone(), queues.agents, agents, metrics),
+            run_controller(stores.agents.clone(), queues.agents, Arc::new(agents), metrics),
             run_controller(stores.providers.clone(), queues.providers, providers, metrics),
             run_controller(stores.agents.clone(), queues.sandboxes_of, sandboxes_of, metrics),
             run_controller(stores.sandboxes.clone(), queues.sandboxes, sandboxes, metrics),
+            run_controller(stores.agents.clone(), queues.schedules, Arc::new(schedules), metrics),
+            run_controller(stores.cron_jobs.clone(), queues.cron_jobs, cron_jobs, metrics),
         );
         Ok(())
     };
@@ -163,15 +174,15 @@ async fn control(
     }
 }
 
-fn agent_context(
+fn cron_job_context(
     client: &Client,
     stores: &Arc<Stores>,
     waker: Waker,
-    settings: Settings,
-) -> Result<Arc<agent::context::Context>, OperatorError> {
-    let admin = AdminClient::new().map_err(OperatorError::Admin)?;
-    let context = agent::context::Context::new(client, Arc::clone(stores), waker, settings, admin);
-    Ok(Arc::new(context))
+    admin: &AdminClient,
+    settings: &Settings,
+) -> Arc<cron_job::context::Context> {
+    let identity = &settings.identity;
+    Arc::new(cron_job::context::Context::new(client, Arc::clone(stores), waker, admin.clone(), identity))
 }
 
 fn sandbox_context(

@@ -16,7 +16,7 @@ use super::plan::{Plan, PodPlan, changed_parts, hash};
 use crate::api::agent::Rollout;
 use crate::cluster::api_error::is_refusal;
 use crate::cluster::apply::ApplyError;
-use crate::cluster::conditions::reason;
+use crate::cluster::conditions::{reason, whole_seconds};
 use crate::cluster::environment::{Fault, changes};
 use crate::cluster::names::{self, GatewayNames};
 
@@ -260,7 +260,7 @@ fn why(live: &Live, pod: &PodPlan, now: Timestamp) -> Rollout {
         reasons.push("the gateway's Pod template changed".to_owned());
     }
     let reason = reasons.into_iter().take(4).collect::<Vec<_>>().join("; ");
-    Rollout { reason, time: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)) }
+    Rollout { reason, time: Time(whole_seconds(now)) }
 }
 
 /// Deletes the ConfigMaps of earlier plans that no Pod mounts any more. Our labels alone make none of them ours.

@@ -19,6 +19,7 @@ use super::plan::Plan;
 use super::pod::{self, PodState};
 use super::prove::{self, ASK_AGAIN, Proof, Question, UNREACHABLE_HOLDS};
 use super::report;
+use super::schedule;
 use super::status::Place;
 use super::validate;
 use crate::api::Agent;
@@ -104,9 +105,15 @@ async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> 
         gathered => gathered?,
     };
     let plan = validate::validate(&gathered, &context.settings);
+    if !paused {
+        schedule::leave(context, &gathered, &plan).await;
+    }
     let applied = if paused { Applied::default() } else { apply::apply(context, &gathered, &plan, now).await? };
     announce(context, &gathered.owner, &applied).await;
     let (pod, proof, config) = if paused { (None, None, None) } else { ask(context, &gathered, &applied).await? };
+    if !paused {
+        schedule::meet(context, &gathered, &applied, pod.as_ref(), proof.as_ref(), config.as_ref()).await;
+    }
     let state =
         Arc::new(observe::observe(&gathered, &plan, &applied, pod.as_ref(), proof.as_ref(), config.as_ref(), paused));
     let (namespace, name) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());

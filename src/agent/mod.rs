@@ -15,6 +15,7 @@
 //! | `prove` | makes the running gateway take up its configuration, and asks whether it has | the network |
 //! | `pod` | reads what a gateway's Pod tells | nothing |
 //! | `decide` | what a look at the running gateway calls for | nothing |
+//! | `schedule` | what the schedule of a gateway needs to know of it | the network |
 //! | `observe` | what a pass found, as the state of the gateway | nothing |
 //! | `status` | plan and observations → conditions | nothing |
 //! | `report` | writes the status and events, if they differ | the network |
@@ -35,6 +36,7 @@ pub mod prove;
 pub mod providers;
 pub mod report;
 pub mod sandboxes;
+pub mod schedule;
 pub mod secret;
 pub mod status;
 pub mod validate;

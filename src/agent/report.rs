@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_controller::events::{Event, EventType};
+use k8s_controller::events::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::context::Context;
 use super::status::{self, Place};
-use crate::api::{Agent, AgentStatus};
-use crate::cluster::conditions::{READY, find};
+use crate::api::Agent;
+use crate::api::agent::HeartbeatStatus;
+use crate::cluster::conditions::whole_seconds;
 use crate::cluster::names::AGENT_MANAGER;
-use crate::cluster::status_writer;
+use crate::cluster::wakes::gateway_owner;
+use crate::cluster::{status_writer, turn};
+use crate::openclaw::cron::run::Run;
 
 /// Writes the status if it differs; returns when time alone will change it.
 pub async fn report(
@@ -22,36 +26,27 @@ pub async fn report(
 ) -> Result<Option<Duration>, kube::Error> {
     let namespace = agent.namespace().unwrap_or_default();
     let sandbox = context.stores.sandbox_states.of(&namespace, &agent.name_any());
-    let (next, again) = status::status(agent, place, sandbox.as_deref(), joined, Timestamp::now());
+    let (mut next, again) = status::status(agent, place, sandbox.as_deref(), joined, Timestamp::now());
+    let schedule = context.stores.schedules.of(&namespace, &gateway_owner(agent));
+    let last = schedule.as_ref().and_then(|schedule| schedule.heartbeats.get(&agent.name_any()));
+    next.heartbeat = heartbeat(last).or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
     if agent.status.as_ref() == Some(&next) {
         return Ok(again);
     }
     if !status_writer::write(&context.client, AGENT_MANAGER, agent, &next).await? {
         return Ok(None);
     }
-    if let Some(event) = turn(agent.status.as_ref(), &next) {
+    let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if let Some(event) = turn::of_ready(before, &next.conditions) {
         publish(context, agent, &event).await;
     }
     Ok(again)
 }
 
-/// An event when `Ready` turns true, or false, or false for another reason.
-fn turn(before: Option<&AgentStatus>, after: &AgentStatus) -> Option<Event> {
-    let now = find(&after.conditions, READY)?;
-    let before = before.and_then(|status| find(&status.conditions, READY));
-    if before.is_some_and(|before| before.status == now.status && before.reason == now.reason)
-        || now.status == "Unknown"
-    {
-        return None;
-    }
-    let type_ = if now.status == "True" { EventType::Normal } else { EventType::Warning };
-    Some(Event {
-        type_,
-        reason: now.reason.clone(),
-        action: "Reconcile".to_owned(),
-        note: Some(now.message.clone()),
-        related: None,
-    })
+/// The heartbeat that ended last.
+fn heartbeat(last: Option<&Run>) -> Option<HeartbeatStatus> {
+    let run = last?;
+    Some(HeartbeatStatus { time: Time(whole_seconds(run.began()?)), status: run.result(), error: run.words() })
 }
 
 /// An event is informational: what can't be told is logged.

@@ -14,10 +14,11 @@ use crate::api::Agent;
 use crate::api::agent::{AgentStatus, GatewayStatus};
 use crate::cluster::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
-    STALLED, Status, find, merge, patience, reason,
+    STALLED, Status, find, merge, reason,
 };
 use crate::cluster::environment::Fault;
 use crate::cluster::sandbox_states::SandboxState;
+use crate::cluster::summary::{Summary, obstacle, patient};
 use crate::cluster::wakes::gateway_owner;
 
 /// What a pass over a gateway found; the Agents on it take their status from it.
@@ -130,14 +131,6 @@ fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
             .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(|fault| fault.last_good_kept))
 }
 
-/// What the summary is made from.
-enum Summary {
-    Well { message: &'static str },
-    Working { reason: &'static str, message: String },
-    Broken { reason: &'static str, message: String },
-    Resting { reason: &'static str, message: String },
-}
-
 fn conditions(
     agent: &Agent,
     place: &Place<'_>,
@@ -146,8 +139,8 @@ fn conditions(
 ) -> (Vec<Condition>, Option<Duration>) {
     let references = references(agent, place);
     let (summary, again) = summary(agent, place, shell, now);
-    let (ready, reconciling, stalled) = spread(&summary);
-    let mut all = vec![ready, reconciling, stalled, references];
+    let mut all = Vec::from(summary.conditions());
+    all.push(references);
     if let Place::On(state) = place {
         all.push(state.ready.clone());
         all.push(own_config(agent, state));
@@ -239,7 +232,7 @@ fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -
         Place::Blocked(fault) => {
             return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
         }
-        Place::Nowhere(fault) => return patient(agent, fault.reason, &fault.message, now),
+        Place::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
     };
     // A gateway that rests has children too: what stands in their way is told.
     let owns = agent.spec.gateway_ref.is_none();
@@ -252,11 +245,11 @@ fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -
     }
     let member = state.agents.get(&agent.name_any());
     if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
-        return patient(agent, fault.reason, &fault.message, now);
+        return missing(agent, fault.reason, &fault.message, now);
     }
     if let Some(fault) = &state.fault {
         if is_reference(fault.reason) {
-            return patient(agent, fault.reason, &fault.message, now);
+            return missing(agent, fault.reason, &fault.message, now);
         }
         return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
     }
@@ -272,10 +265,9 @@ fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -
 /// policies, the Agent works all the same, and says so.
 fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
     let pending = |message: &str| Summary::Working { reason: reason::PENDING, message: message.to_owned() };
-    let well =
-        Summary::Well { message: "The gateway answers and runs this configuration; commands run in the sandbox." };
+    let well = Summary::ready("The gateway answers and runs this configuration; commands run in the sandbox.");
     match shell {
-        Shell::None => Summary::Well { message: "The gateway answers and runs this configuration." },
+        Shell::None => Summary::ready("The gateway answers and runs this configuration."),
         Shell::Unknown if told_already(agent, SANDBOX_READY) => well,
         Shell::Unknown => pending("The sandbox has not been looked at yet."),
         Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
@@ -285,57 +277,10 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
     }
 }
 
-/// What a condition makes of the whole, unless it is true.
-fn obstacle(condition: &Desired) -> Option<Summary> {
-    let (reason, message) = (condition.reason, condition.message.clone());
-    match condition.status {
-        Status::True => None,
-        Status::Unknown if reason == reason::SUSPENDED || reason == reason::PAUSED => {
-            Some(Summary::Resting { reason, message })
-        }
-        Status::Unknown => Some(Summary::Working { reason, message }),
-        Status::False => Some(Summary::Broken { reason, message }),
-    }
-}
-
-/// Something is missing: for two minutes that is work in progress, then it needs a person.
-fn patient(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
-    let message = message.to_owned();
+/// Something that the Agent names is missing.
+fn missing(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    match patience(before, REFERENCES_RESOLVED, now) {
-        Some(left) => (Summary::Working { reason, message }, Some(left + Duration::from_secs(1))),
-        None => (Summary::Broken { reason, message }, None),
-    }
-}
-
-/// `Ready`, `Reconciling` and `Stalled` from one summary.
-fn spread(summary: &Summary) -> (Desired, Desired, Desired) {
-    let ready = |status, reason, message: &str| Desired::new(READY, status, reason, message);
-    let working = |status, reason, message: &str| Desired::new(RECONCILING, status, reason, message);
-    let stalled = |status, reason, message: &str| Desired::new(STALLED, status, reason, message);
-    let nothing = reason::NOTHING_TO_DO;
-    match summary {
-        Summary::Well { message } => (
-            ready(Status::True, reason::READY, message),
-            working(Status::False, nothing, ""),
-            stalled(Status::False, nothing, ""),
-        ),
-        Summary::Working { reason, message } => (
-            ready(Status::Unknown, reason, message),
-            working(Status::True, reason, message),
-            stalled(Status::False, nothing, ""),
-        ),
-        Summary::Broken { reason, message } => (
-            ready(Status::False, reason, message),
-            working(Status::False, nothing, ""),
-            stalled(Status::True, reason, message),
-        ),
-        Summary::Resting { reason, message } => (
-            ready(Status::Unknown, reason, message),
-            working(Status::False, nothing, ""),
-            stalled(Status::False, nothing, ""),
-        ),
-    }
+    patient(before, REFERENCES_RESOLVED, reason, message, now)
 }
 
 /// Whether the gateway's Pod answers.

@@ -1,6 +1,6 @@
 //! Kind `CronJob`: work that an Agent does by a schedule, kept by its gateway.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -230,8 +230,11 @@ pub struct RunNow {
     /// The value of the annotation `creel.dev/run-now`. The same value never runs the job twice.
     #[schemars(length(max = 256))]
     pub request: String,
-    /// When Creel took it up, by the gateway's clock.
+    /// When Creel took it up.
     pub time: Time,
-    /// Whether the gateway has begun or queued the run. Until then Creel goes on to ask for it, once.
-    pub accepted: bool,
+    /// When the last run began before it, by the gateway's clock: a later one that was asked for is this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<MicroTime>,
+    /// Whether the gateway's list of runs shows it. Until then Creel sees to it that it takes place.
+    pub finished: bool,
 }

@@ -21,6 +21,10 @@ pub const CONFIG_APPLIED: &str = "ConfigApplied";
 pub const SANDBOX_READY: &str = "SandboxReady";
 /// The sandbox proved from within what it can't reach.
 pub const ISOLATION_VERIFIED: &str = "IsolationVerified";
+/// The gateway holds exactly the job that a CronJob says.
+pub const DECLARED: &str = "Declared";
+/// The last run of a CronJob succeeded, and what it said was delivered.
+pub const HEALTHY: &str = "Healthy";
 /// Every Secret and key that a Provider names exists.
 pub const CREDENTIALS_RESOLVED: &str = "CredentialsResolved";
 
@@ -116,6 +120,48 @@ pub mod reason {
     pub const WORKSPACE_WRITABLE: &str = "WorkspaceWritable";
     /// The sandbox has not reported yet.
     pub const NOT_VERIFIED: &str = "NotVerified";
+    /// The gateway holds the job.
+    pub const DECLARED: &str = "Declared";
+    /// The Agent that a CronJob names does not exist.
+    pub const AGENT_NOT_FOUND: &str = "AgentNotFound";
+    /// A schedule can't be read.
+    pub const INVALID_SCHEDULE: &str = "InvalidSchedule";
+    /// A schedule names a time that never comes.
+    pub const NEVER_RUNS: &str = "NeverRuns";
+    /// A named time zone does not exist.
+    pub const TIME_ZONE_NOT_FOUND: &str = "TimeZoneNotFound";
+    /// No Agent of the gateway uses the Provider, so its configuration does not hold it.
+    pub const PROVIDER_NOT_ON_GATEWAY: &str = "ProviderNotOnGateway";
+    /// The one time of a job passed before the gateway knew the job.
+    pub const MISSED: &str = "Missed";
+    /// The one time of a job has passed, and it was run.
+    pub const COMPLETED: &str = "Completed";
+    /// The gateway stopped running a job by itself.
+    pub const DISABLED_BY_GATEWAY: &str = "DisabledByGateway";
+    /// No run has ended yet.
+    pub const NOT_RUN_YET: &str = "NotRunYet";
+    /// The last run succeeded.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// The last run failed.
+    pub const RUN_FAILED: &str = "RunFailed";
+    /// The last run succeeded, and its answer was not delivered.
+    pub const NOT_DELIVERED: &str = "NotDelivered";
+    /// The last run took longer than it may, or the model did.
+    pub const TIMED_OUT: &str = "TimedOut";
+    /// The model's Provider has no credit left.
+    pub const CREDIT_EXHAUSTED: &str = "CreditExhausted";
+    /// The model's Provider does not accept the key.
+    pub const UNAUTHORIZED: &str = "Unauthorized";
+    /// The model's Provider takes no more requests for now.
+    pub const RATE_LIMITED: &str = "RateLimited";
+    /// The model's Provider is overloaded or in error.
+    pub const SERVER_ERROR: &str = "ServerError";
+    /// An event: a job begins to fail.
+    pub const RUN_FAILING: &str = "RunFailing";
+    /// An event: a job that failed is well again.
+    pub const RUN_SUCCEEDING: &str = "RunSucceeding";
+    /// An event: the gateway did not accept a run that was asked for.
+    pub const RUN_REFUSED: &str = "RunRefused";
     /// No Agent uses the object.
     pub const UNUSED: &str = "Unused";
     /// Nothing stands in the way.
@@ -159,11 +205,16 @@ impl Desired {
     }
 }
 
+/// Kubernetes keeps whole seconds; a finer time would differ from what is read back, and be written for ever.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 /// The list with exactly the desired conditions, in their order. A transition time moves only when the status does.
 #[must_use]
 pub fn merge(present: &[Condition], desired: &[Desired], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    // Kubernetes keeps whole seconds; a finer time would differ from what is read back, and be written for ever.
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let now = Time(whole_seconds(now));
     desired
         .iter()
         .map(|want| {

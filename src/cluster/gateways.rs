@@ -20,25 +20,38 @@ type Place = (String, String);
 
 /// By namespace and name of the Agent that owns the gateway.
 #[derive(Debug, Default)]
-pub struct Gateways(Mutex<HashMap<Place, Arc<Gateway>>>);
+pub struct Gateways(Mutex<HashMap<Place, Option<Arc<Gateway>>>>);
 
 impl Gateways {
     /// The gateway of this Agent, if it answers.
     #[must_use]
     pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Gateway>> {
         let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gateways.get(&(namespace.to_owned(), owner.to_owned())).cloned()
+        gateways.get(&(namespace.to_owned(), owner.to_owned())).cloned().flatten()
+    }
+
+    /// Whether it was looked at since the operator started.
+    #[must_use]
+    pub fn is_known(&self, namespace: &str, owner: &str) -> bool {
+        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.contains_key(&(namespace.to_owned(), owner.to_owned()))
     }
 
     /// Remembers what a pass found; `None`: it does not answer. Returns whether it is something new.
     pub fn remember(&self, namespace: &str, owner: &str, gateway: Option<Gateway>) -> bool {
         let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (namespace.to_owned(), owner.to_owned());
-        let Some(gateway) = gateway else { return gateways.remove(&place).is_some() };
-        let same =
-            gateways.get(&place).is_some_and(|before| before.run == gateway.run && before.agents == gateway.agents);
-        gateways.insert(place, Arc::new(gateway));
-        !same
+        let before = gateways.insert((namespace.to_owned(), owner.to_owned()), gateway.clone().map(Arc::new));
+        match (before.flatten(), gateway) {
+            (None, None) => false,
+            (Some(before), Some(now)) => before.run != now.run || before.agents != now.agents,
+            _ => true,
+        }
+    }
+
+    /// Forgets a gateway whose Agent is gone.
+    pub fn forget(&self, namespace: &str, owner: &str) {
+        let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.remove(&(namespace.to_owned(), owner.to_owned()));
     }
 }
 

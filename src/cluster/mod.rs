@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `names` | labels, annotations, field managers, child names | nothing |
 //! | `conditions` | condition types, reasons and how a list of them changes | nothing |
+//! | `summary` | `Ready`, `Reconciling` and `Stalled` from one summary | nothing |
+//! | `turn` | events that tell of a turn in a condition | nothing |
 //! | `observed` | an object as the cache keeps it: pruned, with what its managedFields told | nothing |
 //! | `stores` | one watch a kind, and whom each event wakes | the network (watches) |
 //! | `exact` | what others added to a child where nobody else may | nothing |
@@ -18,6 +20,7 @@
 //! | `controls` | what the operator needs of each controller to run it | nothing |
 //! | `sandbox_states` | what the passes over sandboxes found | memory |
 //! | `gateways` | the gateways that answer, and which agents they confirmed | memory |
+//! | `schedules` | what the passes over the schedules of gateways found | memory |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `parts` | a plan in parts, one short hash each | nothing |
 //! | `pod_parts` | what all Pods of ours have in common | nothing |
@@ -52,10 +55,13 @@ pub mod pod_state;
 pub mod presence;
 pub mod references;
 pub mod sandbox_states;
+pub mod schedules;
 pub mod sources;
 pub mod ssh_keys;
 pub mod status_writer;
 pub mod stores;
+pub mod summary;
+pub mod turn;
 pub mod uids;
 pub mod versioned;
 pub mod wakes;

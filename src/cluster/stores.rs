@@ -18,17 +18,20 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::apply::Child;
+use super::gateways::Gateways;
 use super::names::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
 use super::observed::Observed;
 use super::sandbox_states::SandboxStates;
+use super::schedules::Schedules;
 use super::wakes::{self, Wake};
-use crate::api::{Agent, Provider, Sandbox};
+use crate::api::{Agent, CronJob, Provider, Sandbox};
 
 /// What the cluster looks like, as far as Creel looks.
 pub struct Stores {
     pub agents: Store<Agent>,
     pub providers: Store<Provider>,
     pub sandboxes: Store<Sandbox>,
+    pub cron_jobs: Store<CronJob>,
     /// Names and versions only: memory stays flat whatever lies in the Secrets.
     pub secrets: Store<PartialObjectMeta<Secret>>,
     /// Names and versions only.
@@ -41,6 +44,8 @@ pub struct Stores {
     pub claims: Store<Observed<PersistentVolumeClaim>>,
     pub pods: Store<Pod>,
     pub sandbox_states: SandboxStates,
+    pub gateways: Gateways,
+    pub schedules: Schedules,
 }
 
 impl Stores {
@@ -50,6 +55,7 @@ impl Stores {
             self.agents.wait_until_ready().boxed(),
             self.providers.wait_until_ready().boxed(),
             self.sandboxes.wait_until_ready().boxed(),
+            self.cron_jobs.wait_until_ready().boxed(),
             self.secrets.wait_until_ready().boxed(),
             self.config_map_metadata.wait_until_ready().boxed(),
             self.deployments.wait_until_ready().boxed(),
@@ -91,6 +97,9 @@ pub struct Queues {
     /// Agents whose own sandbox has to be looked at.
     pub sandboxes_of: UnboundedReceiver<ObjectRef<Agent>>,
     pub sandboxes: UnboundedReceiver<ObjectRef<Sandbox>>,
+    /// Agents that own a gateway whose schedule has to be looked at.
+    pub schedules: UnboundedReceiver<ObjectRef<Agent>>,
+    pub cron_jobs: UnboundedReceiver<ObjectRef<CronJob>>,
 }
 
 /// The sending ends of [`Queues`].
@@ -100,25 +109,30 @@ pub struct Waker {
     providers: UnboundedSender<ObjectRef<Provider>>,
     sandboxes_of: UnboundedSender<ObjectRef<Agent>>,
     sandboxes: UnboundedSender<ObjectRef<Sandbox>>,
+    schedules: UnboundedSender<ObjectRef<Agent>>,
+    cron_jobs: UnboundedSender<ObjectRef<CronJob>>,
 }
 
 impl Waker {
     /// Queues one object for a pass. A closed queue means that the process ends.
     pub fn wake(&self, wake: Wake) {
         let closed = match wake {
-            Wake::Agent { namespace, name } => self.agents.send(ObjectRef::new(&name).within(&namespace)).is_err(),
-            Wake::Provider { namespace, name } => {
-                self.providers.send(ObjectRef::new(&name).within(&namespace)).is_err()
-            }
-            Wake::SandboxOf { namespace, agent } => {
-                self.sandboxes_of.send(ObjectRef::new(&agent).within(&namespace)).is_err()
-            }
-            Wake::Sandbox { namespace, name } => self.sandboxes.send(ObjectRef::new(&name).within(&namespace)).is_err(),
+            Wake::Agent { namespace, name } => send(&self.agents, &namespace, &name),
+            Wake::Provider { namespace, name } => send(&self.providers, &namespace, &name),
+            Wake::SandboxOf { namespace, agent } => send(&self.sandboxes_of, &namespace, &agent),
+            Wake::Sandbox { namespace, name } => send(&self.sandboxes, &namespace, &name),
+            Wake::Schedule { namespace, owner } => send(&self.schedules, &namespace, &owner),
+            Wake::CronJob { namespace, name } => send(&self.cron_jobs, &namespace, &name),
         };
         if closed {
             tracing::debug!("a queue is closed");
         }
     }
+}
+
+/// Whether the queue is closed.
+fn send<K: Resource<DynamicType = ()>>(queue: &UnboundedSender<ObjectRef<K>>, namespace: &str, name: &str) -> bool {
+    queue.send(ObjectRef::new(name).within(namespace)).is_err()
 }
 
 /// Starts every watch. The future drives them and never ends; drop it to stop.
@@ -128,12 +142,15 @@ pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static,
     let (providers, provider_queue) = unbounded_channel();
     let (sandboxes_of, sandbox_of_queue) = unbounded_channel();
     let (sandboxes, sandbox_queue) = unbounded_channel();
-    let waker = Waker { agents, providers, sandboxes_of, sandboxes };
+    let (schedules, schedule_queue) = unbounded_channel();
+    let (cron_jobs, cron_job_queue) = unbounded_channel();
+    let waker = Waker { agents, providers, sandboxes_of, sandboxes, schedules, cron_jobs };
     let mut watches = Watches { client: client.clone(), pending: Vec::new() };
     let stores = Arc::new(Stores {
         agents: watches.guarded(),
         providers: watches.guarded(),
         sandboxes: watches.guarded(),
+        cron_jobs: watches.guarded(),
         secrets: watches.metadata(),
         config_map_metadata: watches.metadata(),
         deployments: watches.children(),
@@ -144,6 +161,8 @@ pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static,
         claims: watches.children(),
         pods: watches.pods(),
         sandbox_states: SandboxStates::default(),
+        gateways: Gateways::default(),
+        schedules: Schedules::default(),
     });
     let driven: Vec<_> = watches.pending.into_iter().map(|start| start(Arc::clone(&stores), waker.clone())).collect();
     let all = future::join_all(driven).map(|_| ()).boxed();
@@ -152,6 +171,8 @@ pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static,
         providers: provider_queue,
         sandboxes_of: sandbox_of_queue,
         sandboxes: sandbox_queue,
+        schedules: schedule_queue,
+        cron_jobs: cron_job_queue,
     };
     (stores, waker, queues, all)
 }

@@ -11,7 +11,8 @@ use super::names::{LABEL_AGENT, LABEL_GATEWAY};
 use super::observed::Observed;
 use super::sources;
 use super::stores::{Stores, named, place, within};
-use crate::api::{Agent, Provider, Sandbox};
+use crate::api::agent::ModelSelection;
+use crate::api::{Agent, CronJob, Provider, Sandbox};
 
 /// One object to look at again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,15 @@ pub enum Wake {
         namespace: String,
         name: String,
     },
+    /// The jobs of one gateway, by the Agent that owns it.
+    Schedule {
+        namespace: String,
+        owner: String,
+    },
+    CronJob {
+        namespace: String,
+        name: String,
+    },
 }
 
 /// Knows whom a change of it concerns.
@@ -50,13 +60,16 @@ pub fn gateway_owner(agent: &Agent) -> String {
 /// The names of the Providers that an Agent uses, sorted.
 #[must_use]
 pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
-    let model = &agent.spec.model;
+    providers_in(&agent.spec.model)
+}
+
+fn providers_in(model: &ModelSelection) -> BTreeSet<String> {
     std::iter::once(&model.primary).chain(&model.fallbacks).map(|model| model.provider.clone()).collect()
 }
 
 impl Wakes for Agent {
-    /// Itself, its gateway's owner, the Agents that joined it, the sandboxes of all of them, and the Providers and the Sandbox that it
-    /// uses (they count their Agents).
+    /// Itself, its gateway's owner, the Agents that joined it, the sandboxes of all of them, the schedule of its gateway and the CronJobs
+    /// that it serves, and the Providers and the Sandbox that it uses (they count their Agents).
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
         let mut wakes = BTreeSet::from([
@@ -68,6 +81,8 @@ impl Wakes for Agent {
             wakes.insert(Wake::SandboxOf { namespace: namespace.clone(), agent: other.clone() });
             wakes.insert(Wake::Agent { namespace: namespace.clone(), name: other });
         }
+        wakes.insert(Wake::Schedule { namespace: namespace.clone(), owner: gateway_owner(self) });
+        wakes.extend(cron_jobs_of(stores, &namespace, &name));
         wakes.extend(sandbox_name(self).map(|name| Wake::Sandbox { namespace: namespace.clone(), name }));
         let used = providers_of(self).into_iter();
         wakes.extend(used.map(|name| Wake::Provider { namespace: namespace.clone(), name }));
@@ -76,13 +91,36 @@ impl Wakes for Agent {
 }
 
 impl Wakes for Provider {
-    /// Itself, the Agents that use it and the owners of their gateways.
+    /// Itself, the Agents that use it and the owners of their gateways, and the CronJobs that name it.
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
         let mut wakes = agents_using(stores, &namespace, &BTreeSet::from([name.clone()]));
+        let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| providers_in(model).contains(&name));
+        let cron_jobs = within(&stores.cron_jobs, &namespace, naming);
+        wakes.extend(cron_jobs.iter().flat_map(|job| job.wakes(stores)));
         wakes.insert(Wake::Provider { namespace, name });
         wakes
     }
+}
+
+impl Wakes for CronJob {
+    /// Itself, and the schedule of its Agent's gateway.
+    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
+        let (namespace, name) = place(self);
+        let owner = named(&stores.agents, &namespace, &self.spec.agent_ref.name).map(|agent| gateway_owner(&agent));
+        let schedule = owner.map(|owner| Wake::Schedule { namespace: namespace.clone(), owner });
+        schedule.into_iter().chain([Wake::CronJob { namespace, name }]).collect()
+    }
+}
+
+/// The CronJobs that an Agent serves, and those of the Agents on its gateway.
+#[must_use]
+pub fn cron_jobs_of(stores: &Stores, namespace: &str, agent: &str) -> BTreeSet<Wake> {
+    let lives_there = |name: &str| {
+        name == agent || named(&stores.agents, namespace, name).is_some_and(|served| gateway_owner(&served) == agent)
+    };
+    let jobs = within(&stores.cron_jobs, namespace, |job| lives_there(&job.spec.agent_ref.name));
+    jobs.iter().map(|job| Wake::CronJob { namespace: namespace.to_owned(), name: job.name_any() }).collect()
 }
 
 impl Wakes for Sandbox {

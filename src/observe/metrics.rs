@@ -29,6 +29,22 @@ struct Controller {
     controller: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    method: &'static str,
+}
+
+/// Counts the calls to gateways, by method. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct GatewayCalls(Family<Call, Counter>);
+
+impl GatewayCalls {
+    /// Counts one call.
+    pub fn count(&self, method: &'static str) {
+        self.0.get_or_create(&Call { method }).inc();
+    }
+}
+
 type Durations = Family<Controller, Histogram, fn() -> Histogram>;
 
 /// The operator's metrics.
@@ -38,6 +54,7 @@ pub struct Metrics {
     passes: Family<Pass, Counter>,
     durations: Durations,
     leader: Gauge,
+    pub gateway_calls: GatewayCalls,
 }
 
 impl Default for Metrics {
@@ -52,9 +69,11 @@ impl Default for Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let gateway_calls = GatewayCalls::default();
+        registry.register("gateway_calls", "Calls to gateways, by method", gateway_calls.0.clone());
         let leader = Gauge::default();
         registry.register("leader", "1 while this replica holds the Lease", leader.clone());
-        Self { registry, passes, durations, leader }
+        Self { registry, passes, durations, leader, gateway_calls }
     }
 }
 
@@ -93,7 +112,9 @@ mod tests {
     fn a_pass_is_counted_by_controller_and_outcome() {
         let metrics = Metrics::default();
         metrics.pass("agent", Outcome::Failed, Duration::from_millis(20));
+        metrics.gateway_calls.count("cron.list");
         let text = metrics.text();
+        assert!(text.contains(r#"creel_gateway_calls_total{method="cron.list"} 1"#), "{text}");
         assert!(text.contains(r#"creel_reconciliations_total{controller="agent",outcome="failed"} 1"#), "{text}");
     }
 }

@@ -46,6 +46,12 @@ pub fn provider_id(provider: &str) -> String {
     format!("p-{provider}")
 }
 
+/// The Provider behind an id of openclaw.json; `None`: it is none of ours.
+#[must_use]
+pub fn provider_of(id: &str) -> Option<&str> {
+    id.strip_prefix("p-")
+}
+
 /// Text of a user as OpenClaw must read it: `${VARIABLE}` stays these letters. Unescaped it would put a variable of the
 /// gateway, its token for example, into a header or URL.
 #[must_use]

@@ -7,6 +7,8 @@ use reqwest::{StatusCode, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use crate::observe::metrics::GatewayCalls;
+
 /// Served by OpenClaw's plugin `admin-http-rpc`; needs the gateway's token and no pairing.
 const PATH: &str = "/api/v1/admin/rpc";
 
@@ -56,11 +58,12 @@ pub struct Endpoint {
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     http: reqwest::Client,
+    calls: GatewayCalls,
 }
 
 impl AdminClient {
     /// A client that follows no redirect and no proxy, so that the token goes to the gateway and nowhere else.
-    pub fn new() -> Result<Self, RpcError> {
+    pub fn new(calls: GatewayCalls) -> Result<Self, RpcError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -69,7 +72,7 @@ impl AdminClient {
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(RpcError::Client)?;
-        Ok(Self { http })
+        Ok(Self { http, calls })
     }
 
     /// The configuration that the gateway sees and the one that it has applied, for [`super::proof`].
@@ -79,7 +82,13 @@ impl AdminClient {
 
     /// Calls a method and returns its payload. `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever
     /// sends it.
-    pub(super) async fn call(&self, gateway: &Endpoint, method: &str, params: Value) -> Result<Value, RpcError> {
+    pub(super) async fn call(
+        &self,
+        gateway: &Endpoint,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Value, RpcError> {
+        self.calls.count(method);
         let response = self
             .http
             .post(format!("http://{}{PATH}", gateway.address))

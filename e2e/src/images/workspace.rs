@@ -49,6 +49,9 @@ const TOOL: Recipe = Recipe {
     packages: &["--package", "creel"],
 };
 
+/// Where Rust's libraries for musl are not to be had: the same program, which starts slower.
+const TOOL_WITHOUT_MUSL: Recipe = Recipe { target: SERVICE.target, ..TOOL };
+
 const NOBODY: &str = "65532:65532";
 
 struct Binary {
@@ -84,51 +87,50 @@ async fn build(progress: &Progress, contained: &Contained) -> Result<Image, Erro
     let directory = target_directory()?.join("images").join(contained.binaries[0].name);
     progress
         .during(&format!("building {}", contained.image), async {
+            let mut built = Vec::new();
             for binary in contained.binaries {
-                cargo(binary).await?;
+                built.push((binary.name, cargo(binary).await?));
             }
-            let root = stage(contained, &directory)?;
+            let root = stage(&built, &directory)?;
             let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0].name)], "User": NOBODY});
             archive::write(&Contents { name: contained.image, root: &root, config }, &directory).await
         })
         .await
 }
 
-async fn cargo(binary: &Binary) -> Result<(), Error> {
-    let Recipe { target, profile, packages } = binary.recipe;
-    provide(target).await?;
+/// Returns where the binary lies.
+async fn cargo(binary: &Binary) -> Result<PathBuf, Error> {
+    let recipe = if is_provided(binary.recipe.target).await? { binary.recipe } else { &TOOL_WITHOUT_MUSL };
+    let Recipe { target, profile, packages } = recipe;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--locked", "--quiet", "--bin", binary.name]).args(*packages);
     cargo.args(["--profile", profile, "--target", target]).arg("--target-dir").arg(target_directory()?);
     // A panic ends the process, so nothing reads the tables for unwinding: a tenth of creel-shell, which is copied into every Pod.
     run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C force-unwind-tables=no")).await?;
-    Ok(())
+    Ok(target_directory()?.join(target).join(profile).join(binary.name))
 }
 
-/// Fetches Rust's libraries for the target, unless they are there.
-async fn provide(target: &str) -> Result<(), Error> {
+/// Whether Rust's libraries for the target are there, or could be fetched.
+async fn is_provided(target: &str) -> Result<bool, Error> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     let libraries = run(rustc.current_dir(workspace()).args(["--print", "target-libdir", "--target", target])).await?;
-    if !Path::new(libraries.trim_end()).exists() {
-        run(Command::new("rustup").current_dir(workspace()).args(["target", "add", target])).await?;
-    }
-    Ok(())
+    let fetch = || async { run(Command::new("rustup").current_dir(workspace()).args(["target", "add", target])).await };
+    Ok(Path::new(libraries.trim_end()).exists() || fetch().await.is_ok())
 }
 
 /// Puts the binaries into an empty root directory.
-fn stage(contained: &Contained, directory: &Path) -> Result<PathBuf, Error> {
+fn stage(built: &[(&str, PathBuf)], directory: &Path) -> Result<PathBuf, Error> {
     let disk = |source| Error::Disk { path: directory.to_owned(), source };
     if directory.exists() {
         std::fs::remove_dir_all(directory).map_err(disk)?;
     }
     let root = directory.join("root");
     std::fs::create_dir_all(&root).map_err(disk)?;
-    for Binary { name, recipe } in contained.binaries {
-        let built = target_directory()?.join(recipe.target).join(recipe.profile).join(name);
-        if !built.exists() {
-            return Err(Error::NoBinary { path: built });
+    for (name, path) in built {
+        if !path.exists() {
+            return Err(Error::NoBinary { path: path.clone() });
         }
-        std::fs::copy(built, root.join(name)).map_err(disk)?;
+        std::fs::copy(path, root.join(name)).map_err(disk)?;
     }
     Ok(root)
 }

@@ -1,6 +1,5 @@
 //! The gateway's calls for jobs, over its admin route. Touches the network.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::declaration::Declaration;
@@ -98,13 +97,4 @@ impl AdminClient {
         let entries = page.get_mut("entries").map(Value::take).ok_or(RpcError::Malformed("it lists no runs"))?;
         serde_json::from_value(entries).map_err(|_| RpcError::Malformed("a run in it is not understood"))
     }
-}
-
-/// Whether a run that was asked for after this time is among these: one of its own id, or one that the gateway's end cut off, which
-/// may have been it.
-#[must_use]
-pub fn was_run_since(runs: &[Run], asked: Timestamp) -> bool {
-    let cut_off =
-        |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
-    runs.iter().any(|run| run.began().is_some_and(|began| began >= asked) && (run.was_asked_for() || cut_off(run)))
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::OUR_KEYS;
+use super::run::Run;
 
 /// One job of the gateway, ours or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub struct JobState {
     last_run_at_ms: Option<i64>,
     pub last_run_status: Option<Outcome>,
     pub last_error: Option<String>,
+    last_error_reason: Option<String>,
+    last_duration_ms: Option<u64>,
+    last_delivery_status: Option<String>,
+    last_delivery_error: Option<String>,
     pub consecutive_errors: u32,
     pub auto_disabled: Option<AutoDisabled>,
 }
@@ -67,6 +72,24 @@ impl JobState {
     #[must_use]
     pub fn running_since(&self) -> Option<Timestamp> {
         time(self.running_at_ms)
+    }
+
+    /// The last run as far as the state tells: without its model and its tokens.
+    #[must_use]
+    pub fn last(&self, job: &str) -> Option<Run> {
+        let undelivered =
+            self.last_delivery_status.as_deref() == Some("not-delivered") && self.last_delivery_error.is_some();
+        self.last_run_at_ms.map(|began| Run {
+            job: job.to_owned(),
+            began_at_ms: Some(began),
+            duration_ms: self.last_duration_ms,
+            status: self.last_run_status,
+            completion_status: undelivered.then(|| "failed".to_owned()),
+            error: self.last_error.clone(),
+            error_reason: self.last_error_reason.clone(),
+            delivery_error: self.last_delivery_error.clone(),
+            ..Run::default()
+        })
     }
 
     /// When the last run began.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::job::{Outcome, time};
+use crate::api::cron_job::RunStatus;
 
 /// One run that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -16,15 +17,14 @@ pub struct Run {
     /// Only of a run that was asked for: `manual:<job>:<milliseconds>:<number>`. One that the gateway's end cut off has none.
     pub run_id: Option<String>,
     #[serde(rename = "runAtMs")]
-    began_at_ms: Option<i64>,
-    duration_ms: Option<u64>,
+    pub(super) began_at_ms: Option<i64>,
+    pub(super) duration_ms: Option<u64>,
     pub status: Option<Outcome>,
     /// `succeeded`, `failed` or `unknown`: with the delivery of the answer.
     pub completion_status: Option<String>,
     pub error: Option<String>,
     /// What kind of failure it was, where the gateway knows: `billing`, `rate_limit`, `timeout`, …
     pub error_reason: Option<String>,
-    pub delivery_status: Option<String>,
     pub delivery_error: Option<String>,
     /// The model that answered, without its provider.
     pub model: Option<String>,
@@ -43,7 +43,33 @@ pub struct Usage {
     pub output: u64,
 }
 
+/// Characters of the gateway's words that are kept.
+const WORDS: usize = 400;
+
 impl Run {
+    /// What became of it, its delivery included.
+    #[must_use]
+    pub fn result(&self) -> RunStatus {
+        match self.status {
+            Some(Outcome::Ok) if self.completion_status.as_deref() == Some("failed") => RunStatus::NotDelivered,
+            Some(Outcome::Ok) => RunStatus::Succeeded,
+            Some(Outcome::Skipped) => RunStatus::Skipped,
+            Some(Outcome::Error) | None => RunStatus::Failed,
+        }
+    }
+
+    /// Why it did not succeed, in the gateway's words, on one line.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let words = match self.result() {
+            RunStatus::Succeeded => None,
+            RunStatus::NotDelivered => self.delivery_error.as_ref().or(self.error.as_ref()),
+            RunStatus::Failed | RunStatus::Skipped => self.error.as_ref(),
+        };
+        let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
+        words.map(|words| words.chars().map(printable).take(WORDS).collect())
+    }
+
     /// When it began.
     #[must_use]
     pub fn began(&self) -> Option<Timestamp> {

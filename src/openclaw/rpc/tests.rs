@@ -29,7 +29,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 
 async fn ask(status: &str, body: &str) -> Result<Value, RpcError> {
     let (address, _request) = server(status, body.to_owned()).await;
-    AdminClient::new().unwrap().config_get(&endpoint(address)).await
+    AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn the_payload_of_a_good_answer_is_returned() {
 #[tokio::test]
 async fn the_call_carries_the_token_and_no_forwarded_header() {
     let (address, request) = server("200 OK", r#"{"id":"1","ok":true,"payload":{}}"#.to_owned()).await;
-    AdminClient::new().unwrap().config_get(&endpoint(address)).await.unwrap();
+    AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await.unwrap();
     let request = request.await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("post /api/v1/admin/rpc http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer a-token\r\n"));
@@ -86,6 +86,6 @@ async fn a_gateway_that_is_not_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = AdminClient::new().unwrap().config_get(&endpoint(address)).await.unwrap_err();
+    let error = AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await.unwrap_err();
     assert!(matches!(error, RpcError::Unreachable(_)), "{error}");
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::accept_async;
 
 use super::*;
+use crate::observe::metrics::GatewayCalls;
 
 const REQUEST: &str = "e8dc7ccc-f22d-4c7f-993b-85c50a0433e0";
 
@@ -66,7 +67,8 @@ impl Gateway {
                 tokio::spawn(self.clone().serve(stream));
             }
         });
-        let answer = run_job(&AdminClient::new().unwrap(), &gateway, &device(), "25107da7").await;
+        let answer =
+            run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7").await;
         server.abort();
         answer
     }
@@ -213,7 +215,7 @@ async fn a_run_whose_answer_never_comes_is_said_to_be_in_doubt() {
 async fn a_gateway_that_is_not_there_or_silent_was_not_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
-    let admin = AdminClient::new().unwrap();
+    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
     let silent = run_job(&admin, &gateway, &device(), "25107da7").await.unwrap_err();
     assert!(matches!(silent, SocketError::Silent), "{silent}");
     drop(listener);

@@ -1,0 +1,72 @@
+//! What the passes over the schedules of gateways found, for the status of CronJobs and Agents. Memory only: after a restart of the
+//! operator each is unknown until its first pass.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::openclaw::cron::job::Job;
+use crate::openclaw::cron::run::Run;
+
+/// The schedule of one gateway.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schedule {
+    /// What belongs to each CronJob, by its name.
+    pub jobs: BTreeMap<String, Found>,
+    /// The last heartbeat of each agent that has one.
+    pub heartbeats: BTreeMap<String, Run>,
+}
+
+/// What belongs to one CronJob.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The CronJob that was looked at, and its generation.
+    pub uid: String,
+    pub generation: Option<i64>,
+    /// The job; `None`: the gateway holds none.
+    pub job: Option<Job>,
+    /// Whether it is what the CronJob says.
+    pub held: Held,
+    /// Its last runs, newest first.
+    pub runs: Vec<Run>,
+}
+
+/// Whether the gateway holds what a CronJob says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    Exactly,
+    /// It did not accept it; its own words.
+    Refused(String),
+    /// It could not be asked, or did not answer; why.
+    Failed(String),
+    /// It does not know the agent: suspended, at fault, or not taken up yet.
+    AgentUnknown,
+    /// Nothing was asked for: the CronJob is at fault or paused, or its time has passed.
+    NotWanted,
+}
+
+type Place = (String, String);
+
+/// By namespace and name of the Agent that owns the gateway.
+#[derive(Debug, Default)]
+pub struct Schedules(Mutex<HashMap<Place, Arc<Schedule>>>);
+
+impl Schedules {
+    /// What the last pass found.
+    #[must_use]
+    pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Schedule>> {
+        let schedules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        schedules.get(&(namespace.to_owned(), owner.to_owned())).cloned()
+    }
+
+    /// Remembers what a pass found; returns what was known before.
+    pub fn remember(&self, namespace: &str, owner: &str, schedule: Schedule) -> Option<Arc<Schedule>> {
+        let mut schedules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        schedules.insert((namespace.to_owned(), owner.to_owned()), Arc::new(schedule))
+    }
+
+    /// Forgets a gateway that is gone.
+    pub fn forget(&self, namespace: &str, owner: &str) {
+        let mut schedules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        schedules.remove(&(namespace.to_owned(), owner.to_owned()));
+    }
+}

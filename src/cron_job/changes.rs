@@ -1,0 +1,104 @@
+//! What is wanted and what the gateway holds → what to send. Pure: `now` is an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::openclaw::cron::declaration::{Declaration, Schedule};
+use crate::openclaw::cron::job::Job;
+
+/// What a CronJob wants of its gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// `None`: the CronJob is at fault, and what the gateway holds stays as it is.
+    pub declaration: Option<Declaration>,
+    /// Whether it shall run.
+    pub enabled: bool,
+    /// Nothing is sent.
+    pub paused: bool,
+    /// Whether the gateway knows the agent; a job of another one can't be declared, and must not run.
+    pub agent_known: bool,
+    /// Its one time has passed: it is not declared any more.
+    pub over: bool,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Declare { declaration: Box<Declaration>, enabled: Option<bool> },
+    Give { id: String, agent: String },
+    Disable { id: String },
+    Remove { id: String },
+}
+
+/// What to send, with the key of each; first what goes. `wanted` is by key.
+#[must_use]
+pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job], now: Timestamp) -> Vec<(String, Change)> {
+    let ours = || jobs.iter().filter(|job| job.is_ours()).filter_map(|job| Some((job.key.as_ref()?, job)));
+    let held: BTreeMap<&String, &Job> =
+        wanted.iter().filter_map(|(key, wanted)| Some((key, best(wanted, key, jobs)?))).collect();
+    let kept: BTreeSet<&String> = held.values().map(|job| &job.id).collect();
+    let gone = ours().filter(|(_, job)| !kept.contains(&job.id));
+    let gone = gone.map(|(key, job)| (key.clone(), Change::Remove { id: job.id.clone() }));
+    let changed = wanted.iter().filter_map(|(key, wanted)| {
+        let change = match held.get(key) {
+            Some(job) => edit(wanted, job, now),
+            None => make(wanted),
+        };
+        change.map(|change| (key.clone(), change))
+    });
+    gone.chain(changed).collect()
+}
+
+/// The job of this key; of several, the one of the right agent. Declared for another agent, the gateway makes a second one.
+#[must_use]
+pub fn best<'a>(wanted: &Wanted, key: &str, jobs: &'a [Job]) -> Option<&'a Job> {
+    let of_key = || jobs.iter().filter(|job| job.key.as_deref() == Some(key));
+    let agent = wanted.declaration.as_ref().map(|declaration| &declaration.agent);
+    of_key().find(|job| job.agent.as_ref() == agent).or_else(|| of_key().next())
+}
+
+fn make(wanted: &Wanted) -> Option<Change> {
+    if wanted.paused || wanted.over || !wanted.agent_known {
+        return None;
+    }
+    let declaration = Box::new(wanted.declaration.clone()?);
+    Some(Change::Declare { declaration, enabled: Some(wanted.enabled) })
+}
+
+fn edit(wanted: &Wanted, job: &Job, now: Timestamp) -> Option<Change> {
+    if wanted.paused {
+        return None;
+    }
+    let must_rest = !wanted.enabled || !wanted.agent_known;
+    let disable = || job.enabled.then(|| Change::Disable { id: job.id.clone() });
+    // One that is due at this moment is left to run; one for a later time was declared by an earlier edit.
+    let lies_ahead = job.state.next_run().is_some_and(|next| next > now);
+    if wanted.over {
+        return if must_rest || lies_ahead { disable() } else { None };
+    }
+    let Some(declaration) = wanted.declaration.as_ref().filter(|_| wanted.agent_known) else {
+        return if must_rest { disable() } else { None };
+    };
+    if job.agent.as_ref() != Some(&declaration.agent) {
+        return Some(Change::Give { id: job.id.clone(), agent: declaration.agent.clone() });
+    }
+    let edited = job.definition["description"] != declaration.description.as_str();
+    // Said again, `enabled` starts the counters of failures over: only an edit of the CronJob does that.
+    let stopped = !edited && !job.enabled && (job.state.auto_disabled.is_some() || is_done(declaration, job));
+    let runs_as_wanted = stopped || job.enabled == wanted.enabled;
+    if runs_as_wanted && declaration.is_held_by(job) {
+        return None;
+    }
+    let enabled = (edited || !runs_as_wanted).then_some(wanted.enabled);
+    Some(Change::Declare { declaration: Box::new(declaration.clone()), enabled })
+}
+
+/// The gateway stops a job of one time after it.
+fn is_done(declaration: &Declaration, job: &Job) -> bool {
+    matches!(declaration.schedule, Schedule::At(_)) && job.state.last_run().is_some()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,159 @@
+//! One pass over one CronJob: names the steps. Touches the network through them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_controller::events::{Event, EventType};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::context::Context;
+use super::gather;
+use super::run_now;
+use super::status::{self, Served, View};
+use super::validate::{Neighbours, validate};
+use crate::api::cron_job::CronJobStatus;
+use crate::api::{Agent, CronJob};
+use crate::cluster::backoff::{Backoff, look_again};
+use crate::cluster::conditions::{HEALTHY, find, reason};
+use crate::cluster::controls::{Controls, PassError};
+use crate::cluster::environment::Fault;
+use crate::cluster::names::{CRON_JOB_MANAGER, is_paused};
+use crate::cluster::schedules::Schedule;
+use crate::cluster::stores::{Stores, named, within};
+use crate::cluster::wakes::gateway_owner;
+use crate::cluster::{nearest, status_writer, turn};
+
+impl Controls for Context {
+    type Object = CronJob;
+    const NAME: &'static str = "cron-job";
+
+    async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, PassError> {
+        reconcile(&job, self).await
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+}
+
+/// One pass.
+async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, PassError> {
+    if job.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let around = around(job, &context.stores);
+    if around.is_unknown && status::told_already(job) {
+        return Ok(Action::requeue(look_again()));
+    }
+    let (next, again) = status::status(job, &around.view(job), Timestamp::now());
+    let next = report(job, next, context).await?;
+    let Some(next) = next else { return Ok(Action::await_change()) };
+    let asked = match around.owner.as_deref() {
+        Some(owner) if !is_paused(job.annotations()) => run_now::serve(context, job, &next, owner).await?,
+        _ => None,
+    };
+    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(look_again)))
+}
+
+/// Writes the status if it differs, and tells of turns in it; `None`: the object is gone.
+async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result<Option<CronJobStatus>, PassError> {
+    if job.status.as_ref() == Some(&next) {
+        return Ok(Some(next));
+    }
+    if !status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await? {
+        return Ok(None);
+    }
+    let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    for event in turn::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions)) {
+        context.publish(job, &event).await;
+    }
+    Ok(Some(next))
+}
+
+/// An event when a job begins to fail, and when it is well again. That a first run succeeds is no news.
+fn turn_of_health(before: &[Condition], after: &[Condition]) -> Option<Event> {
+    let (now, before) = (find(after, HEALTHY)?, find(before, HEALTHY).map(|before| before.status.as_str()));
+    match (before, now.status.as_str()) {
+        (Some("False"), "True") => Some(turn::event(EventType::Normal, reason::RUN_SUCCEEDING, &now.message)),
+        (before, "False") if before != Some("False") => {
+            let note = format!("{}: {}", now.reason, now.message);
+            Some(turn::event(EventType::Warning, reason::RUN_FAILING, &note))
+        }
+        _ => None,
+    }
+}
+
+/// What the stores know around a CronJob.
+struct Around {
+    agent: Option<Arc<Agent>>,
+    owner: Option<Arc<Agent>>,
+    missing: Option<Fault>,
+    fault: Option<Fault>,
+    answers: bool,
+    /// Neither the gateway nor its jobs were looked at since the operator started.
+    is_unknown: bool,
+    schedule: Option<Arc<Schedule>>,
+    neighbours: Neighbours,
+}
+
+impl Around {
+    fn view(&self, job: &CronJob) -> View<'_> {
+        let served = match (&self.agent, &self.owner, &self.missing) {
+            (Some(agent), Some(owner), None) => Ok(Served { agent, owner }),
+            (.., Some(fault)) => Err(fault.clone()),
+            _ => Err(agent_not_found(job, "")),
+        };
+        let found = self.schedule.as_ref().and_then(|schedule| schedule.jobs.get(&job.name_any()));
+        let found =
+            found.filter(|found| Some(&found.uid) == job.uid().as_ref() && found.generation == job.metadata.generation);
+        let (fault, answers, paused) = (self.fault.clone(), self.answers, is_paused(job.annotations()));
+        View { served, fault, answers, found, neighbours: &self.neighbours, paused }
+    }
+}
+
+fn around(job: &CronJob, stores: &Stores) -> Around {
+    let namespace = job.namespace().unwrap_or_default();
+    let name = &job.spec.agent_ref.name;
+    let agent = named(&stores.agents, &namespace, name);
+    let owner = agent.as_deref().map(gateway_owner);
+    let owner_object = owner.as_ref().and_then(|owner| named(&stores.agents, &namespace, owner));
+    let missing = match (&agent, &owner_object) {
+        (None, _) => {
+            let known: Vec<_> =
+                within(&stores.agents, &namespace, |_| true).iter().map(|agent| agent.name_any()).collect();
+            Some(agent_not_found(job, &nearest::suggestion(name, known.iter().map(String::as_str))))
+        }
+        (Some(_), Some(owner)) if owner.spec.gateway_ref.is_none() => None,
+        (Some(_), _) => Some(Fault {
+            reason: reason::GATEWAY_NOT_FOUND,
+            message: format!(
+                "Agent \"{name}\" has no gateway (spec.agentRef of CronJob \"{}\"): its conditions say why",
+                job.name_any()
+            ),
+            carried: false,
+        }),
+    };
+    let owner = owner.unwrap_or_default();
+    let schedule = stores.schedules.of(&namespace, &owner);
+    let gateway = stores.gateways.of(&namespace, &owner);
+    let agents = gather::agents(stores, &namespace, &owner);
+    let neighbours = gather::neighbours(stores, &namespace, &agents);
+    let fault = validate(job, &neighbours, Timestamp::now()).err();
+    let is_unknown = missing.is_none()
+        && fault.is_none()
+        && (!stores.gateways.is_known(&namespace, &owner) || (gateway.is_some() && schedule.is_none()));
+    Around { agent, owner: owner_object, missing, fault, answers: gateway.is_some(), is_unknown, schedule, neighbours }
+}
+
+fn agent_not_found(job: &CronJob, meant: &str) -> Fault {
+    let (agent, name) = (&job.spec.agent_ref.name, job.name_any());
+    Fault {
+        reason: reason::AGENT_NOT_FOUND,
+        message: format!(
+            "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or name another"
+        ),
+        carried: false,
+    }
+}

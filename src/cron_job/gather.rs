@@ -1,0 +1,62 @@
+//! The Agents, Providers and CronJobs around one of them. Looks at the stores only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::changes::Wanted;
+use super::schedule::is_over;
+use super::validate::{Neighbours, validate};
+use crate::api::{Agent, CronJob};
+use crate::cluster::gateways::Gateway;
+use crate::cluster::names::is_paused;
+use crate::cluster::stores::{Stores, within};
+use crate::cluster::wakes::{gateway_owner, providers_of};
+use crate::openclaw::cron::key;
+
+/// The Agents on the gateway of `owner`, its own included.
+#[must_use]
+pub fn agents(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> {
+    within(&stores.agents, namespace, |agent| {
+        agent.metadata.deletion_timestamp.is_none() && gateway_owner(agent) == owner
+    })
+}
+
+/// What the CronJobs of these Agents may name.
+#[must_use]
+pub fn neighbours(stores: &Stores, namespace: &str, agents: &[Arc<Agent>]) -> Neighbours {
+    let providers = within(&stores.providers, namespace, |_| true);
+    Neighbours {
+        on_gateway: agents.iter().filter(|agent| !agent.spec.suspend).flat_map(|agent| providers_of(agent)).collect(),
+        providers: providers.into_iter().map(|provider| (provider.name_any(), provider)).collect(),
+    }
+}
+
+/// What the CronJobs of these Agents want of their gateway, by key.
+#[must_use]
+pub fn wanted(
+    stores: &Stores,
+    namespace: &str,
+    agents: &[Arc<Agent>],
+    gateway: &Gateway,
+    now: Timestamp,
+) -> BTreeMap<String, (Arc<CronJob>, Wanted)> {
+    let neighbours = neighbours(stores, namespace, agents);
+    let agent_of = |job: &CronJob| agents.iter().find(|agent| agent.name_any() == job.spec.agent_ref.name);
+    within(&stores.cron_jobs, namespace, |job| job.metadata.deletion_timestamp.is_none())
+        .into_iter()
+        .filter_map(|job| {
+            let agent = agent_of(&job)?;
+            let wanted = Wanted {
+                declaration: validate(&job, &neighbours, now).ok(),
+                enabled: !job.spec.suspend,
+                paused: is_paused(job.annotations()),
+                agent_known: !agent.spec.suspend && gateway.agents.contains(&agent.name_any()),
+                over: is_over(&job.spec, now),
+            };
+            Some((key(namespace, &job.name_any()), (job, wanted)))
+        })
+        .collect()
+}

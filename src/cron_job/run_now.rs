@@ -1,0 +1,219 @@
+//! A run that somebody asks for by the annotation `creel.dev/run-now`: once for each value, whatever ends in between. Touches the network.
+//!
+//! The intent is in the status before the gateway is asked, and stays there until the gateway's own list of runs shows a run that was
+//! asked for and began later than the last one before the intent. That the gateway accepts a run means nothing yet: one that still waits
+//! for a slot when the gateway is killed leaves no trace, and is asked for again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_controller::events::EventType;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use kube::ResourceExt;
+
+use super::context::Context;
+use crate::api::cron_job::{CronJobStatus, RunNow};
+use crate::api::{Agent, CronJob};
+use crate::cluster::conditions::{reason, whole_seconds};
+use crate::cluster::controls::PassError;
+use crate::cluster::gateways::Gateway;
+use crate::cluster::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
+use crate::cluster::names::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
+use crate::cluster::versioned::Versioned;
+use crate::cluster::wakes::Wake;
+use crate::cluster::{status_writer, turn};
+use crate::openclaw::cron::run::Run;
+use crate::openclaw::device::Device;
+use crate::openclaw::socket::{self, RunAnswer};
+
+/// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How soon to try again after the gateway could not be asked, or refused.
+const LATER: Duration = Duration::from_secs(30);
+/// Runs among which an earlier try is looked for.
+const LOOK_BACK: usize = 20;
+/// The key of the device in its Secret.
+const DEVICE_KEY: &str = "device-key";
+/// Characters of the annotation that count.
+const REQUEST: usize = 256;
+
+/// The devices of the gateways, as read.
+pub type Devices = Versioned<Arc<Device>>;
+
+/// What is to be done about the annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    /// A new value: the intent has to be written.
+    Intend(String),
+    /// An intent that the gateway may not know of yet.
+    Ask(RunNow),
+}
+
+fn step(requested: Option<&String>, told: Option<&RunNow>) -> Step {
+    let request = requested.map(|value| value.chars().take(REQUEST).collect::<String>());
+    let request = request.filter(|request| !request.trim().is_empty());
+    match (request, told) {
+        // What was begun is brought to its end, also when another value came meanwhile.
+        (_, Some(told)) if !told.finished => Step::Ask(told.clone()),
+        (Some(request), told) if told.is_none_or(|told| told.request != request) => Step::Intend(request),
+        _ => Step::Nothing,
+    }
+}
+
+/// Whether a run that was asked for began after this time: one of its own kind, or one that the gateway's end cut off and that may
+/// have been it.
+fn was_run(runs: &[Run], after: Option<Timestamp>) -> bool {
+    let cut_off =
+        |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
+    runs.iter().any(|run| run.began() > after && (run.was_asked_for() || cut_off(run)))
+}
+
+/// Serves the annotation; returns when to look again.
+pub async fn serve(
+    context: &Context,
+    job: &CronJob,
+    status: &CronJobStatus,
+    owner: &Agent,
+) -> Result<Option<Duration>, PassError> {
+    let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
+    if step == Step::Nothing {
+        return Ok(None);
+    }
+    let namespace = job.namespace().unwrap_or_default();
+    // The pass over the gateway's jobs wakes this one when these are there.
+    let Some(gateway) = context.stores.gateways.of(&namespace, &owner.name_any()) else { return Ok(None) };
+    let schedule = context.stores.schedules.of(&namespace, &owner.name_any());
+    let found = schedule.as_ref().and_then(|schedule| schedule.jobs.get(&job.name_any()));
+    let Some(id) = found.and_then(|found| found.job.as_ref()).map(|job| job.id.clone()) else { return Ok(None) };
+    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(LATER)) };
+    let Some(present) = present else { return Ok(Some(ASK_AGAIN)) };
+    // Runs of one job never overlap.
+    if present.state.running_since().is_some() {
+        return Ok(Some(ASK_AGAIN));
+    }
+    let intent = match step {
+        Step::Intend(request) => {
+            let after = present.state.last_run().map(MicroTime);
+            let time = Time(whole_seconds(Timestamp::now()));
+            let intent = RunNow { request, time, after, finished: false };
+            if !write(context, job, status, intent.clone()).await? {
+                return Ok(None);
+            }
+            intent
+        }
+        Step::Ask(intent) => intent,
+        Step::Nothing => return Ok(None),
+    };
+    ask(context, job, status, owner, &gateway, &id, intent).await
+}
+
+/// Asks the gateway for the run, unless it shows that it was asked already.
+async fn ask(
+    context: &Context,
+    job: &CronJob,
+    status: &CronJobStatus,
+    owner: &Agent,
+    gateway: &Gateway,
+    id: &str,
+    intent: RunNow,
+) -> Result<Option<Duration>, PassError> {
+    let name = job.name_any();
+    let Ok(runs) = context.admin.cron_runs(&gateway.endpoint, Some(id), LOOK_BACK).await else {
+        return Ok(Some(LATER));
+    };
+    if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
+        write(context, job, status, RunNow { finished: true, ..intent }).await?;
+        return Ok(None);
+    }
+    let device = device(context, owner).await?;
+    match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
+        Ok(RunAnswer::Accepted { run_id }) => {
+            tracing::info!(cron_job = name, run_id, "a run was asked for");
+            let (namespace, owner) = (job.namespace().unwrap_or_default(), owner.name_any());
+            context.waker.wake(Wake::Schedule { namespace, owner });
+        }
+        // One that waits for a slot is running to the gateway.
+        Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
+        Ok(RunAnswer::Refused(words)) => {
+            let note = format!("The gateway did not take the run that was asked for: {words}");
+            context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
+            return Ok(Some(LATER));
+        }
+        Err(error) => tracing::warn!(cron_job = name, %error, "a run can't be asked for"),
+    }
+    Ok(Some(ASK_AGAIN))
+}
+
+/// Whether the object is still there.
+async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
+    let next = CronJobStatus { run_now: Some(run_now), ..status.clone() };
+    Ok(status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?)
+}
+
+/// The operator's own device at this gateway; its Secret is made if it is not there.
+async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretError> {
+    let (namespace, names) = (owner.namespace().unwrap_or_default(), GatewayNames::of(&owner.name_any()));
+    let version = version_in_store(&context.stores, &namespace, &names.device);
+    if let Some(device) = version.and_then(|version| context.devices.get(&namespace, &names.device, &version)) {
+        return Ok(device);
+    }
+    let generate = || {
+        let mut key = [0_u8; 32];
+        getrandom::fill(&mut key)?;
+        Ok(Secret {
+            metadata: child_of(owner, &names.device, names.labels()),
+            data: Some(BTreeMap::from([(DEVICE_KEY.to_owned(), ByteString(key.to_vec()))])),
+            ..Secret::default()
+        })
+    };
+    let secret = ensure(&context.client, CRON_JOB_MANAGER, owner, &names.device, generate).await?;
+    let damaged = || SecretError::Damaged { name: names.device.clone(), key: DEVICE_KEY };
+    let key: [u8; 32] = value(&secret, DEVICE_KEY)?.try_into().map_err(|_| damaged())?;
+    let device = Arc::new(Device::new(&key));
+    context.devices.put(&namespace, &names.device, version_of(&secret), Arc::clone(&device));
+    Ok(device)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(request: &str, finished: bool) -> RunNow {
+        RunNow { request: request.into(), time: Time(Timestamp::UNIX_EPOCH), after: None, finished }
+    }
+
+    #[test]
+    fn a_value_is_served_once() {
+        let value = |text: &str| text.to_owned();
+        assert_eq!(step(None, None), Step::Nothing);
+        assert_eq!(step(Some(&value("1")), None), Step::Intend(value("1")));
+        assert_eq!(step(Some(&value("1")), Some(&told("1", true))), Step::Nothing);
+        assert_eq!(step(Some(&value("2")), Some(&told("1", true))), Step::Intend(value("2")));
+        assert_eq!(step(Some(&value("2")), Some(&told("1", false))), Step::Ask(told("1", false)));
+        assert_eq!(step(None, Some(&told("1", false))), Step::Ask(told("1", false)));
+    }
+
+    #[test]
+    fn an_earlier_try_is_known_by_the_run_that_it_brought_about() {
+        let run = |entry| serde_json::from_value::<Run>(entry).unwrap();
+        let asked = run(json!({"jobId": "1", "runAtMs": 7_063, "runId": "manual:1:7000:1", "status": "ok"}));
+        let scheduled = run(json!({"jobId": "1", "runAtMs": 7_063, "status": "ok"}));
+        let cut = run(
+            json!({"jobId": "1", "runAtMs": 7_063, "status": "error", "error": "cron: job interrupted by gateway restart"}),
+        );
+        let at = |milliseconds| Some(Timestamp::from_millisecond(milliseconds).unwrap());
+        assert!(was_run(std::slice::from_ref(&asked), None));
+        assert!(was_run(std::slice::from_ref(&asked), at(7_062)));
+        assert!(!was_run(&[asked], at(7_063)));
+        assert!(!was_run(&[scheduled], at(1)));
+        assert!(was_run(&[cut], at(1)));
+    }
+}

@@ -1,0 +1,207 @@
+//! One pass over the jobs of one gateway: brings them in line with the CronJobs, and sees what has run. Touches the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::changes::{Change, Wanted, best, changes};
+use super::context::SetContext;
+use super::due::ask_again;
+use super::gather;
+use super::history::History;
+use crate::api::{Agent, CronJob};
+use crate::cluster::backoff::{Backoff, look_again};
+use crate::cluster::controls::{Controls, PassError};
+use crate::cluster::gateways::Gateway;
+use crate::cluster::schedules::{Found, Held, Schedule};
+use crate::cluster::wakes::Wake;
+use crate::openclaw::cron::calls::Declared;
+use crate::openclaw::cron::job::Job;
+use crate::openclaw::rpc::RpcError;
+
+/// A gateway that could not be asked is left alone for this time.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+/// Calls of one pass that change something; the next pass makes the rest.
+const MOST_CHANGES: usize = 100;
+/// Jobs of one pass whose runs are asked for one by one, where the common list does not reach back far enough.
+const MOST_HISTORIES: usize = 10;
+/// The rest of what was begun is done at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+type WantedJobs = BTreeMap<String, (Arc<CronJob>, Wanted)>;
+
+impl Controls for SetContext {
+    type Object = Agent;
+    const NAME: &'static str = "schedule";
+
+    async fn reconcile(&self, owner: Arc<Agent>) -> Result<Action, PassError> {
+        Ok(Action::requeue(reconcile(&owner, self).await))
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.stores.schedules.forget(namespace, name);
+        self.stores.gateways.forget(namespace, name);
+        drop(self.take_history(namespace, name));
+    }
+}
+
+/// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
+async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
+    let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
+    let Some(gateway) = context.stores.gateways.of(&namespace, &name) else { return look_again() };
+    let agents = gather::agents(&context.stores, &namespace, &name);
+    let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
+    let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
+    let mut history = context.take_history(&namespace, &name);
+    let pass = Pass { context, gateway: &gateway, wanted: &wanted, beating: &beating, now };
+    let looked = pass.look(&mut history).await;
+    context.put_history(&namespace, &name, history);
+    match looked {
+        Ok((schedule, again)) => {
+            tell(context, &namespace, &name, schedule);
+            again
+        }
+        Err(error) => {
+            tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
+            UNREACHABLE
+        }
+    }
+}
+
+/// Keeps what the pass found and wakes whoever tells of it.
+fn tell(context: &SetContext, namespace: &str, owner: &str, schedule: Schedule) {
+    let now = schedule.clone();
+    let before = context.stores.schedules.remember(namespace, owner, schedule);
+    let before = before.as_deref();
+    let wake = |wake| context.waker.wake(wake);
+    let jobs = now.jobs.iter().filter(|(name, found)| before.and_then(|before| before.jobs.get(*name)) != Some(*found));
+    for (name, _) in jobs {
+        wake(Wake::CronJob { namespace: namespace.to_owned(), name: name.clone() });
+    }
+    let beats = now.heartbeats.iter();
+    for (agent, _) in beats.filter(|(agent, run)| before.and_then(|before| before.heartbeats.get(*agent)) != Some(*run))
+    {
+        wake(Wake::Agent { namespace: namespace.to_owned(), name: agent.clone() });
+    }
+}
+
+/// What a pass works with.
+struct Pass<'a> {
+    context: &'a SetContext,
+    gateway: &'a Gateway,
+    wanted: &'a WantedJobs,
+    /// The agents that have a heartbeat.
+    beating: &'a BTreeSet<String>,
+    now: Timestamp,
+}
+
+impl Pass<'_> {
+    async fn look(&self, history: &mut History) -> Result<(Schedule, Duration), RpcError> {
+        let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
+        let wanted: BTreeMap<String, Wanted> =
+            self.wanted.iter().map(|(key, (_, wanted))| (key.clone(), wanted.clone())).collect();
+        let changes = changes(&wanted, &jobs, self.now);
+        let unfinished =
+            changes.len() > MOST_CHANGES || changes.iter().any(|(_, change)| matches!(change, Change::Give { .. }));
+        let mut answers = BTreeMap::new();
+        for (key, change) in changes.into_iter().take(MOST_CHANGES) {
+            answers.insert(key, self.send(change, &mut jobs).await?);
+        }
+        self.ask_for_runs(&jobs, history).await?;
+        let again =
+            if unfinished { AT_ONCE } else { ask_again(self.watched(&jobs), self.now).unwrap_or_else(look_again) };
+        Ok((self.schedule(&jobs, &answers, history), again))
+    }
+
+    /// Makes one call and notes in `jobs` what came of it. Only a gateway that can't be asked at all ends the pass.
+    async fn send(&self, change: Change, jobs: &mut Vec<Job>) -> Result<Held, RpcError> {
+        let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
+        let sent = match change {
+            Change::Declare { declaration, enabled } => {
+                match admin.cron_declare(endpoint, &declaration, enabled).await {
+                    Ok(Declared::Held(job)) => {
+                        jobs.retain(|known| known.id != job.id);
+                        jobs.push(*job);
+                        Ok(Held::Exactly)
+                    }
+                    Ok(Declared::Refused(words)) => Ok(Held::Refused(words)),
+                    Err(error) => Err(error),
+                }
+            }
+            Change::Give { id, agent } => {
+                let given = admin.cron_give(endpoint, &id, &agent).await;
+                given.map(|()| Held::Failed("it is being given to its Agent".to_owned()))
+            }
+            Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
+                jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);
+                Held::NotWanted
+            }),
+            Change::Remove { id } => admin.cron_remove(endpoint, &id).await.map(|()| {
+                jobs.retain(|job| job.id != id);
+                Held::NotWanted
+            }),
+        };
+        match sent {
+            Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => Ok(Held::Failed(error.to_string())),
+            sent => sent,
+        }
+    }
+
+    /// The jobs whose runs are told.
+    fn watched<'a>(&'a self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {
+        jobs.iter().filter(|job| job.is_ours() || job.heartbeat_of().is_some_and(|agent| self.beating.contains(agent)))
+    }
+
+    /// All new runs by one call, usually.
+    async fn ask_for_runs(&self, jobs: &[Job], history: &mut History) -> Result<(), RpcError> {
+        let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
+        history.keep(jobs);
+        let missing = history.missing(self.watched(jobs)).len();
+        if missing == 0 {
+            return Ok(());
+        }
+        history.add(admin.cron_runs(endpoint, None, 2 * missing + 10).await?);
+        let missing: Vec<Job> = history.missing(self.watched(jobs)).into_iter().take(MOST_HISTORIES).cloned().collect();
+        for job in &missing {
+            history.add(admin.cron_runs(endpoint, Some(&job.id), 5).await?);
+            history.asked(job);
+        }
+        Ok(())
+    }
+
+    fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, Held>, history: &History) -> Schedule {
+        let found = |(key, (cron_job, wanted)): (&String, &(Arc<CronJob>, Wanted))| {
+            let job = best(wanted, key, jobs).cloned();
+            let unasked = match (&wanted.declaration, &job) {
+                _ if wanted.paused || wanted.over => Held::NotWanted,
+                (None, _) => Held::NotWanted,
+                _ if !wanted.agent_known => Held::AgentUnknown,
+                (Some(_), Some(_)) => Held::Exactly,
+                (Some(_), None) => Held::Failed("it is not declared yet".to_owned()),
+            };
+            let found = Found {
+                uid: cron_job.uid().unwrap_or_default(),
+                generation: cron_job.metadata.generation,
+                held: if unasked == Held::Exactly || matches!(unasked, Held::Failed(_)) {
+                    answers.get(key).cloned().unwrap_or(unasked)
+                } else {
+                    unasked
+                },
+                runs: job.as_ref().map(|job| history.of(job)).unwrap_or_default(),
+                job,
+            };
+            (cron_job.name_any(), found)
+        };
+        let beat = |job: &Job| Some((job.heartbeat_of()?.to_owned(), history.of(job).into_iter().next()?));
+        let beats = self.watched(jobs).filter_map(beat).collect();
+        Schedule { jobs: self.wanted.iter().map(found).collect(), heartbeats: beats }
+    }
+}
