@@ -46,6 +46,8 @@ pub mod reason {
     pub const PROVIDER_NOT_FOUND: &str = "ProviderNotFound";
     /// A Provider does not offer the model.
     pub const MODEL_NOT_FOUND: &str = "ModelNotFound";
+    /// A named time zone does not exist.
+    pub const TIME_ZONE_NOT_FOUND: &str = "TimeZoneNotFound";
     /// The Agent whose gateway to join does not exist.
     pub const GATEWAY_NOT_FOUND: &str = "GatewayNotFound";
     /// The Agent whose gateway to join has none of its own.
