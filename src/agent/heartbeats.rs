@@ -22,6 +22,7 @@ pub fn check(agent: &Agent) -> Result<(), Fault> {
 }
 
 /// The Agent's heartbeat as OpenClaw shall have it; `None`: it has none.
+#[must_use]
 pub fn entry(agent: &Agent) -> Option<Heartbeat> {
     let heartbeat = agent.spec.heartbeat.as_ref()?;
     Some(Heartbeat {

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{TimeZone, TimeZoneDatabase, TimeZoneName};
 
 use super::nearest;
 
@@ -24,7 +24,7 @@ pub fn check(name: &str, place: &str) -> Result<TimeZone, String> {
         return Ok(zone);
     }
     let known: Vec<_> = DATABASE.available().filter(|known| known.as_str() != NO_ZONE).collect();
-    let meant = nearest::suggestion(name, known.iter().map(|known| known.as_str()));
+    let meant = nearest::suggestion(name, known.iter().map(TimeZoneName::as_str));
     Err(format!(
         "Time zone \"{name}\" does not exist ({place}){meant}: name one of the IANA database, like \"Europe/Paris\""
     ))
