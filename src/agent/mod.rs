@@ -8,6 +8,7 @@
 //! | `validate` | gathered → plan, or the user's faults | nothing |
 //! | `providers` | which Providers the configuration and the environment hold | nothing |
 //! | `sandboxes` | where the commands of an Agent run | nothing |
+//! | `heartbeats` | the turns that an Agent takes by itself | nothing |
 //! | `plan` | the plan of a gateway: what the Pod is made of, and its hash | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
@@ -29,6 +30,7 @@ pub mod driver;
 #[allow(clippy::unwrap_used)]
 mod fixtures;
 pub mod gather;
+pub mod heartbeats;
 pub mod observe;
 pub mod plan;
 pub mod pod;

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::gather::Gathered;
+use super::heartbeats;
 use super::plan::{AgentFault, SecretVariable};
 use super::sandboxes;
 use crate::api::agent::ModelReference;
@@ -44,8 +45,7 @@ pub fn serve(gathered: &Gathered) -> Served {
     let mut needed = BTreeSet::new();
     for agent in gathered.active_agents() {
         let name = agent.name_any();
-        let checked = check_model(gathered, agent);
-        match checked.and_then(|warnings| sandboxes::check(gathered, agent).map(|()| warnings)) {
+        match check(gathered, agent) {
             Ok(warnings) => {
                 needed.extend(model_references(agent).map(|reference| reference.provider.clone()));
                 served.agents.insert(name.clone(), AgentEntry::Rendered(agent_entry(gathered, agent)));
@@ -76,6 +76,14 @@ impl Served {
     fn resolve(&mut self, gathered: &Gathered, sources: &[Source]) {
         self.digests.0.extend(resolve(sources, &gathered.reads, &gathered.live.digests).digests.0);
     }
+}
+
+/// Whether all that the Agent names exists; what is wrong with it and yet blocks nothing.
+fn check(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
+    let warnings = check_model(gathered, agent)?;
+    sandboxes::check(gathered, agent)?;
+    heartbeats::check(agent)?;
+    Ok(warnings)
 }
 
 /// Whether every model that the Agent names exists, and its Provider's secrets are there; what is wrong with these and yet blocks
@@ -224,6 +232,7 @@ fn agent_entry(gathered: &Gathered, agent: &Agent) -> config::Agent {
             fallbacks: model.fallbacks.iter().map(name).collect(),
         },
         sandbox: sandboxes::entry(gathered, agent),
+        heartbeat: heartbeats::entry(agent),
     }
 }
 

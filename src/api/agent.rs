@@ -88,9 +88,9 @@ pub struct ModelReference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
-    /// How long from turn to turn, 10 seconds to 8760 hours. A turn that meets other work of the gateway is skipped. Example: `30m`.
+    /// How long from turn to turn, 15 seconds to 8760 hours. A turn that meets other work of the gateway is skipped. Example: `30m`.
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('10s') && duration(self) <= duration('8760h')").message("every is a duration from 10s to 8760h, like 30m or 1h30m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every is a duration from 15s to 8760h, like 30m or 1h30m"))]
     pub every: String,
     /// The hours of the day in which turns are taken. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

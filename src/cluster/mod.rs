@@ -33,6 +33,7 @@
 //! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
+//! | `time_zone` | time zones by their IANA names | nothing |
 
 pub mod api_error;
 pub mod apply;
@@ -61,6 +62,7 @@ pub mod ssh_keys;
 pub mod status_writer;
 pub mod stores;
 pub mod summary;
+pub mod time_zone;
 pub mod turn;
 pub mod uids;
 pub mod versioned;

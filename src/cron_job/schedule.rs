@@ -4,23 +4,20 @@ use std::time::Duration;
 
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use kube::ResourceExt;
 
 use crate::api::cron_job::{CronJob, CronJobSpec};
 use crate::api::duration;
 use crate::cluster::conditions::reason;
 use crate::cluster::environment::Fault;
+use crate::cluster::time_zone;
 use crate::openclaw::cron::declaration::Schedule;
-
-/// The zone of schedules that name none.
-const DEFAULT_ZONE: &str = "Etc/UTC";
 
 /// The schedule as the gateway takes it, or what is wrong with it.
 pub fn schedule(job: &CronJob, now: Timestamp) -> Result<Schedule, Fault> {
     let spec = &job.spec;
     if let Some(expression) = &spec.schedule {
-        let time_zone = spec.time_zone.as_deref().unwrap_or(DEFAULT_ZONE);
+        let time_zone = spec.time_zone.as_deref().unwrap_or(time_zone::DEFAULT);
         check(job, expression, time_zone, now)?;
         return Ok(Schedule::Cron { expression: expression.clone(), time_zone: time_zone.to_owned() });
     }
@@ -37,12 +34,8 @@ pub fn schedule(job: &CronJob, now: Timestamp) -> Result<Schedule, Fault> {
 
 fn check(job: &CronJob, expression: &str, time_zone: &str, now: Timestamp) -> Result<(), Fault> {
     let name = job.name_any();
-    let zone = TimeZone::get(time_zone).map_err(|_unknown| {
-        let message = format!(
-            "there is no time zone \"{time_zone}\" (spec.timeZone of CronJob \"{name}\"): name one of the IANA database, like Europe/Paris"
-        );
-        fault(reason::TIME_ZONE_NOT_FOUND, message)
-    })?;
+    let place = format!("spec.timeZone of CronJob \"{name}\"");
+    let zone = time_zone::check(time_zone, &place).map_err(|message| fault(reason::TIME_ZONE_NOT_FOUND, message))?;
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let pattern = parser.parse(expression).map_err(|error| {
         let message = format!("schedule \"{expression}\" can't be read (spec.schedule of CronJob \"{name}\"): {error}");

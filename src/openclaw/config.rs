@@ -5,6 +5,7 @@
 //! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -42,6 +43,29 @@ pub struct Agent {
     pub model: ModelChoice,
     /// Where its commands run; `None`: it has no shell.
     pub sandbox: Option<Sandbox>,
+    /// `None`: it takes no turn by itself.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// Turns that an agent takes by itself, in its main session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    pub every: Duration,
+    /// `None`: all day.
+    pub active_hours: Option<ActiveHours>,
+    /// `None`: OpenClaw's own words.
+    pub prompt: Option<String>,
+}
+
+/// A part of each day; over midnight where the end comes before the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveHours {
+    /// `08:00`.
+    pub start: String,
+    /// Up to `24:00`.
+    pub end: String,
+    /// Its IANA name.
+    pub time_zone: String,
 }
 
 /// The model of an agent and what follows when it fails, in order.
@@ -213,7 +237,7 @@ fn agent_entry(id: &str, entry: &AgentEntry) -> Value {
         AgentEntry::Rendered(agent) => agent,
         AgentEntry::Kept { entry, sandbox } => return sandbox::confine(entry.clone(), sandbox.as_ref()),
     };
-    let entry = json!({
+    let mut rendered = json!({
         "name": id,
         "workspace": paths::workspace(id),
         // Without `fallbacks` of its own OpenClaw gives an agent none: always written, also when empty.
@@ -222,7 +246,22 @@ fn agent_entry(id: &str, entry: &AgentEntry) -> Value {
             "fallbacks": agent.model.fallbacks.iter().map(ModelName::reference).collect::<Vec<_>>(),
         },
     });
-    sandbox::confine(entry, agent.sandbox.as_ref())
+    if let Some(turns) = &agent.heartbeat {
+        rendered["heartbeat"] = heartbeat(turns);
+    }
+    sandbox::confine(rendered, agent.sandbox.as_ref())
+}
+
+fn heartbeat(turns: &Heartbeat) -> Value {
+    // Without a target OpenClaw waits for a channel to answer on before the first turn.
+    let mut rendered = json!({"every": format!("{}ms", turns.every.as_millis()), "target": "none"});
+    if let Some(hours) = &turns.active_hours {
+        rendered["activeHours"] = json!({"start": hours.start, "end": hours.end, "timezone": hours.time_zone});
+    }
+    if let Some(prompt) = &turns.prompt {
+        rendered["prompt"] = json!(escape(prompt));
+    }
+    rendered
 }
 
 fn provider_entry(entry: &ProviderEntry) -> Value {

@@ -4,6 +4,8 @@
 //! it is the authority of a paired device. Tried on OpenClaw 2026.9.6:
 //! - A run that is accepted keeps its authority: it also ran when it had waited for a slot (the gateway gives jobs eight) and the caller
 //!   was long gone, its connection closed or the process killed. So nobody waits here for the run to begin.
+//! - When the gateway ends in good order, what runs or waits ends as an error, with its id. When it is killed, what ran is remembered as cut
+//!   off, without its id, and what waited is forgotten: nothing tells that it was accepted.
 //! - From the loopback address no pairing is needed; from any other one, once for each device and claim.
 
 use std::time::Duration;
@@ -53,6 +55,9 @@ pub enum SocketError {
     Unreachable(#[source] std::io::Error),
     #[error("the gateway does not answer within {} s", ANSWER_TIMEOUT.as_secs())]
     Silent,
+    /// The HTTP status: 503 while it ends and waits for its last turns.
+    #[error("the gateway opens no WebSocket: it answers {0}")]
+    NotOpened(u16),
     #[error("the connection to the gateway broke: {0}")]
     Broken(#[source] Box<tungstenite::Error>),
     #[error("the gateway has closed the connection")]
@@ -260,6 +265,7 @@ impl Connection {
 
 fn broken(error: tungstenite::Error) -> SocketError {
     match error {
+        tungstenite::Error::Http(response) => SocketError::NotOpened(response.status().as_u16()),
         tungstenite::Error::ConnectionClosed
         | tungstenite::Error::AlreadyClosed
         | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => SocketError::Closed,

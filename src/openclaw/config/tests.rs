@@ -12,7 +12,7 @@ fn choice(primary: &str, fallbacks: &[&str]) -> ModelChoice {
 }
 
 fn rendered(primary: &str, fallbacks: &[&str]) -> AgentEntry {
-    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks), sandbox: None })
+    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks), sandbox: None, heartbeat: None })
 }
 
 fn openai() -> Provider {
@@ -69,6 +69,28 @@ pub(in crate::openclaw) fn gateway() -> Gateway {
 #[test]
 fn a_gateway_with_two_agents_and_two_providers() {
     insta::assert_snapshot!(format!("{:#}", render(&gateway())));
+}
+
+#[test]
+fn an_agent_has_a_heartbeat_if_it_asks_for_one_and_the_others_have_none() {
+    let mut gateway = gateway();
+    let hours = ActiveHours { start: "22:00".into(), end: "06:00".into(), time_zone: "Europe/Paris".into() };
+    let prompt = Some("Look at ${OPENCLAW_GATEWAY_TOKEN}".to_owned());
+    let turns = Heartbeat { every: Duration::from_mins(90), active_hours: Some(hours), prompt };
+    let writer = Agent { model: choice("local/qwen3", &[]), sandbox: None, heartbeat: Some(turns) };
+    gateway.agents.insert("writer".to_owned(), AgentEntry::Rendered(writer));
+    let agents = &render(&gateway)["agents"];
+    assert_eq!(
+        agents["entries"]["writer"]["heartbeat"],
+        json!({
+            "every": "5400000ms",
+            "target": "none",
+            "activeHours": {"start": "22:00", "end": "06:00", "timezone": "Europe/Paris"},
+            "prompt": "Look at $${OPENCLAW_GATEWAY_TOKEN}",
+        })
+    );
+    assert_eq!(agents["entries"]["concierge"].get("heartbeat"), None);
+    assert_eq!(agents["defaults"]["heartbeat"]["every"], "0m");
 }
 
 #[test]

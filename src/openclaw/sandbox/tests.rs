@@ -20,7 +20,7 @@ pub(in crate::openclaw) fn sandbox() -> Sandbox {
 pub(in crate::openclaw) fn with(sandbox: Option<Sandbox>) -> Gateway {
     let mut gateway = gateway();
     let Some(AgentEntry::Rendered(Agent { model, .. })) = gateway.agents.remove("concierge") else { unreachable!() };
-    gateway.agents.insert("concierge".to_owned(), AgentEntry::Rendered(Agent { model, sandbox }));
+    gateway.agents.insert("concierge".to_owned(), AgentEntry::Rendered(Agent { model, sandbox, heartbeat: None }));
     gateway
 }
 

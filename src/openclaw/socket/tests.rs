@@ -212,6 +212,23 @@ async fn a_run_whose_answer_never_comes_is_said_to_be_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_ends_takes_no_wishes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let _ = stream.read(&mut request).await.unwrap();
+        let answer = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 34\r\n\r\n\
+                      Gateway websocket admission closed";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let error = run_job(&AdminClient::new().unwrap(), &gateway, &device(), "25107da7").await.unwrap_err();
+    server.await.unwrap();
+    assert!(matches!(error, SocketError::NotOpened(503)), "{error}");
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_not_there_or_silent_was_not_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
