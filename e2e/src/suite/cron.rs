@@ -1,6 +1,7 @@
 //! CronJobs, and what the gateway's own scheduler says of their jobs. Touches the network.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
@@ -15,6 +16,8 @@ use crate::kubectl::run;
 
 /// What the gateway gives on one page at most.
 const PAGE: usize = 200;
+/// A run that should not be would begin well within this.
+const WATCHED: Duration = Duration::from_secs(15);
 /// The annotation that runs a CronJob once, now.
 pub const RUN_NOW: &str = "creel.dev/run-now";
 
@@ -122,6 +125,20 @@ impl TestNamespace {
             if taken { Ok(()) } else { Err(run_now.to_string()) }
         })
         .await;
+    }
+
+    /// Waits until so many runs of the job have ended, and watches that no more of them begin.
+    pub async fn ran_exactly(&self, owner: &str, job_id: &str, count: usize) {
+        self.eventually(&format!("{count} runs have ended"), START, async || {
+            let now = self.runs(owner, job_id).await.len();
+            if now >= count { Ok(()) } else { Err(format!("{now} runs")) }
+        })
+        .await;
+        let seen = self.stays("the runs of the job", WATCHED, async || {
+            let job = self.rpc(owner, "cron.get", json!({"id": job_id})).await;
+            (self.runs(owner, job_id).await.len(), job["state"]["runningAtMs"].is_number())
+        });
+        assert_eq!(seen.await, (count, false), "how many runs have ended, and whether one is in progress");
     }
 
     /// `kubectl get ccj` as people see it, by name and heading.
