@@ -19,7 +19,7 @@ const GONE: Duration = Duration::from_mins(1);
 /// When nothing may run by itself for the length of a test.
 const RARELY: &str = "schedule: '0 4 1 1 *'";
 /// A run takes so long that an operator can be ended meanwhile.
-const SLOW: Duration = Duration::from_secs(20);
+const SLOW: Duration = Duration::from_secs(10);
 
 /// Two Providers, a gateway that answers, an Agent that joined it, and a CronJob of each.
 async fn settle(namespace: &TestNamespace) {

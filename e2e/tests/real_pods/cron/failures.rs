@@ -22,7 +22,6 @@ const QUIET: [(&str, &str); 8] = [
 /// A job, the reason of its condition, and a part of what the gateway says.
 const FAILING: [(&str, &str, &str); 3] =
     [("poor", "CreditExhausted", ""), ("slow", "TimedOut", "timed out"), ("mute", "NotDelivered", "telegram")];
-/// For its first run, and its second.
 const LONGER_THAN_ALLOWED: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -159,6 +158,7 @@ async fn is_given_up_and_resumed_by_an_edit(namespace: &TestNamespace) {
     let id = namespace.declared("poor").await;
     let nine = json!({"id": id, "patch": {"state": {"consecutiveErrors": 9}}});
     namespace.rpc(AGENT, "cron.update", nine).await;
+    namespace.run_now("poor", "the tenth").await;
     let stalled = namespace.cron_job_reason("poor", "Stalled", "DisabledByGateway").await;
     assert_eq!(stalled.status, "True", "{stalled:?}");
     let status = namespace.get("CronJob", "poor").await.data["status"].clone();
