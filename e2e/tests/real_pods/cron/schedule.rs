@@ -173,8 +173,12 @@ async fn a_job_for_one_time_runs_once_and_is_completed_and_a_daily_one_is_due_by
         namespace.declared("reminder").await;
         namespace.run_now("reminder", "1").await;
         namespace.last_run("reminder", |run| run["status"] == "Succeeded").await;
-        let heard = namespace.seen().await.into_iter().any(|request| request.text == "Mind the gap.");
-        assert!(heard, "the reminder did not reach the model");
+        // It waits in the main session for the Agent's next turn; the run is only that it was put there.
+        let heard = async || {
+            let seen: Vec<_> = namespace.seen().await.into_iter().map(|request| request.text).collect();
+            if seen.iter().any(|text| text == "Mind the gap.") { Ok(()) } else { Err(format!("{seen:?}")) }
+        };
+        namespace.eventually("the reminder reaches the model", START, heard).await;
     })
     .await;
 }
