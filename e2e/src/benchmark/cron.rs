@@ -22,7 +22,7 @@ use crate::cluster::RELEASE_NAMESPACE;
 use crate::suite::{Admin, TestNamespace, condition, cron_job, second};
 
 /// So many of them run all the time; the others are not due while it is measured.
-const LIVELY: usize = 5;
+const LIVELY: usize = 3;
 const WATCHED: Duration = Duration::from_mins(1);
 /// A run that ended so long before the end of the watch should have been told of.
 const TOLD: Duration = Duration::from_secs(10);

@@ -91,7 +91,7 @@ fn notes(wanted: Wanted) -> Vec<String> {
             "A call: from the scripted model's answer that calls the tool to its next request, {} times; the stand-in runs the command in the gateway's own Pod, without a network.",
             wanted.calls
         ),
-        "CronJobs: five of them are due every ten seconds, for a minute; each call of the gateway counts, whatever it is for.".into(),
+        "CronJobs: three of them are due every ten seconds, for a minute; each call of the gateway counts, whatever it is for.".into(),
         "The operator is measured with all these Agents present. Ratios tell more than times on a busy machine.".into(),
     ]
 }
