@@ -1,11 +1,13 @@
-//! What nothing else may run beside: two quiet minutes, namespaces that go with and without an operator, an operator that restarts.
+//! What nothing else may run beside: two quiet minutes, namespaces that go with and without an operator, an operator that restarts or
+//! is away.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::time::Duration;
 
+use e2e::model_server::Rule;
 use e2e::suite::operator::{AuditLog, restart, while_stopped};
-use e2e::suite::{TestNamespace, agent, in_namespace, joined_agent, secret_value};
+use e2e::suite::{SOON, TestNamespace, agent, cron_job, in_namespace, joined_agent, secret_value};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
@@ -14,7 +16,12 @@ use serde_json::{Value, json};
 /// A namespace goes in this time.
 const GONE: Duration = Duration::from_mins(1);
 
-/// Two Providers, a gateway that answers, and an Agent that joined it.
+/// When nothing may run by itself for the length of a test.
+const RARELY: &str = "schedule: '0 4 1 1 *'";
+/// A run takes so long that an operator can be ended meanwhile.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Two Providers, a gateway that answers, an Agent that joined it, and a CronJob of each.
 async fn settle(namespace: &TestNamespace) {
     namespace.serve("p", &secret_value("key")).await;
     namespace.serve("q", &secret_value("key")).await;
@@ -23,6 +30,10 @@ async fn settle(namespace: &TestNamespace) {
     namespace.apply(&agent("a", "p/small")).await;
     namespace.ready("a").await;
     namespace.ready("b").await;
+    for (name, agent) in [("of-a", "a"), ("of-b", "b")] {
+        namespace.apply(&cron_job(name, agent, RARELY, "Compress notes.")).await;
+        namespace.declared(name).await;
+    }
 }
 
 /// Every event of the namespace, and how often it was repeated.
@@ -53,7 +64,7 @@ async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told() {
         let audit = AuditLog::from_now().await.expect("an audit log: these tests run on the cluster of this machine");
         settle(&namespace).await;
         assert!(!writes(&audit, &namespace).is_empty(), "the audit log does not show what the operator writes");
-        // The last passes of the start: the joined Agent's status, the configuration that was accepted.
+        // The last passes of the start: the joined Agent's status, the configuration that was accepted, the jobs.
         namespace
             .eventually("the start is over", GONE, async || {
                 let quiet = AuditLog::from_now().await.expect("an audit log");
@@ -123,6 +134,61 @@ async fn a_restarted_operator_leaves_the_gateway_alone_and_goes_on() {
         namespace.merge("Agent", "a", &change).await;
         namespace.applied("a").await;
         assert_eq!(namespace.running("a").await, before.0, "the new operator does its work without a restart");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_whose_cron_job_was_deleted_while_no_operator_ran_is_gone_when_one_is_back_and_others_are_untouched() {
+    in_namespace("swept", async |namespace| {
+        settle(&namespace).await;
+        let before = namespace.job("a", "of-a").await.expect("a job");
+        while_stopped(&namespace.client, async || {
+            namespace.delete("CronJob", "of-b").await;
+            assert!(namespace.job("a", "of-b").await.is_some(), "nobody is there who could remove it");
+        })
+        .await;
+        namespace
+            .eventually("the job of the deleted CronJob is gone", GONE, async || {
+                let ids = namespace.declared_jobs("a").await?;
+                if ids.keys().eq(["of-a"]) { Ok(()) } else { Err(format!("{ids:?}")) }
+            })
+            .await;
+        namespace.declared("of-a").await;
+        assert_eq!(namespace.job("a", "of-a").await, Some(before), "a new operator writes nothing that is there");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_asked_for_is_run_once_though_the_operator_is_killed_in_between_or_away() {
+    in_namespace("run-now-once", async |namespace| {
+        let slow = Rule::text("done").when_text("Compress notes.").delay(SLOW).path_prefix(namespace.prefix("p"));
+        namespace.models.script(&namespace.name, &[slow]).await.expect("a script");
+        settle(&namespace).await;
+        let id = namespace.declared("of-a").await;
+
+        namespace.run_now("of-a", "killed at once").await;
+        restart(&namespace.client).await;
+        namespace.accepted("of-a", "killed at once").await;
+        namespace.ran_exactly("a", &id, 1).await;
+
+        namespace.run_now("of-a", "killed in the run").await;
+        namespace
+            .eventually("the intent is in the status", SOON, async || {
+                let run_now = namespace.get("CronJob", "of-a").await.data["status"]["runNow"].clone();
+                if run_now["request"] == "killed in the run" { Ok(()) } else { Err(run_now.to_string()) }
+            })
+            .await;
+        restart(&namespace.client).await;
+        namespace.accepted("of-a", "killed in the run").await;
+        namespace.ran_exactly("a", &id, 2).await;
+
+        while_stopped(&namespace.client, async || namespace.run_now("of-a", "while away").await).await;
+        namespace.accepted("of-a", "while away").await;
+        namespace.ran_exactly("a", &id, 3).await;
+        let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
+        assert_eq!(asked, 3, "so many times the model was told");
     })
     .await;
 }

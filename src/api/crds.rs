@@ -28,7 +28,19 @@ pub enum CrdError {
 pub fn crd_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdError> {
     let name = crd.metadata.name.clone().unwrap_or_default();
     let yaml = serde_yaml::to_string(crd).map_err(|source| CrdError::Yaml { name, source })?;
+    let yaml: String = yaml.lines().flat_map(|line| [quoted(line), "\n".to_owned()]).collect();
     Ok(format!("# Generated from src/api by `cargo run -- crds --directory crds`; do not edit.\n{yaml}"))
+}
+
+/// Words that Kubernetes and Helm, which read YAML 1.1, take for booleans where they stand alone.
+const BOOLEANS: [&str; 6] = ["on", "off", "yes", "no", "y", "n"];
+
+/// A line of YAML 1.2 that YAML 1.1 reads alike.
+fn quoted(line: &str) -> String {
+    match line.rsplit_once("- ") {
+        Some((indent, word)) if indent.trim().is_empty() && BOOLEANS.contains(&word) => format!("{indent}- '{word}'"),
+        _ => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +58,13 @@ mod tests {
                 "crds/{file} is stale: run `cargo run -- crds --directory crds` and commit it"
             );
         }
+    }
+
+    #[test]
+    fn a_word_that_older_yaml_takes_for_a_boolean_is_quoted() {
+        assert_eq!(quoted("        - off"), "        - 'off'");
+        assert_eq!(quoted("        - low"), "        - low");
+        assert!(crd_yaml(&CronJob::crd()).unwrap().contains("- 'off'\n"));
     }
 
     /// `kubectl apply` keeps the whole object in an annotation of at most 256 KiB.

@@ -36,7 +36,7 @@ use super::references::LocalReference;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.schedule), has(self.every), has(self.at)].filter(x, x).size() == 1").message("set exactly one of schedule (five fields of cron), every (a duration) and at (a time)"))]
-#[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone goes with schedule only: every counts from the creation of the CronJob, and at names its own offset"))]
+#[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone goes with schedule only: every knows no time of the day, and at names its own offset"))]
 #[x_kube(validation = Rule::new("!has(self.session) || self.session != 'Main' || !(has(self.model) || has(self.timeout) || has(self.thinking) || (has(self.delivery) && has(self.delivery.mode) && self.delivery.mode != 'None'))").message("with session Main the message joins the Agent's main session: leave out model, timeout, thinking and delivery, or use session Isolated"))]
 pub struct CronJobSpec {
     /// The Agent that does the work, in the same namespace. It works in its own workspace and sandbox.
@@ -47,7 +47,8 @@ pub struct CronJobSpec {
     #[schemars(length(min = 9, max = 256))]
     #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+( +[^\\\\s]+){4}$')").message("a schedule has five fields with spaces between them: minute, hour, day of month, month, day of week; for example '0 4 * * *'"))]
     pub schedule: Option<String>,
-    /// How long from run to run, counted from the creation of the CronJob; 1 second to 8760 hours. Example: `30m`.
+    /// How long from the beginning of a run to the next, 1 second to 8760 hours; the first is counted from the creation of the CronJob.
+    /// Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')").message("every is a duration from 1s to 8760h, like 30m or 1h30m"))]
@@ -77,13 +78,14 @@ pub struct CronJobSpec {
     #[schemars(length(min = 2, max = 32))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout is a duration from 1s to 24h, like 10m"))]
     pub timeout: Option<String>,
-    /// How much the model thinks, in OpenClaw's words; a model that can't think ignores it. Default: what the Agent's sessions have.
+    /// How much the model thinks, in OpenClaw's words (write `"off"` in quotes: YAML takes the bare word for false); a model that can't
+    /// think ignores it. Default: what the Agent's sessions have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<Thinking>,
     /// Where the answer goes. Default: nowhere; what the Agent writes and sends itself counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// Whether the schedule rests. The job and its history stay. Default: `false`.
+    /// Whether the schedule rests. The job and its history stay; a run in progress goes on to its end. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }

@@ -71,6 +71,11 @@ fn edit(wanted: &Wanted, job: &Job, now: Timestamp) -> Option<Change> {
         return None;
     }
     let must_rest = !wanted.enabled || !wanted.agent_known;
+    // To disable a job cuts off its run, which then counts as failed: that waits for its end.
+    let stops = job.enabled && must_rest;
+    if stops && job.state.running_since().is_some() {
+        return None;
+    }
     let disable = || job.enabled.then(|| Change::Disable { id: job.id.clone() });
     // One that is due at this moment is left to run; one for a later time was declared by an earlier edit.
     let lies_ahead = job.state.next_run().is_some_and(|next| next > now);

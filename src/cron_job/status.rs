@@ -199,13 +199,22 @@ fn healthy(runs: &[Run], failures: i32) -> Desired {
     if run.status == RunStatus::Succeeded {
         return Desired::new(HEALTHY, Status::True, reason::SUCCEEDED, "The last run succeeded.");
     }
-    let word = match run.reason.as_deref() {
-        Some(word) => FAILURES.into_iter().find(|known| *known == word).unwrap_or(reason::RUN_FAILED),
-        None => reason::RUN_FAILED,
-    };
+    let word =
+        cause(runs).and_then(|word| FAILURES.into_iter().find(|known| *known == word)).unwrap_or(reason::RUN_FAILED);
     let words = run.error.as_deref().unwrap_or("the gateway gives no reason");
     let message = if failures > 1 { format!("{failures} runs in a row: {words}") } else { words.to_owned() };
     Desired::new(HEALTHY, Status::False, word, message)
+}
+
+/// What the gateway says of a run whose Provider it gave a rest, because of what an earlier run met.
+const AT_REST: &str = "temporarily disabled after a provider auth/billing failure";
+
+/// Why the last run failed: where it was only the rest of an earlier failure, the reason of that one.
+fn cause(runs: &[Run]) -> Option<&str> {
+    let failed = runs.iter().filter(|run| run.status != RunStatus::Skipped);
+    let mut streak = failed.take_while(|run| run.status != RunStatus::Succeeded);
+    let only_a_rest = |run: &&Run| run.error.as_ref().is_some_and(|words| words.contains(AT_REST));
+    streak.find(|run| !only_a_rest(run)).or(runs.first())?.reason.as_deref()
 }
 
 /// The reasons that a run may have, see [`outcome`].

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model_server::ClientError;
+use crate::suite::AdminError;
 use crate::{cluster, images};
 
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,8 @@ pub enum Error {
     Images(#[from] images::Error),
     #[error(transparent)]
     Models(#[from] ClientError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("the API server: {what}")]
     Api { what: String, source: Box<kube::Error> },
     #[error("the binary {} can't be measured", path.display())]
@@ -21,8 +24,6 @@ pub enum Error {
     Late { what: String, waited: u64, namespace: String },
     #[error("{0} is missing or not as expected")]
     Missing(String),
-    #[error("the HTTP client can't be built")]
-    Http(#[source] reqwest::Error),
 }
 
 /// Says what was asked when the API server refuses it.

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -12,28 +11,19 @@ use super::error::{Asking, Error};
 use super::sample::Sample;
 use super::stage::PROVIDER;
 use super::table::{Row, Unit};
-use crate::suite::{TestNamespace, agent, condition};
+use crate::suite::{Admin, TestNamespace, agent, condition};
 
 /// The Agent whose gateway runs.
 pub const AGENT: &str = "live";
 const MODELS: [&str; 2] = ["large", "small"];
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// The gateway's one thread may be busy for a moment.
-const ANSWER: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_mins(2);
 /// Between two edits, so that none is measured together with the one before.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Goal at the 50th percentile, in milliseconds.
 const GOAL: f64 = 2000.0;
-
-/// The gateway's admin route. It holds the token, so it has no `Debug`.
-pub struct Admin {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-}
 
 /// Starts an Agent with a gateway of its own, for [`measure`].
 pub async fn start(namespace: &TestNamespace) {
@@ -43,7 +33,7 @@ pub async fn start(namespace: &TestNamespace) {
 
 /// Edits the model of the Agent so many times, one after another.
 pub async fn measure(namespace: &TestNamespace, edits: usize) -> Result<Vec<Row>, Error> {
-    let admin = Admin::of(namespace).await?;
+    let admin = Admin::of(namespace, AGENT).await?;
     let (mut runs, mut told) = (Sample::default(), Sample::default());
     for model in MODELS.iter().cycle().take(edits) {
         let patch = json!({"spec": {"model": {"primary": {"model": model}}}});
@@ -51,7 +41,9 @@ pub async fn measure(namespace: &TestNamespace, edits: usize) -> Result<Vec<Row>
         let edited =
             agents.patch(AGENT, &PatchParams::default(), &Patch::Merge(&patch)).await.asking("edit the Agent")?;
         let started = Instant::now();
-        let runs_with_it = until("the gateway does not run with the edit", started, async || admin.runs(model).await);
+        let runs_with_it = until("the gateway does not run with the edit", started, async || {
+            Ok(runs_with(&configuration(&admin).await, model))
+        });
         let is_told = until("ConfigApplied is not True", started, async || is_applied(&agents, &edited).await);
         let (gateway, status) = tokio::try_join!(runs_with_it, is_told)?;
         runs.add(gateway);
@@ -88,35 +80,9 @@ async fn is_applied(agents: &Api<DynamicObject>, edited: &DynamicObject) -> Resu
     Ok(applied && now.metadata.generation == edited.metadata.generation)
 }
 
-impl Admin {
-    /// That of the Agent's gateway.
-    pub async fn of(namespace: &TestNamespace) -> Result<Self, Error> {
-        let pods = namespace.pods(AGENT).await;
-        let ip = pods.iter().find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref());
-        let ip = ip.ok_or_else(|| Error::Missing(format!("the address of the gateway Pod of Agent {AGENT}")))?;
-        let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
-        let name = format!("{AGENT}-secret");
-        let secret = secrets.get(&name).await.asking(format!("read Secret {name}"))?;
-        let token = secret.data.and_then(|mut data| data.remove("token"));
-        let token = token.and_then(|value| String::from_utf8(value.0).ok());
-        let token = token.ok_or_else(|| Error::Missing(format!("key token of Secret {name}")))?;
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().map_err(Error::Http)?;
-        Ok(Self { http, url: format!("http://{ip}:18789/api/v1/admin/rpc"), token })
-    }
-
-    /// Whether the gateway itself says that it runs with this model.
-    async fn runs(&self, model: &str) -> Result<bool, Error> {
-        Ok(runs_with(&self.configuration().await?, model))
-    }
-
-    /// What the gateway says of its configuration; nothing when it does not answer in time: then it is asked again.
-    pub async fn configuration(&self) -> Result<Value, Error> {
-        let question = json!({"id": "1", "method": "config.get", "params": {}});
-        let sent = self.http.post(&self.url).bearer_auth(&self.token).json(&question).send().await;
-        let Ok(response) = sent else { return Ok(Value::Null) };
-        let answer: Value = response.json().await.unwrap_or_default();
-        Ok(answer["payload"].clone())
-    }
+/// What the gateway says of its configuration; nothing when it does not answer in time: then it is asked again.
+pub async fn configuration(admin: &Admin) -> Value {
+    admin.call("config.get", json!({})).await.unwrap_or_default()
 }
 
 /// Whether `config.get` shows this model in a file that is seen, valid and taken up.

@@ -33,7 +33,7 @@ pub async fn measure(client: &kube::Client) -> Result<Vec<Row>, Error> {
 }
 
 /// The operator's Pod.
-async fn operator(client: &kube::Client) -> Result<Pod, Error> {
+pub async fn operator(client: &kube::Client) -> Result<Pod, Error> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
     let selector = ListParams::default().labels("app.kubernetes.io/name=creel").fields("status.phase=Running");
     let found = pods.list(&selector).await.asking("list the operator's Pods")?;

@@ -9,11 +9,13 @@
 //! | `creation` | from an Agent's creation to its gateway's Pod                       | the network            |
 //! | `live`     | from an edit of a model to the gateway that runs with it            | the network            |
 //! | `sandbox`  | commands and files through a sandbox, and how soon its Pod is there    | the network            |
+//! | `cron`     | calls for many CronJobs, and how soon a run is told of               | the network            |
 //! | `memory`   | what the idle operator holds                                        | the network, `/proc`   |
 //! | `sample`   | percentiles                                                         | nothing                |
 //! | `table`    | rows as text                                                        | nothing                |
 
 mod creation;
+mod cron;
 mod error;
 mod live;
 mod memory;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::error::Error;
 use super::table::Table;
-use super::{creation, live, memory, sandbox, size, stage};
+use super::{creation, cron, live, memory, sandbox, size, stage};
 use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_DOOR};
 use crate::images::{self, Image};
 use crate::progress::Progress;
@@ -24,6 +24,8 @@ pub struct Wanted {
     pub edits: usize,
     /// Calls of each tool by each way into a sandbox, one after another.
     pub calls: usize,
+    /// CronJobs on one gateway.
+    pub jobs: usize,
 }
 
 /// Measures everything once, into `table`: what was measured before an error is in it too.
@@ -55,6 +57,8 @@ async fn on_stage(
     table.rows.extend(progress.during(&what, sandbox::measure_calls(namespace, wanted.calls)).await?);
     let what = format!("creating the sandboxes of {} Agents, one after another", wanted.rounds);
     table.rows.extend(progress.during(&what, sandbox::measure_creation(namespace, wanted.rounds)).await?);
+    let what = format!("watching {} CronJobs", wanted.jobs);
+    table.rows.extend(progress.during(&what, cron::measure(namespace, wanted.jobs)).await?);
     progress.during("leaving the operator alone", sleep(IDLE)).await;
     table.rows.extend(memory::measure(&namespace.client).await?);
     Ok(())
@@ -87,6 +91,7 @@ fn notes(wanted: Wanted) -> Vec<String> {
             "A call: from the scripted model's answer that calls the tool to its next request, {} times; the stand-in runs the command in the gateway's own Pod, without a network.",
             wanted.calls
         ),
+        "CronJobs: three of them are due every ten seconds, for a minute; each call of the gateway counts, whatever it is for.".into(),
         "The operator is measured with all these Agents present. Ratios tell more than times on a busy machine.".into(),
     ]
 }

@@ -13,12 +13,12 @@ use tokio::time::sleep;
 
 use super::creation::{QUIET, Seen, sightings, wait};
 use super::error::Error;
-use super::live::{AGENT, Admin, is_taken_up, until};
+use super::live::{AGENT, configuration, is_taken_up, until};
 use super::sample::Sample;
 use super::stage::PROVIDER;
 use super::table::{Row, Unit};
 use crate::model_server::{Filter, Recorded};
-use crate::suite::{TestNamespace, in_sandbox, joined_agent, sandbox};
+use crate::suite::{Admin, TestNamespace, in_sandbox, joined_agent, sandbox};
 
 const SANDBOX: &str = "shell";
 /// A Sandbox whose Pods no node takes, so that none starts and takes the machine from the next round.
@@ -91,7 +91,7 @@ pub async fn measure_calls(namespace: &TestNamespace, times: usize) -> Result<Ve
     namespace.apply(&sandbox(SANDBOX, "rw")).await;
     namespace.merge("Agent", AGENT, &json!({"spec": {"sandbox": {"ref": {"name": SANDBOX}}}})).await;
     namespace.sandbox_ready(AGENT).await;
-    let admin = Admin::of(namespace).await?;
+    let admin = Admin::of(namespace, AGENT).await?;
     let mut taken: Vec<Vec<Sample>> = Vec::new();
     for way in &WAYS {
         lead(namespace, &admin, way).await?;
@@ -137,10 +137,10 @@ async fn lead(namespace: &TestNamespace, admin: &Admin, way: &Way) -> Result<(),
     if let Some(root) = way.root {
         ssh["workspaceRoot"] = json!(root);
     }
-    let configuration = json!({"agents": {"entries": {AGENT: {"sandbox": {"ssh": ssh}}}}});
-    namespace.annotate("Agent", AGENT, "creel.dev/test-config", Some(&configuration.to_string())).await;
+    let wanted = json!({"agents": {"entries": {AGENT: {"sandbox": {"ssh": ssh}}}}});
+    namespace.annotate("Agent", AGENT, "creel.dev/test-config", Some(&wanted.to_string())).await;
     let runs = until("the gateway does not take another way into the sandbox", Instant::now(), async || {
-        let payload = admin.configuration().await?;
+        let payload = configuration(admin).await;
         let ssh = &payload["parsed"]["agents"]["entries"][AGENT]["sandbox"]["ssh"];
         Ok(ssh["command"] == command.as_str() && is_taken_up(&payload))
     });

@@ -10,6 +10,7 @@ pub enum Unit {
     /// 1024 × 1024 bytes.
     Mebibytes,
     Milliseconds,
+    PerSecond,
 }
 
 impl Unit {
@@ -17,6 +18,7 @@ impl Unit {
         match self {
             Self::Megabytes => format!("{value:.1} MB"),
             Self::Mebibytes => format!("{value:.1} MiB"),
+            Self::PerSecond => format!("{value:.2} /s"),
             Self::Milliseconds if value >= 1000.0 => format!("{:.2} s", value / 1000.0),
             Self::Milliseconds => format!("{value:.0} ms"),
         }
@@ -101,6 +103,7 @@ mod tests {
             Row::new("binary", Unit::Megabytes, Some(13.49)).goal(15.0),
             Row::new("Agent → Pod", Unit::Milliseconds, Some(150.0)).beside(Some(100.0)).goal(120.0),
             Row::new("edit", Unit::Milliseconds, Some(1234.0)),
+            Row::new("calls", Unit::PerSecond, Some(0.5)).goal(2.0),
             Row::new("memory", Unit::Mebibytes, None).goal(20.0),
         ];
         let table = Table { rows, notes: vec!["A note.".into()] };
@@ -109,6 +112,7 @@ measure         ours  stand-in   ratio  goal
 binary       13.5 MB         –       –  < 15.0 MB, reached
 Agent → Pod   150 ms    100 ms  1.50 ×  < 120 ms, MISSED
 edit          1.23 s         –       –  –
+calls        0.50 /s         –       –  < 2.00 /s, reached
 memory             –         –       –  < 20.0 MiB
 
 A note.";

@@ -16,6 +16,7 @@ It measures
   the time from an edit of a model until the gateway itself says that it runs with it
   the time from an Agent's creation until its sandbox's Pod is created
   calls of exec, read and write in a sandbox, by creel-shell and by OpenSSH, beside a stand-in without a network
+  the operator's calls of a gateway with many CronJobs, and the time from a run's end to its result in the status
   the memory of the operator when it has nothing to do
 
 on a real Kubernetes on this machine (see `cargo cluster --help`), which it starts and installs Creel on if need be, and
@@ -24,7 +25,7 @@ leaves running. It takes a few minutes, and nothing else should run meanwhile. I
 const EXAMPLES: &str = "\
 Examples:
   cargo benchmark                          everything
-  cargo benchmark --rounds 5 --edits 3 --calls 2   a quick look
+  cargo benchmark --rounds 5 --edits 3 --calls 2 --jobs 20   a quick look
   CREEL_KUBECONFIG=<file> cargo benchmark  Creel as it runs on that cluster, whose Pods must be reachable from here;
                                            nothing is built, so no sizes
   cargo cluster down                       takes the cluster down";
@@ -42,6 +43,9 @@ struct Arguments {
     /// How many times each tool is called by each way into a sandbox.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     calls: usize,
+    /// How many CronJobs one gateway has.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
+    jobs: usize,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -50,12 +54,12 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { rounds, edits, calls } = Arguments::parse();
+    let Arguments { rounds, edits, calls, jobs } = Arguments::parse();
     // kube and reqwest share one TLS provider; an error means that it is chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (mut table, progress) = (Table::default(), Progress::new());
     let measured = tokio::select! {
-        measured = benchmark(Wanted { rounds, edits, calls }, &mut table, &progress) => measured.map_err(|error| explain(&error)),
+        measured = benchmark(Wanted { rounds, edits, calls, jobs }, &mut table, &progress) => measured.map_err(|error| explain(&error)),
         _ = tokio::signal::ctrl_c() => {
             Err("interrupted; the next run removes what is left (`kubectl delete namespace creel-benchmark`)".to_owned())
         }

@@ -11,10 +11,11 @@ What it does, in order:
   1. starts a real Kubernetes on this machine (as root, on Debian; the first time it builds it, some 10 minutes)
   2. builds the images of Creel, of OpenClaw and of a sandbox and imports them, OpenClaw's in some 40 s
   3. installs charts/creel with Helm
-  4. applies manifests/samples/: a Provider, a Sandbox, and two Agents that share a gateway, one of them with a shell
+  4. applies manifests/samples/: a Provider, a Sandbox, two Agents that share a gateway, one of them with a shell, and a CronJob
   5. waits until they are ready, telling what each says about itself
   6. asks them something over /v1/responses and prints the answers; who has a shell runs `hostname` in its sandbox
-  7. tells what to try next
+  7. has the CronJob run once, now, and tells what became of it
+  8. tells what to try next
 
 Which models answer:
   a scripted server in the cluster (it runs what stands between backticks, or says `You said: …`), or

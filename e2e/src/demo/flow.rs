@@ -8,6 +8,7 @@ use kube::api::Api;
 use super::ask::{self as question, AskError};
 use super::endpoint::{Endpoint, SCRIPTED_NAMESPACE};
 use super::next::{Place, steps};
+use super::run_now::{RunNowError, run_now};
 use super::samples::{self, Samples, SamplesError};
 use super::wait::{WaitError, until_ready};
 use crate::cache::{self, CacheError};
@@ -38,6 +39,8 @@ pub enum DemoError {
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(transparent)]
+    RunNow(#[from] RunNowError),
+    #[error(transparent)]
     Cache(#[from] CacheError),
     #[error("the model server's Service has no address")]
     ModelServer { source: Option<Box<kube::Error>> },
@@ -58,15 +61,22 @@ pub async fn up(model: Option<&str>) -> Result<(), DemoError> {
         progress.say(format_args!("  {line}"));
     }
     let client = cluster.client().await?;
-    progress.say("waiting until every Provider, Sandbox and Agent is ready; what each says about itself:");
-    // One Provider, one Sandbox, and the Agents.
-    until_ready(&client, &samples.namespace, samples.agents.len() + 2, &progress).await?;
+    progress.say("waiting until every Provider, Sandbox, Agent and CronJob is ready; what each says about itself:");
+    // One Provider, one Sandbox, the Agents, and the CronJobs.
+    let count = samples.agents.len() + samples.cron_jobs.len() + 2;
+    until_ready(&client, &samples.namespace, count, &progress).await?;
 
     for agent in &samples.agents {
         let question = if agent.has_sandbox { COMMAND } else { QUESTION };
         converse(&client, &samples.namespace, &agent.name, question, &progress).await?;
     }
-    let kinds = "providers,sandboxes,agents,pods";
+    for job in &samples.cron_jobs {
+        let what = format!("having CronJob {} run once, now", job.name);
+        let became = progress.during(&what, run_now(&client, &samples.namespace, &job.name)).await?;
+        println!("\n  {:<10} {}\n  {:<10} {became}", job.name, job.message, job.agent);
+    }
+    // Kubernetes has a kind CronJob too; the short name is Creel's alone.
+    let kinds = "providers,sandboxes,agents,ccj,pods";
     println!("\n$ kubectl -n {} get {kinds}", samples.namespace);
     println!("{}", kubectl::run(cluster.kubectl(), &["-n", &samples.namespace, "get", kinds]).await?);
     println!("{}", tell_next(&cluster, &client, &samples, &endpoint).await?);
@@ -157,6 +167,7 @@ async fn tell_next(
         namespace: &samples.namespace,
         agent: samples.agents.first().map_or("", |agent| &agent.name),
         sandboxed: samples.agents.iter().find(|agent| agent.has_sandbox).map(|agent| agent.name.as_str()),
+        cron_job: samples.cron_jobs.first().map(|job| job.name.as_str()),
         model_server: model_server.as_deref(),
     };
     Ok(steps(&place, endpoint))

@@ -2,12 +2,13 @@
 //!
 //! Rooms: `endpoint` (which models, by the environment; pure), `samples` (manifests/samples/ for that endpoint; pure but for
 //! reading them), `wait` (until everything is ready, telling what is not; network), `ask` (a question over `/v1/responses`;
-//! network), `next` (what to try; pure), `flow` (the steps; runs programs, touches network and disk).
+//! network), `run_now` (a run of a CronJob; network), `next` (what to try; pure), `flow` (the steps; runs programs, touches network and disk).
 
 mod ask;
 mod endpoint;
 mod flow;
 mod next;
+mod run_now;
 mod samples;
 mod wait;
 

@@ -13,6 +13,8 @@ pub struct Place<'a> {
     pub agent: &'a str,
     /// An Agent that has a shell.
     pub sandboxed: Option<&'a str>,
+    /// A CronJob that was run.
+    pub cron_job: Option<&'a str>,
     /// The cluster IP and port of the scripted server, when it answers.
     pub model_server: Option<&'a str>,
 }
@@ -34,6 +36,7 @@ Ask something else
         programs = place.programs.display(),
     )];
     sections.extend(place.sandboxed.map(|agent| shell_edits(namespace, agent)));
+    sections.extend(place.cron_job.map(|job| schedule_edits(namespace, job)));
     sections.extend(model_edits(place, endpoint));
     // A real endpoint would refuse an invented key.
     let key = if endpoint.scripted { "another-key" } else { "<another key of yours>" };
@@ -78,6 +81,19 @@ Let {agent} read its workspace and no longer write it. Another sandbox Pod, the 
     )
 }
 
+/// A run, another schedule, and a rest.
+fn schedule_edits(namespace: &str, job: &str) -> String {
+    format!(
+        r#"Schedule: run {job} once more, now; then another schedule, which it takes up with its history; then let it rest
+  kubectl -n {namespace} annotate ccj {job} creel.dev/run-now=$(date +%s) --overwrite
+  kubectl -n {namespace} get ccj {job} -o jsonpath='{{range .status.recentRuns[*]}}{{.time}} {{.status}} {{.duration}}{{"\n"}}{{end}}'
+  kubectl -n {namespace} patch ccj {job} --type merge -p '{{"spec":{{"every":null,"schedule":"0 4 * * *","timeZone":"Europe/Paris"}}}}'
+  kubectl -n {namespace} patch ccj {job} --type merge -p '{{"spec":{{"suspend":true}}}}'
+  kubectl -n {namespace} get ccj
+"#
+    )
+}
+
 /// A change of the model that works, one that doesn't, and the way back.
 fn model_edits(place: &Place<'_>, endpoint: &Endpoint) -> Vec<String> {
     let Place { namespace, agent, .. } = place;
@@ -115,6 +131,7 @@ mod tests {
             namespace: "assistants",
             agent: "concierge",
             sandboxed: Some("writer"),
+            cron_job: Some("journal"),
             model_server,
         };
         steps(&place, &Endpoint::choose(find, None))
@@ -131,6 +148,8 @@ mod tests {
             r#"patch secret scripted -p '{"stringData":{"api-key":"another-key"}}'"#,
             "http://10.96.0.9:8080/requests",
             "cargo demo ask writer 'Run `id; ",
+            "annotate ccj journal creel.dev/run-now=$(date +%s) --overwrite",
+            r#"patch ccj journal --type merge -p '{"spec":{"suspend":true}}'"#,
             r#"patch agent writer --type merge -p '{"spec":{"sandbox":{"workspaceAccess":"ro"}}}'"#,
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");

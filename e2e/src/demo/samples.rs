@@ -25,6 +25,7 @@ pub struct Samples {
     pub yaml: String,
     pub namespace: String,
     pub agents: Vec<SampleAgent>,
+    pub cron_jobs: Vec<SampleCronJob>,
 }
 
 /// An Agent of the samples.
@@ -33,6 +34,15 @@ pub struct SampleAgent {
     pub name: String,
     /// Whether it has a shell.
     pub has_sandbox: bool,
+}
+
+/// A CronJob of the samples.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SampleCronJob {
+    pub name: String,
+    pub agent: String,
+    /// What the Agent is told.
+    pub message: String,
 }
 
 /// Reads the samples and fills in the endpoint.
@@ -71,12 +81,22 @@ fn fill(mut documents: Vec<Value>, endpoint: &Endpoint) -> Result<Samples, Sampl
     if agents.is_empty() {
         return Err(SamplesError::Missing { kind: "Agent" });
     }
+    let cron_job = |document: &Value| {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let spec = &document["spec"];
+        Some(SampleCronJob {
+            name: name(document)?,
+            agent: text(&spec["agentRef"]["name"])?,
+            message: text(&spec["message"])?,
+        })
+    };
+    let cron_jobs = of_kind("CronJob").filter_map(cron_job).collect();
     let mut yaml = String::new();
     for document in &documents {
         yaml.push_str("---\n");
         yaml.push_str(&serde_yaml::to_string(document)?);
     }
-    Ok(Samples { yaml, namespace, agents })
+    Ok(Samples { yaml, namespace, agents, cron_jobs })
 }
 
 fn fill_secret(document: &mut Value, endpoint: &Endpoint) {
@@ -143,6 +163,10 @@ mod tests {
             (samples.namespace.as_str(), samples.agents),
             ("assistants", vec![named("concierge", false), named("writer", true)])
         );
+        let [job] = samples.cron_jobs.as_slice() else { panic!("{:?}", samples.cron_jobs) };
+        assert_eq!((job.name.as_str(), job.agent.as_str()), ("journal", "writer"));
+        // A scripted model runs what stands between the backticks.
+        assert_eq!(job.message.matches('`').count(), 2, "{}", job.message);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waits until Providers, Sandboxes and Agents are ready, and tells meanwhile what each of them says about itself. Touches the network.
+//! Waits until Providers, Sandboxes, Agents and CronJobs are ready, and tells meanwhile what each of them says about itself. Touches the network.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub fn resource(kind: &str) -> ApiResource {
     resource
 }
 
-/// Waits until every Provider, Sandbox and Agent of the namespace is ready; there are `count` of them at least.
+/// Waits until every Provider, Sandbox, Agent and CronJob of the namespace is ready; there are `count` of them at least.
 pub async fn until_ready(client: &Client, namespace: &str, count: usize, progress: &Progress) -> Result<(), WaitError> {
     let started = Instant::now();
     let mut told: BTreeMap<String, Said> = BTreeMap::new();
@@ -81,7 +81,7 @@ pub async fn until_ready(client: &Client, namespace: &str, count: usize, progres
 
 async fn all(client: &Client, namespace: &str) -> Result<BTreeMap<String, Said>, WaitError> {
     let mut said = BTreeMap::new();
-    for kind in ["Provider", "Sandbox", "Agent"] {
+    for kind in ["Provider", "Sandbox", "Agent", "CronJob"] {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource(kind));
         let objects = api
             .list(&ListParams::default())

@@ -19,7 +19,7 @@ const SEARCHED: i64 = 2000;
 /// The state of everything in the namespace, and what the operator and the gateways logged about it.
 pub async fn of(namespace: &TestNamespace) -> String {
     let mut text = format!("--- namespace {}\n", namespace.name);
-    for kind in ["Provider", "Agent", "Sandbox"] {
+    for kind in ["Provider", "Agent", "Sandbox", "CronJob"] {
         for object in namespace.api(kind).list(&ListParams::default()).await.into_iter().flatten() {
             let generation = object.metadata.generation.unwrap_or_default();
             let status = &object.data["status"];
@@ -34,7 +34,10 @@ pub async fn of(namespace: &TestNamespace) -> String {
                     part("message")
                 );
             }
-            for part in ["gateway", "pods"].iter().filter(|part| !status[**part].is_null()) {
+            for part in ["gateway", "pods", "heartbeat", "jobID", "nextRunTime", "recentRuns", "runNow"]
+                .iter()
+                .filter(|part| !status[**part].is_null())
+            {
                 let _ = writeln!(text, "  {part}: {}", status[*part]);
             }
         }
@@ -99,10 +102,11 @@ pub async fn operator_log(client: &Client, lines: i64) -> String {
 }
 
 /// What people read: everything but Secrets.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "Agent",
     "Provider",
     "Sandbox",
+    "CronJob",
     "ConfigMap",
     "Deployment",
     "ReplicaSet",

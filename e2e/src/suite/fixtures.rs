@@ -11,6 +11,7 @@ const PROVIDER: &str = include_str!("fixtures/provider.yaml");
 const AGENT: &str = include_str!("fixtures/agent.yaml");
 const JOINED_AGENT: &str = include_str!("fixtures/joined-agent.yaml");
 const SANDBOX: &str = include_str!("fixtures/sandbox.yaml");
+const CRON_JOB: &str = include_str!("fixtures/cron-job.yaml");
 const SECRET: &str = include_str!("fixtures/secret.yaml");
 
 /// A Secret with one key.
@@ -53,6 +54,13 @@ pub fn sandbox(name: &str, access: &str) -> String {
 #[must_use]
 pub fn in_sandbox(sandbox: &str, agent: &str) -> String {
     format!("{agent}  sandbox:\n    ref:\n      name: {sandbox}\n")
+}
+
+/// A CronJob of this Agent. `when` is a line of its spec, like `every: 10s`. More of its spec can be written below it.
+#[must_use]
+pub fn cron_job(name: &str, agent: &str, when: &str, message: &str) -> String {
+    let message = serde_json::Value::from(message).to_string();
+    fill(CRON_JOB, &[("name", name), ("agent", agent), ("when", when), ("message", &message)])
 }
 
 fn models(primary: &str, fallbacks: &[&str]) -> String {
@@ -111,6 +119,9 @@ mod tests {
         assert_eq!(sandboxed["spec"]["sandbox"]["ref"]["name"], "box");
         let sandbox: serde_json::Value = serde_yaml::from_str(&sandbox("box", "rw")).unwrap();
         assert_eq!(sandbox["spec"]["workspaceAccess"], "rw");
+        let words = "Run `date`: \"now\"";
+        let job: serde_json::Value = serde_yaml::from_str(&cron_job("j", "a", "schedule: '0 4 * * *'", words)).unwrap();
+        assert_eq!((&job["spec"]["schedule"], &job["spec"]["message"]), (&"0 4 * * *".into(), &words.into()));
         let provider: serde_json::Value = serde_yaml::from_str(&provider("p", "http://h/v1")).unwrap();
         assert_eq!(provider["spec"]["credentials"]["secretKeyRef"]["name"], "p");
     }

@@ -13,8 +13,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 #![allow(clippy::missing_panics_doc, reason = "as above: everything here panics when a test should fail")]
 
+mod admin;
 mod ask;
+mod columns;
 mod connection;
+mod cron;
 pub mod evidence;
 mod fake_nodes;
 mod fixtures;
@@ -29,10 +32,13 @@ mod sandbox;
 mod secrets;
 mod wait;
 
+pub use admin::{Admin, AdminError};
+pub use columns::rows;
 pub use connection::client;
+pub use cron::{RUN_NOW, second};
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
-pub use fixtures::{agent, agent_with, in_sandbox, joined_agent, provider, sandbox, secret};
+pub use fixtures::{agent, agent_with, cron_job, in_sandbox, joined_agent, provider, sandbox, secret};
 pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};
 pub use objects::{Condition, condition, resource};

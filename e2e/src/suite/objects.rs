@@ -25,7 +25,7 @@ pub struct Condition {
 #[must_use]
 pub fn resource(kind: &str) -> ApiResource {
     let (group, version) = match kind {
-        "Agent" | "Provider" | "Sandbox" => ("creel.dev", "v1alpha1"),
+        "Agent" | "CronJob" | "Provider" | "Sandbox" => ("creel.dev", "v1alpha1"),
         "Deployment" | "ReplicaSet" => ("apps", "v1"),
         "NetworkPolicy" => ("networking.k8s.io", "v1"),
         _ => ("", "v1"),

@@ -3,7 +3,7 @@
 use e2e::suite::{TestNamespace, agent, in_namespace, joined_agent, provider as served, secret, secret_value};
 use serde_json::json;
 
-use crate::stage::{SOON, edit, make, merged, provider, reason, resting};
+use crate::stage::{SOON, cron_job, edit, make, merged, provider, reason, resting};
 
 /// The Agent lets its gateway rest, so that what heals starts no Pod.
 async fn rest(namespace: &TestNamespace, name: &str) {
@@ -182,16 +182,19 @@ async fn after_two_minutes_what_is_missing_is_a_fault_and_the_owner_of_a_deleted
         make(&namespace, &resting("a")).await;
         namespace.apply(&joined_agent("b", "a", "p/small")).await;
         namespace.apply(&agent("c", "absent/small")).await;
+        make(&namespace, &cron_job("j", "nobody")).await;
         reason(&namespace, "b", "ReferencesResolved", "Resolved").await;
         namespace.delete("Agent", "a").await;
         is_waited_for(&namespace, "b", "GatewayNotFound").await;
         let patience = std::time::Duration::from_secs(140);
-        for (name, why) in [("b", "GatewayNotFound"), ("c", "ProviderNotFound")] {
+        for (kind, name, why) in
+            [("Agent", "b", "GatewayNotFound"), ("Agent", "c", "ProviderNotFound"), ("CronJob", "j", "AgentNotFound")]
+        {
             let stalled = |condition: &e2e::suite::Condition| condition.status == "True" && condition.reason == why;
-            namespace.condition("Agent", name, "Stalled", patience, stalled).await;
-            let ready = reason(&namespace, name, "Ready", why).await;
+            namespace.condition(kind, name, "Stalled", patience, stalled).await;
+            let ready = namespace.condition(kind, name, "Ready", SOON, |ready| ready.reason == why).await;
             assert_eq!(ready.status, "False", "{ready:?}");
-            let events = namespace.events("Agent", name).await;
+            let events = namespace.events(kind, name).await;
             assert!(events.contains(&ready.message), "{events:?}");
         }
     })

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod conditions;
+mod cron_jobs;
 mod drift;
 mod following;
 mod joining;
@@ -17,6 +18,7 @@ mod pause;
 mod policies;
 mod rights;
 mod schema_agent;
+mod schema_cron_job;
 mod schema_provider;
 mod schema_sandbox;
 mod stage;

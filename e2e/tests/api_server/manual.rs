@@ -5,7 +5,7 @@ use e2e::kubectl::run;
 use e2e::suite::in_namespace;
 use serde_json::json;
 
-use crate::stage::{make, provider, reason, resting};
+use crate::stage::{SOON, cron_job, make, provider, reason, resting};
 
 #[tokio::test]
 async fn kubectl_explain_prints_the_manual() {
@@ -19,10 +19,27 @@ async fn kubectl_explain_prints_the_manual() {
         ("agents.spec.sandbox.workspaceAccess", "`none`, `ro` or `rw`"),
         ("sandboxes", "A Sandbox is a template for the Pods in which Agents run commands."),
         ("sandboxes.spec.network.egress", "Default: `None`."),
+        ("agents.spec.heartbeat.every", "Example: `30m`."),
         ("providers.spec.baseURL", "Example: `https://api.openai.com/v1`."),
         ("providers.spec.models.contextWindow", "Default: 128000."),
     ] {
         let manual = run(cluster.kubectl(), &["explain", field]).await.expect(field);
+        let manual = manual.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(manual.contains(words), "{field}: {manual}");
+    }
+    // Kubernetes has a kind of this name too.
+    for (field, words) in [
+        ("cronjobs", "A CronJob tells an Agent to do something by a schedule."),
+        ("cronjobs", "kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s)"),
+        ("cronjobs.spec.schedule", "Example: `0 4 * * *`."),
+        ("cronjobs.spec.every", "1 second to 8760 hours."),
+        ("cronjobs.spec.timeZone", "Default: `Etc/UTC`."),
+        ("cronjobs.spec.session", "Default: `Isolated`."),
+        ("cronjobs.spec.delivery.mode", "Default: `None`."),
+        ("cronjobs.status.conditions", "`Declared`: the gateway holds exactly this job;"),
+    ] {
+        let explain = ["explain", field, "--api-version=creel.dev/v1alpha1"];
+        let manual = run(cluster.kubectl(), &explain).await.expect(field);
         let manual = manual.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(manual.contains(words), "{field}: {manual}");
     }
@@ -49,12 +66,20 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
         assert!(providers[1].starts_with("p True Ready openai-completions 1 "), "{providers:?}");
         let wide = columns(&["cpr", "-o", "wide"]).await;
         assert_eq!(wide[0], "NAME READY REASON API AGENTS MODELS AGE");
+        make(&namespace, &cron_job("j", "a")).await;
+        namespace.condition("CronJob", "j", "Ready", SOON, |ready| ready.reason == "Suspended").await;
+        let jobs = columns(&["ccj"]).await;
+        assert_eq!(jobs[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES REASON SINCE AGE");
+        assert!(jobs[1].starts_with("j a 0 4 * * * "), "{jobs:?}");
+        let wide = columns(&["ccj", "-o", "wide"]).await;
+        assert_eq!(wide[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES REASON SINCE MESSAGE AGE");
         let all = columns(&["creel"]).await;
+        assert!(all.iter().any(|line| line.starts_with("cronjob.creel.dev/j ")), "{all:?}");
         assert!(all.iter().any(|line| line.starts_with("agent.creel.dev/a ")), "{all:?}");
         assert!(all.iter().any(|line| line.starts_with("provider.creel.dev/p ")), "{all:?}");
         // The names belong to nobody else.
         let kinds = run(cluster.kubectl(), &["api-resources", "--no-headers"]).await.expect("api-resources");
-        for short in ["cag", "cpr", "csb"] {
+        for short in ["cag", "ccj", "cpr", "csb"] {
             let owners = kinds.lines().filter(|line| line.split_whitespace().nth(1) == Some(short));
             assert_eq!(owners.count(), 1, "{short}: {kinds}");
         }

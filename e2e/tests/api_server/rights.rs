@@ -47,9 +47,11 @@ async fn the_operator_may_do_what_it_does_in_every_namespace() {
         ("creel.dev/agents", "get list watch"),
         ("creel.dev/providers", "get list watch"),
         ("creel.dev/sandboxes", "get list watch"),
+        ("creel.dev/cronjobs", "get list watch"),
         ("creel.dev/agents/status", "patch"),
         ("creel.dev/providers/status", "patch"),
         ("creel.dev/sandboxes/status", "patch"),
+        ("creel.dev/cronjobs/status", "patch"),
         ("/secrets", "get list watch create"),
         ("/configmaps", "get list watch create patch update delete"),
         ("/services", "get list watch create patch update delete"),
@@ -78,7 +80,9 @@ async fn the_operator_may_do_nothing_else() {
         ("creel.dev/agents", &writes[..]),
         ("creel.dev/providers", &writes),
         ("creel.dev/sandboxes", &writes),
+        ("creel.dev/cronjobs", &writes),
         ("creel.dev/agents/finalizers", &["update"]),
+        ("creel.dev/cronjobs/finalizers", &["update"]),
         ("/secrets", &writes[1..]),
         ("/persistentvolumeclaims", &["update", "delete", "deletecollection"]),
         ("/serviceaccounts", &["update", "delete"]),
@@ -97,6 +101,7 @@ async fn the_operator_may_do_nothing_else() {
         ("apps/deployments", &["delete"]),
         ("apps/daemonsets", &["create"]),
         ("batch/jobs", &["create"]),
+        ("batch/cronjobs", &["get", "list", "create"]),
         ("networking.k8s.io/networkpolicies", &["deletecollection"]),
         ("rbac.authorization.k8s.io/clusterroles", &["get", "create", "bind", "escalate"]),
         ("rbac.authorization.k8s.io/rolebindings", &["get", "create"]),
@@ -156,7 +161,7 @@ async fn viewers_see_agents_and_editors_and_admins_write_them() {
             .expect("a binding");
             bindings.create(&PostParams::default(), &binding).await.expect("a binding can be made");
             let here = Some(namespace.name.as_str());
-            for resource in ["creel.dev/agents", "creel.dev/providers", "creel.dev/sandboxes"] {
+            for resource in ["creel.dev/agents", "creel.dev/cronjobs", "creel.dev/providers", "creel.dev/sandboxes"] {
                 // The authorizer hears of the binding a moment later.
                 namespace
                     .eventually(&format!("{role} lists {resource}"), crate::stage::SOON, async || {

@@ -161,3 +161,32 @@ async fn a_model_is_required_and_a_misspelt_field_is_named() {
     refused(&server, json!({"gateway": {"resorces": {}}}), "unknown field \"spec.gateway.resorces\"").await;
     refused(&server, json!({"gateway": {"imagePullPolicy": "Sometimes"}}), "Always").await;
 }
+
+#[tokio::test]
+async fn a_heartbeat_comes_every_ten_seconds_at_most_and_in_a_part_of_the_day_that_exists() {
+    let server = Server::new().await;
+    let heartbeat = |heartbeat: Value| json!({"heartbeat": heartbeat});
+    for every in ["5s", "9999ms", "8761h", "30", "1d"] {
+        let words = "every is a duration from 10s to 8760h, like 30m or 1h30m";
+        refused(&server, heartbeat(json!({"every": every})), words).await;
+    }
+    refused(&server, heartbeat(json!({})), "spec.heartbeat.every").await;
+    let within = |start: &str, end: &str| {
+        heartbeat(json!({"every": "30m", "activeHours": {"start": start, "end": end, "timeZone": "Europe/Paris"}}))
+    };
+    refused(&server, within("08:00", "08:00"), "from start to the same time is no time at all").await;
+    for (start, end, field) in [
+        ("25:00", "22:00", "start"),
+        ("24:00", "22:00", "start"),
+        ("8:00", "22:00", "start"),
+        ("08:60", "22:00", "start"),
+        ("08:00", "25:00", "end"),
+        ("08:00", "24:01", "end"),
+    ] {
+        refused(&server, within(start, end), &format!("spec.heartbeat.activeHours.{field}")).await;
+    }
+    for (start, end) in [("08:00", "22:00"), ("22:00", "06:00"), ("00:00", "24:00")] {
+        accepted(&server, within(start, end)).await;
+    }
+    accepted(&server, heartbeat(json!({"every": "10s", "prompt": "Look at your notes."}))).await;
+}

@@ -34,6 +34,19 @@ pub fn sandbox(name: &str) -> Value {
         "spec": {"image": "localhost/nothing:1"}})
 }
 
+/// The smallest CronJob of this Agent; at four each night.
+pub fn cron_job(name: &str, agent: &str) -> Value {
+    json!({"apiVersion": "creel.dev/v1alpha1", "kind": "CronJob", "metadata": {"name": name},
+        "spec": {"agentRef": {"name": agent}, "schedule": "0 4 * * *", "message": "Compress yesterday's notes."}})
+}
+
+/// The same with these fields; null takes one out.
+pub fn cron_job_with(name: &str, agent: &str, spec: Value) -> Value {
+    let mut object = merged(cron_job(name, agent), json!({"spec": spec}));
+    object["spec"].as_object_mut().expect("a spec").retain(|_, value| !value.is_null());
+    object
+}
+
 /// An Agent in a Sandbox, whose gateway's Pod no node takes: everything is there, and nothing starts.
 pub fn unschedulable(name: &str, sandbox: &str) -> Value {
     let nowhere = json!({"podTemplate": {"nodeSelector": {"example.com/no-such-node": "true"}}});

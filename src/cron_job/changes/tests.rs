@@ -103,6 +103,12 @@ fn a_suspended_job_is_stopped_and_stays() {
 }
 
 #[test]
+fn a_run_in_progress_is_not_cut_off_by_a_suspension() {
+    let wanted = Wanted { enabled: false, ..wanted() };
+    assert_eq!(sent(&wanted, &[job(&wanted, &json!({"state": {"runningAtMs": 1}}))]), []);
+}
+
+#[test]
 fn a_faulty_edit_leaves_what_runs_and_a_suspended_one_stops_it() {
     let faulty = Wanted { declaration: None, ..wanted() };
     assert_eq!(sent(&faulty, &[job(&wanted(), &json!({}))]), []);

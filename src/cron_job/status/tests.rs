@@ -88,6 +88,15 @@ fn a_failing_job_says_why_and_how_often_as_the_gateway_counts() {
 }
 
 #[test]
+fn a_provider_that_was_given_a_rest_fails_for_what_it_met_before() {
+    let rest = json!({"jobId": "the-id", "runAtMs": ms("2025-12-31T23:50:30Z"), "status": "error",
+        "error": "Inline API key for provider \"p-poor\" is temporarily disabled after a provider auth/billing failure. Retry later."});
+    let runs = json!([rest, failed("2025-12-31T23:50:00Z")]);
+    let case = Case::new("{every: 10m}", Some(found(true, &json!({"consecutiveErrors": 2}), &runs)));
+    assert_eq!(case.condition(HEALTHY), is("False", reason::CREDIT_EXHAUSTED));
+}
+
+#[test]
 fn answers_that_are_not_delivered_are_counted_though_the_gateway_does_not() {
     let lost = |began: &str| json!({"jobId": "the-id", "runAtMs": ms(began), "status": "ok", "completionStatus": "failed", "deliveryError": "no chat"});
     let runs = json!([lost("2025-12-31T23:50:00Z"), lost("2025-12-31T23:40:00Z"), ok("2025-12-31T23:30:00Z")]);

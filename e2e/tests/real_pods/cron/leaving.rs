@@ -1,0 +1,84 @@
+//! Agents that come, rest and leave: their jobs are gone before they are, and wait for them.
+
+use std::time::Duration;
+
+use e2e::suite::{SOON, START, TestNamespace, agent, cron_job, in_namespace, joined_agent, secret_value};
+use serde_json::json;
+
+use super::{RARELY, holds_exactly};
+
+const OWNER: &str = "host";
+
+#[tokio::test]
+async fn jobs_of_an_agent_that_leaves_are_gone_before_its_entry_and_those_that_came_too_early_go_on_by_themselves() {
+    in_namespace("leaving", async |namespace: TestNamespace| {
+        namespace.serve("main", &secret_value("key")).await;
+        // Nothing is there for these yet: no Agent, and no gateway.
+        namespace.apply(&cron_job("early", "writer", RARELY, "Too early.")).await;
+        namespace.apply(&cron_job("own", OWNER, RARELY, "Of the owner.")).await;
+        let early = namespace.cron_job_reason("early", "Declared", "AgentNotFound").await;
+        assert!(early.message.contains("Agent \"writer\""), "{early:?}");
+        namespace.apply(&agent(OWNER, "main/small")).await;
+        let waits = namespace.cron_job_reason("own", "Declared", "WaitingForGateway").await;
+        assert_eq!(waits.status, "Unknown", "{waits:?}");
+        namespace.ready(OWNER).await;
+        namespace.declared("own").await;
+        namespace.apply(&joined_agent("writer", OWNER, "main/small")).await;
+        let early = namespace.declared("early").await;
+        let ids = holds_exactly(&namespace, OWNER, &["early", "own"]).await;
+        assert_eq!(ids["early"], early);
+
+        leaves(&namespace, async || {
+            namespace.merge("Agent", "writer", &json!({"spec": {"suspend": true}})).await;
+        })
+        .await;
+        let rests = namespace.cron_job_reason("early", "Declared", "Suspended").await;
+        assert_eq!(rests.status, "Unknown", "{rests:?}");
+        namespace.merge("Agent", "writer", &json!({"spec": {"suspend": false}})).await;
+        namespace.declared("early").await;
+
+        leaves(&namespace, async || namespace.delete("Agent", "writer").await).await;
+        namespace.cron_job_reason("early", "Declared", "AgentNotFound").await;
+        a_gateway_that_rests_keeps_its_jobs(&namespace, &ids["own"]).await;
+    })
+    .await;
+}
+
+/// While the Agent leaves, there is no moment in which the gateway has a job of an agent that it does not know.
+async fn leaves(namespace: &TestNamespace, leave: impl AsyncFnOnce()) {
+    let watched = async {
+        namespace
+            .eventually("the Agent is gone from the gateway, and its job", START, async || {
+                // In this order: what has no entry now may not have a job a moment later.
+                let entry = namespace.try_rpc(OWNER, "config.get", json!({})).await?;
+                let entry = entry["parsed"]["agents"]["entries"]["writer"].is_object();
+                let job = namespace.declared_jobs(OWNER).await?.contains_key("early");
+                assert!(entry || !job, "the gateway has a job of an agent that it does not know");
+                if entry || job { Err(format!("entry: {entry}, job: {job}")) } else { Ok(()) }
+            })
+            .await;
+    };
+    tokio::join!(leave(), watched);
+}
+
+/// An owner that rests has no Pod; its jobs wait on the claim and are the same afterwards.
+async fn a_gateway_that_rests_keeps_its_jobs(namespace: &TestNamespace, id: &str) {
+    namespace.merge("Agent", OWNER, &json!({"spec": {"suspend": true}})).await;
+    let rests = namespace.cron_job_reason("own", "Declared", "Suspended").await;
+    assert_eq!(rests.status, "Unknown", "{rests:?}");
+    let no_pods = async || {
+        let pods = namespace.pods(OWNER).await.len();
+        if pods == 0 { Ok(()) } else { Err(format!("{pods} Pods")) }
+    };
+    namespace.eventually("the gateway has no Pod", START, no_pods).await;
+    let stalled = namespace.condition("CronJob", "own", "Stalled", SOON, |_| true).await;
+    assert_eq!(stalled.status, "False", "{stalled:?}");
+    let told = namespace.stays("what a waiting job says", Duration::from_secs(5), async || {
+        namespace.get("CronJob", "own").await.data["status"].clone()
+    });
+    told.await;
+    namespace.merge("Agent", OWNER, &json!({"spec": {"suspend": false}})).await;
+    namespace.ready(OWNER).await;
+    assert_eq!(namespace.declared("own").await, id);
+    assert_eq!(holds_exactly(namespace, OWNER, &["own"]).await["own"], id);
+}
