@@ -170,7 +170,7 @@ async fn a_run_that_was_asked_for_is_run_once_though_the_operator_is_killed_in_b
 
         namespace.run_now("of-a", "killed at once").await;
         restart(&namespace.client).await;
-        namespace.accepted("of-a", "killed at once").await;
+        namespace.ran_for("of-a", "killed at once").await;
         namespace.ran_exactly("a", &id, 1).await;
 
         namespace.run_now("of-a", "killed in the run").await;
@@ -181,11 +181,11 @@ async fn a_run_that_was_asked_for_is_run_once_though_the_operator_is_killed_in_b
             })
             .await;
         restart(&namespace.client).await;
-        namespace.accepted("of-a", "killed in the run").await;
+        namespace.ran_for("of-a", "killed in the run").await;
         namespace.ran_exactly("a", &id, 2).await;
 
         while_stopped(&namespace.client, async || namespace.run_now("of-a", "while away").await).await;
-        namespace.accepted("of-a", "while away").await;
+        namespace.ran_for("of-a", "while away").await;
         namespace.ran_exactly("a", &id, 3).await;
         let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
         assert_eq!(asked, 3, "so many times the model was told");

@@ -43,6 +43,13 @@ pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     if let Err(error) = stop(context, &gateway.endpoint, &leaving, is_here).await {
         tracing::warn!(gateway = owner, namespace, %error, "the jobs of an agent that leaves can't be stopped");
     }
+    wake(context, namespace, owner);
+}
+
+/// Wakes whoever rests on the gateway.
+fn wake(context: &Context, namespace: String, owner: String) {
+    cron_jobs_of(&context.stores, &namespace, &owner).into_iter().for_each(|wake| context.waker.wake(wake));
+    context.waker.wake(Wake::Schedule { namespace, owner });
 }
 
 async fn stop(
@@ -51,14 +58,16 @@ async fn stop(
     leaving: &BTreeSet<String>,
     is_here: impl Fn(&str) -> bool,
 ) -> Result<(), RpcError> {
+    let mut failed = Ok(());
     for job in context.admin.cron_list(gateway).await?.iter().filter(|job| job.is_ours()) {
-        match job.agent.as_deref().filter(|agent| leaving.contains(*agent)) {
-            Some(agent) if is_here(agent) => context.admin.cron_disable(gateway, &job.id).await?,
-            Some(_) => context.admin.cron_remove(gateway, &job.id).await?,
-            None => {}
-        }
+        let stopped = match job.agent.as_deref().filter(|agent| leaving.contains(*agent)) {
+            Some(agent) if is_here(agent) => context.admin.cron_disable(gateway, &job.id).await,
+            Some(_) => context.admin.cron_remove(gateway, &job.id).await,
+            None => Ok(()),
+        };
+        failed = failed.and(stopped);
     }
-    Ok(())
+    failed
 }
 
 /// Remembers whether the gateway answers and which agents it has, and wakes whoever rests on it.
@@ -83,11 +92,9 @@ pub async fn meet(
         },
         (None, _, _) => None,
     };
-    if !gateways.remember(&namespace, &owner, gateway) {
-        return;
+    if gateways.remember(&namespace, &owner, gateway) {
+        wake(context, namespace, owner);
     }
-    cron_jobs_of(&context.stores, &namespace, &owner).into_iter().for_each(|wake| context.waker.wake(wake));
-    context.waker.wake(Wake::Schedule { namespace, owner });
 }
 
 async fn proved(context: &Context, gathered: &Gathered, pod: &Pod, config: &Mounted) -> Option<Gateway> {

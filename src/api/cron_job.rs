@@ -65,7 +65,8 @@ pub struct CronJobSpec {
     #[schemars(length(min = 1, max = 32768))]
     #[x_kube(validation = Rule::new("self.trim() != ''").message("say what is to be done"))]
     pub message: String,
-    /// `Isolated`: each run has a fresh session of its own; `Main`: the message joins the Agent's main session, as a reminder to itself.
+    /// `Isolated`: each run has a fresh session of its own; `Main`: the message joins the Agent's main session, as a reminder to itself;
+    /// OpenClaw allows that for the Agent that owns the gateway only.
     /// Default: `Isolated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,

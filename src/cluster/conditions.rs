@@ -146,6 +146,8 @@ pub mod reason {
     pub const RUN_FAILED: &str = "RunFailed";
     /// The last run succeeded, and its answer was not delivered.
     pub const NOT_DELIVERED: &str = "NotDelivered";
+    /// The gateway did not begin a run.
+    pub const SKIPPED: &str = "Skipped";
     /// The last run took longer than it may, or the model did.
     pub const TIMED_OUT: &str = "TimedOut";
     /// The model's Provider has no credit left.

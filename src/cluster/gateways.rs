@@ -41,9 +41,9 @@ impl Gateways {
     pub fn remember(&self, namespace: &str, owner: &str, gateway: Option<Gateway>) -> bool {
         let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = gateways.insert((namespace.to_owned(), owner.to_owned()), gateway.clone().map(Arc::new));
-        match (before.flatten(), gateway) {
-            (None, None) => false,
-            (Some(before), Some(now)) => before.run != now.run || before.agents != now.agents,
+        match (before, gateway) {
+            (Some(None), None) => false,
+            (Some(Some(before)), Some(now)) => before.run != now.run || before.agents != now.agents,
             _ => true,
         }
     }

@@ -1,8 +1,6 @@
-//! What is wanted and what the gateway holds → what to send. Pure: `now` is an argument.
+//! What is wanted and what the gateway holds → what to send. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
 
 use crate::openclaw::cron::declaration::{Declaration, Schedule};
 use crate::openclaw::cron::job::Job;
@@ -33,7 +31,7 @@ pub enum Change {
 
 /// What to send, with the key of each; first what goes. `wanted` is by key.
 #[must_use]
-pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job], now: Timestamp) -> Vec<(String, Change)> {
+pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job]) -> Vec<(String, Change)> {
     let ours = || jobs.iter().filter(|job| job.is_ours()).filter_map(|job| Some((job.key.as_ref()?, job)));
     let held: BTreeMap<&String, &Job> =
         wanted.iter().filter_map(|(key, wanted)| Some((key, best(wanted, key, jobs)?))).collect();
@@ -42,7 +40,7 @@ pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job], now: Timestamp) 
     let gone = gone.map(|(key, job)| (key.clone(), Change::Remove { id: job.id.clone() }));
     let changed = wanted.iter().filter_map(|(key, wanted)| {
         let change = match held.get(key) {
-            Some(job) => edit(wanted, job, now),
+            Some(job) => edit(wanted, job),
             None => make(wanted),
         };
         change.map(|change| (key.clone(), change))
@@ -66,7 +64,7 @@ fn make(wanted: &Wanted) -> Option<Change> {
     Some(Change::Declare { declaration, enabled: Some(wanted.enabled) })
 }
 
-fn edit(wanted: &Wanted, job: &Job, now: Timestamp) -> Option<Change> {
+fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
     if wanted.paused {
         return None;
     }
@@ -77,10 +75,10 @@ fn edit(wanted: &Wanted, job: &Job, now: Timestamp) -> Option<Change> {
         return None;
     }
     let disable = || job.enabled.then(|| Change::Disable { id: job.id.clone() });
-    // One that is due at this moment is left to run; one for a later time was declared by an earlier edit.
-    let lies_ahead = job.state.next_run().is_some_and(|next| next > now);
+    // Its time has passed, and the gateway may still be about to make up for it; another time is of an earlier edit.
+    let is_of_an_earlier_edit = || wanted.declaration.as_ref().is_some_and(|declaration| !declaration.is_due_with(job));
     if wanted.over {
-        return if must_rest || lies_ahead { disable() } else { None };
+        return if must_rest || is_of_an_earlier_edit() { disable() } else { None };
     }
     let Some(declaration) = wanted.declaration.as_ref().filter(|_| wanted.agent_known) else {
         return if must_rest { disable() } else { None };

@@ -10,6 +10,7 @@ use kube::{Client, ResourceExt};
 use super::history::History;
 use super::run_now::Devices;
 use crate::api::CronJob;
+use crate::api::cron_job::RunNow;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::names::CRON_JOB_MANAGER;
 use crate::cluster::stores::{Stores, Waker};
@@ -23,6 +24,8 @@ pub struct Context {
     pub admin: AdminClient,
     pub backoff: Backoff,
     pub devices: Devices,
+    /// The last run that was asked for, by the CronJob's UID: the store shows it a little later.
+    intents: Mutex<HashMap<String, RunNow>>,
     events: EventRecorder,
 }
 
@@ -38,8 +41,26 @@ impl Context {
             admin,
             backoff: Backoff::default(),
             devices: Devices::default(),
+            intents: Mutex::default(),
             events: EventRecorder::new(client.clone(), reporter),
         }
+    }
+
+    /// The CronJob with what this process itself has written of runs that were asked for.
+    #[must_use]
+    pub fn up_to_date(&self, job: &CronJob) -> CronJob {
+        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut job = job.clone();
+        if let (Some(intent), Some(status)) = (intents.get(&job.uid().unwrap_or_default()), &mut job.status) {
+            status.run_now = Some(intent.clone());
+        }
+        job
+    }
+
+    /// Remembers what is about to be written of a run that was asked for.
+    pub fn intend(&self, job: &CronJob, intent: &RunNow) {
+        let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        intents.insert(job.uid().unwrap_or_default(), intent.clone());
     }
 
     /// An event is informational: what can't be told is logged.

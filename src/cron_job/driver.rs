@@ -30,7 +30,7 @@ impl Controls for Context {
     const NAME: &'static str = "cron-job";
 
     async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, PassError> {
-        reconcile(&job, self).await
+        reconcile(&self.up_to_date(&job), self).await
     }
 
     fn backoff(&self) -> &Backoff {
@@ -50,8 +50,9 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, PassError
     let (next, again) = status::status(job, &around.view(job), Timestamp::now());
     let next = report(job, next, context).await?;
     let Some(next) = next else { return Ok(Action::await_change()) };
-    let asked = match around.owner.as_deref() {
-        Some(owner) if !is_paused(job.annotations()) => run_now::serve(context, job, &next, owner).await?,
+    let view = around.view(job);
+    let asked = match (view.served, view.found.filter(|_| !view.paused)) {
+        (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
         _ => None,
     };
     Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(look_again)))

@@ -26,7 +26,7 @@ fn reason_of(status: RunStatus, run: &Run) -> Option<&'static str> {
     match status {
         RunStatus::Succeeded => None,
         RunStatus::NotDelivered => Some(reason::NOT_DELIVERED),
-        RunStatus::Skipped => Some("Skipped"),
+        RunStatus::Skipped => Some(reason::SKIPPED),
         RunStatus::Failed => Some(match run.error_reason.as_deref() {
             Some("billing") => reason::CREDIT_EXHAUSTED,
             Some("auth" | "auth_permanent") => reason::UNAUTHORIZED,

@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::context::Context;
+use super::schedule::is_over;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
 use crate::cluster::conditions::{reason, whole_seconds};
@@ -23,6 +24,7 @@ use crate::cluster::controls::PassError;
 use crate::cluster::gateways::Gateway;
 use crate::cluster::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
 use crate::cluster::names::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
+use crate::cluster::schedules::{Found, Held};
 use crate::cluster::versioned::Versioned;
 use crate::cluster::wakes::Wake;
 use crate::cluster::{status_writer, turn};
@@ -35,7 +37,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How soon to try again after the gateway could not be asked, or refused.
 const LATER: Duration = Duration::from_secs(30);
 /// Runs among which an earlier try is looked for.
-const LOOK_BACK: usize = 20;
+const LOOK_BACK: usize = 200;
 /// The key of the device in its Secret.
 const DEVICE_KEY: &str = "device-key";
 /// Characters of the annotation that count.
@@ -70,7 +72,9 @@ fn step(requested: Option<&String>, told: Option<&RunNow>) -> Step {
 fn was_run(runs: &[Run], after: Option<Timestamp>) -> bool {
     let cut_off =
         |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
-    runs.iter().any(|run| run.began() > after && (run.was_asked_for() || cut_off(run)))
+    // Where the gateway tells no more, it may have been one that it does not tell: never twice.
+    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.began() > after);
+    may_be_older || runs.iter().any(|run| run.began() > after && (run.was_asked_for() || cut_off(run)))
 }
 
 /// Serves the annotation; returns when to look again.
@@ -79,6 +83,7 @@ pub async fn serve(
     job: &CronJob,
     status: &CronJobStatus,
     owner: &Agent,
+    found: &Found,
 ) -> Result<Option<Duration>, PassError> {
     let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
     if step == Step::Nothing {
@@ -87,9 +92,10 @@ pub async fn serve(
     let namespace = job.namespace().unwrap_or_default();
     // The pass over the gateway's jobs wakes this one when these are there.
     let Some(gateway) = context.stores.gateways.of(&namespace, &owner.name_any()) else { return Ok(None) };
-    let schedule = context.stores.schedules.of(&namespace, &owner.name_any());
-    let found = schedule.as_ref().and_then(|schedule| schedule.jobs.get(&job.name_any()));
-    let Some(id) = found.and_then(|found| found.job.as_ref()).map(|job| job.id.clone()) else { return Ok(None) };
+    // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again.
+    let is_current =
+        found.held == Held::Exactly || (found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now()));
+    let Some(id) = found.job.as_ref().filter(|_| is_current).map(|job| job.id.clone()) else { return Ok(None) };
     let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(LATER)) };
     let Some(present) = present else { return Ok(Some(ASK_AGAIN)) };
     // Runs of one job never overlap.
@@ -139,18 +145,22 @@ async fn ask(
         }
         // One that waits for a slot is running to the gateway.
         Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
-        Ok(RunAnswer::Refused(words)) => {
-            let note = format!("The gateway did not take the run that was asked for: {words}");
-            context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
-            return Ok(Some(LATER));
-        }
-        Err(error) => tracing::warn!(cron_job = name, %error, "a run can't be asked for"),
+        Ok(RunAnswer::Refused(words)) => return Ok(refused(context, job, &words).await),
+        Err(error) => return Ok(refused(context, job, &error.to_string()).await),
     }
     Ok(Some(ASK_AGAIN))
 }
 
+/// Tells why the run was not taken; it is asked for again later.
+async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
+    let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
+    context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
+    Some(LATER)
+}
+
 /// Whether the object is still there.
 async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
+    context.intend(job, &run_now);
     let next = CronJobStatus { run_now: Some(run_now), ..status.clone() };
     Ok(status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?)
 }

@@ -71,6 +71,10 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
         }
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
+            let before = context.stores.schedules.of(&namespace, &name);
+            let mut schedule = before.as_deref().cloned().unwrap_or_default();
+            schedule.jobs.values_mut().for_each(|found| found.held = Held::Failed(error.to_string()));
+            tell(context, &namespace, &name, schedule);
             UNREACHABLE
         }
     }
@@ -108,13 +112,15 @@ impl Pass<'_> {
         let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
         let wanted: BTreeMap<String, Wanted> =
             self.wanted.iter().map(|(key, (_, wanted))| (key.clone(), wanted.clone())).collect();
-        let changes = changes(&wanted, &jobs, self.now);
-        let unfinished =
+        let changes = changes(&wanted, &jobs);
+        let is_partial =
             changes.len() > MOST_CHANGES || changes.iter().any(|(_, change)| matches!(change, Change::Give { .. }));
         let mut answers = BTreeMap::new();
         for (key, change) in changes.into_iter().take(MOST_CHANGES) {
             answers.insert(key, self.send(change, &mut jobs).await?);
         }
+        // What the gateway does not take is tried again by and by.
+        let unfinished = is_partial && answers.values().any(|held| matches!(held, Held::Exactly | Held::NotWanted));
         self.ask_for_runs(&jobs, history).await?;
         let again =
             if unfinished { AT_ONCE } else { ask_again(self.watched(&jobs), self.now).unwrap_or_else(look_again) };
@@ -138,7 +144,7 @@ impl Pass<'_> {
             }
             Change::Give { id, agent } => {
                 let given = admin.cron_give(endpoint, &id, &agent).await;
-                given.map(|()| Held::Failed("it is being given to its Agent".to_owned()))
+                given.map(|()| Held::NotWanted)
             }
             Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
                 jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);

@@ -117,7 +117,8 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
         return condition(Status::Unknown, reason::PAUSED, message);
     }
     if is_over(&job.spec, now) && !is_running(view) {
-        return match runs.first() {
+        let at = job.spec.at.as_ref().map(|at| whole_seconds(at.0));
+        return match runs.iter().find(|run| Some(run.time.0) >= at) {
             Some(_) => condition(Status::True, reason::COMPLETED, "Its one time has passed, and it was run."),
             None => {
                 let message = "spec.at has passed, and the gateway did not run the job: set another time, or run it once by the annotation creel.dev/run-now";
@@ -179,7 +180,7 @@ fn summary(
     let summary = if held.is_some_and(|job| job.state.auto_disabled.is_some()) {
         let last = runs.first().and_then(|run| run.error.as_deref()).unwrap_or("no reason given");
         let message = format!(
-            "The gateway stopped the job after too many failures in a row; the last: {last}. Mend the cause, then resume it by any edit of the spec, or by setting spec.suspend to true and back to false"
+            "The gateway stopped the job by itself after failures; the last: {last}. Mend the cause, then resume it by any edit of the spec, or by setting spec.suspend to true and back to false"
         );
         Summary::Broken { reason: reason::DISABLED_BY_GATEWAY, message }
     } else if job.spec.suspend {

@@ -47,7 +47,8 @@ pub fn validate(job: &CronJob, neighbours: &Neighbours, now: Timestamp) -> Resul
 
 fn work(job: &CronJob) -> Work {
     let spec = &job.spec;
-    let message = spec.message.clone();
+    // As the gateway keeps it: a block of YAML ends with a line break.
+    let message = spec.message.trim().to_owned();
     match spec.session.unwrap_or_default() {
         Session::Main => Work::Main { message },
         Session::Isolated => Work::Isolated {
@@ -73,9 +74,10 @@ fn delivery(job: &CronJob) -> Delivery {
     match delivery.mode {
         DeliveryMode::None => Delivery::None,
         DeliveryMode::Announce => {
-            Delivery::Announce { channel: delivery.channel.unwrap_or_default(), to: delivery.to.unwrap_or_default() }
+            let (channel, to) = (delivery.channel.unwrap_or_default(), delivery.to.unwrap_or_default());
+            Delivery::Announce { channel: channel.trim().to_lowercase(), to: to.trim().to_owned() }
         }
-        DeliveryMode::Webhook => Delivery::Webhook { url: delivery.url.unwrap_or_default() },
+        DeliveryMode::Webhook => Delivery::Webhook { url: delivery.url.unwrap_or_default().trim().to_owned() },
     }
 }
 
@@ -155,6 +157,14 @@ mod tests {
         let (reason, message) = fault("openai", "smal");
         assert_eq!(reason, reason::MODEL_NOT_FOUND);
         assert!(message.contains("small"), "{message}");
+    }
+
+    #[test]
+    fn white_space_around_a_message_is_no_part_of_it() {
+        let mut job = cron_job("notes", "{every: 10m}");
+        job.spec.message = "  Compress notes\n".to_owned();
+        let declared = validate(&job, &neighbours(), at("2026-01-01T00:00:00Z")).unwrap();
+        assert_eq!(declared, validated("{every: 10m}").unwrap());
     }
 
     #[test]

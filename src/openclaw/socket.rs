@@ -72,7 +72,7 @@ pub enum SocketError {
     ForeignDevice,
     #[error("the operator's device could not be approved: {0}")]
     NotApproved(#[source] RpcError),
-    /// It may run or not: the gateway's list of runs tells, see [`super::cron::calls::was_run_since`].
+    /// It may run or not: the gateway's list of runs tells, see [`AdminClient::cron_runs`].
     #[error("a run was asked for, and no answer came: {0}")]
     Unanswered(#[source] Box<SocketError>),
 }

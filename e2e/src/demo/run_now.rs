@@ -37,9 +37,9 @@ pub async fn run_now(client: &Client, namespace: &str, name: &str) -> Result<Str
     let started = Instant::now();
     while started.elapsed() < LIMIT {
         let status = api.get(&name).await.map_err(refused)?.data["status"].take();
-        let taken = status["runNow"]["request"] == request.as_str() && status["runNow"]["accepted"] == true;
+        let ended = status["runNow"]["request"] == request.as_str() && status["runNow"]["finished"] == true;
         let run = &status["lastRun"];
-        if taken && run.is_object() && run["time"] != before["time"] {
+        if ended && run.is_object() && run["time"] != before["time"] {
             return Ok(told(run));
         }
         tokio::time::sleep(INTERVAL).await;

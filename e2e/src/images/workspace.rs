@@ -21,9 +21,7 @@ struct Recipe {
     /// Naming the target makes Cargo keep the flags away from build scripts and procedural macros, which cannot be linked
     /// statically.
     target: &'static str,
-    /// In `Cargo.toml`; also the name of the directory of what was built.
-    profile: &'static str,
-    /// The packages whose features are united.
+    /// The packages whose features are united, and which.
     packages: &'static [&'static str],
 }
 
@@ -34,7 +32,6 @@ const SERVICE: Recipe = Recipe {
     target: "x86_64-unknown-linux-gnu",
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-gnu",
-    profile: "release",
     packages: &["--workspace"],
 };
 
@@ -45,8 +42,7 @@ const TOOL: Recipe = Recipe {
     target: "x86_64-unknown-linux-musl",
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-musl",
-    profile: "tool",
-    packages: &["--package", "creel"],
+    packages: &["--package", "creel", "--no-default-features"],
 };
 
 /// Where Rust's libraries for musl are not to be had: the same program, which starts slower.
@@ -101,13 +97,13 @@ async fn build(progress: &Progress, contained: &Contained) -> Result<Image, Erro
 /// Returns where the binary lies.
 async fn cargo(binary: &Binary) -> Result<PathBuf, Error> {
     let recipe = if is_provided(binary.recipe.target).await? { binary.recipe } else { &TOOL_WITHOUT_MUSL };
-    let Recipe { target, profile, packages } = recipe;
+    let Recipe { target, packages } = recipe;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--locked", "--quiet", "--bin", binary.name]).args(*packages);
-    cargo.args(["--profile", profile, "--target", target]).arg("--target-dir").arg(target_directory()?);
+    cargo.args(["--release", "--target", target]).arg("--target-dir").arg(target_directory()?);
     // A panic ends the process, so nothing reads the tables for unwinding: a tenth of creel-shell, which is copied into every Pod.
     run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C force-unwind-tables=no")).await?;
-    Ok(target_directory()?.join(target).join(profile).join(binary.name))
+    Ok(target_directory()?.join(target).join("release").join(binary.name))
 }
 
 /// Whether Rust's libraries for the target are there, or could be fetched.

@@ -117,12 +117,12 @@ impl TestNamespace {
         self.annotate("CronJob", cron_job, RUN_NOW, Some(request)).await;
     }
 
-    /// Waits until the gateway took up the run that was asked for with this value.
-    pub async fn accepted(&self, cron_job: &str, request: &str) {
+    /// Waits until the run that was asked for with this value has ended.
+    pub async fn ran_for(&self, cron_job: &str, request: &str) {
         self.eventually(&format!("CronJob {cron_job} runs for {request:?}"), START, async || {
             let run_now = self.get("CronJob", cron_job).await.data["status"]["runNow"].clone();
-            let taken = run_now["request"] == request && run_now["accepted"] == true;
-            if taken { Ok(()) } else { Err(run_now.to_string()) }
+            let ended = run_now["request"] == request && run_now["finished"] == true;
+            if ended { Ok(()) } else { Err(run_now.to_string()) }
         })
         .await;
     }

@@ -35,7 +35,7 @@ fn job(wanted: &Wanted, change: &Value) -> Job {
 
 fn sent(wanted: &Wanted, jobs: &[Job]) -> Vec<Change> {
     let wanted = BTreeMap::from([(KEY.to_owned(), wanted.clone())]);
-    changes(&wanted, jobs, at(NOW)).into_iter().map(|(_, change)| change).collect()
+    changes(&wanted, jobs).into_iter().map(|(_, change)| change).collect()
 }
 
 fn declare(wanted: &Wanted, enabled: Option<bool>) -> Change {
@@ -129,9 +129,9 @@ fn one_time_that_has_passed_is_never_declared_again() {
     assert_eq!(sent(&over, &[]), []);
     let ran = json!({"enabled": false, "state": {"lastRunAtMs": 1}});
     assert_eq!(sent(&over, &[job(&over, &ran)]), []);
-    let due_now = json!({"state": {"nextRunAtMs": at("2025-12-31T12:00:00Z").as_millisecond()}});
-    assert_eq!(sent(&over, &[job(&over, &due_now)]), []);
-    let of_an_earlier_edit = job(&over, &json!({}));
+    let made_up_for_later = json!({"state": {"nextRunAtMs": at("2026-01-01T00:02:00Z").as_millisecond()}});
+    assert_eq!(sent(&over, &[job(&over, &made_up_for_later)]), []);
+    let of_an_earlier_edit = job(&over, &json!({"schedule": {"kind": "at", "at": "2026-02-01T00:00:00.000Z"}}));
     assert_eq!(sent(&over, &[of_an_earlier_edit]), [Change::Disable { id: "the-id".into() }]);
 }
 

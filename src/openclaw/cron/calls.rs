@@ -7,7 +7,7 @@ use super::job::{Job, listed};
 use super::run::Run;
 use crate::openclaw::rpc::{AdminClient, Endpoint, RpcError};
 
-/// Jobs on one page: the most that the gateway gives.
+/// Jobs and runs on one page: the most that the gateway gives.
 const PAGE: usize = 200;
 /// Pages that are read: more jobs than one gateway can run.
 const PAGES: usize = 25;
@@ -24,15 +24,16 @@ pub enum Declared {
 impl AdminClient {
     /// All jobs, also those that are disabled.
     pub async fn cron_list(&self, gateway: &Endpoint) -> Result<Vec<Job>, RpcError> {
-        let mut jobs = Vec::new();
+        let (mut jobs, mut read) = (Vec::new(), 0);
         for _ in 0..PAGES {
             let parameters = json!({
-                "includeDisabled": true, "includeDeliveryPreviews": false, "limit": PAGE, "offset": jobs.len(),
+                "includeDisabled": true, "includeDeliveryPreviews": false, "limit": PAGE, "offset": read,
             });
             let page = self.call(gateway, "cron.list", parameters).await?;
             let entries = page.get("jobs").and_then(Value::as_array).ok_or(RpcError::Malformed("it lists no jobs"))?;
-            let parsed: Option<Vec<Job>> = entries.iter().map(listed).collect();
-            jobs.extend(parsed.ok_or(RpcError::Malformed("a job in it is not understood"))?);
+            // What is not understood is none of ours.
+            jobs.extend(entries.iter().filter_map(listed));
+            read += entries.len();
             if entries.is_empty() || page.get("hasMore").and_then(Value::as_bool) != Some(true) {
                 return Ok(jobs);
             }
@@ -73,9 +74,12 @@ impl AdminClient {
         self.call(gateway, "cron.update", json!({"id": id, "patch": {"agentId": agent}})).await.map(drop)
     }
 
-    /// Stops the job; its history stays.
+    /// Stops the job, if it is there; its history stays.
     pub async fn cron_disable(&self, gateway: &Endpoint, id: &str) -> Result<(), RpcError> {
-        self.call(gateway, "cron.update", json!({"id": id, "patch": {"enabled": false}})).await.map(drop)
+        match self.call(gateway, "cron.update", json!({"id": id, "patch": {"enabled": false}})).await {
+            Err(RpcError::Refused { code, .. }) if code.as_deref() == Some("CRON_JOB_NOT_FOUND") => Ok(()),
+            disabled => disabled.map(drop),
+        }
     }
 
     /// Removes the job, if it is there.
@@ -93,8 +97,8 @@ impl AdminClient {
             Some(id) => parameters["jobId"] = json!(id),
             None => parameters["scope"] = json!("all"),
         }
-        let mut page = self.call(gateway, "cron.runs", parameters).await?;
-        let entries = page.get_mut("entries").map(Value::take).ok_or(RpcError::Malformed("it lists no runs"))?;
-        serde_json::from_value(entries).map_err(|_| RpcError::Malformed("a run in it is not understood"))
+        let page = self.call(gateway, "cron.runs", parameters).await?;
+        let entries = page.get("entries").and_then(Value::as_array).ok_or(RpcError::Malformed("it lists no runs"))?;
+        Ok(entries.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok()).collect())
     }
 }

@@ -79,6 +79,12 @@ impl Declaration {
             })
     }
 
+    /// Whether the gateway's job runs at the same times.
+    #[must_use]
+    pub fn is_due_with(&self, job: &Job) -> bool {
+        job.definition.get("schedule") == Some(&self.schedule.value())
+    }
+
     /// All that is the user's, but for whose job it is and whether it runs.
     fn definition(&self) -> Map<String, Value> {
         let mut definition = Map::from_iter([

@@ -44,6 +44,9 @@ pub enum Outcome {
     Ok,
     Error,
     Skipped,
+    /// A word of another version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// That the gateway has stopped a job by itself.
@@ -126,7 +129,7 @@ pub fn listed(entry: &Value) -> Option<Job> {
         key: text("declarationKey"),
         agent: text("agentId"),
         enabled: entry.get("enabled").and_then(Value::as_bool)?,
-        state: serde_json::from_value(entry.get("state")?.clone()).ok()?,
+        state: serde_json::from_value(entry.get("state")?.clone()).unwrap_or_default(),
         definition: entry.clone(),
     })
 }

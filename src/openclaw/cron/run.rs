@@ -54,7 +54,7 @@ impl Run {
             Some(Outcome::Ok) if self.completion_status.as_deref() == Some("failed") => RunStatus::NotDelivered,
             Some(Outcome::Ok) => RunStatus::Succeeded,
             Some(Outcome::Skipped) => RunStatus::Skipped,
-            Some(Outcome::Error) | None => RunStatus::Failed,
+            Some(Outcome::Error | Outcome::Unknown) | None => RunStatus::Failed,
         }
     }
 

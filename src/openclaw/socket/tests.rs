@@ -223,7 +223,9 @@ async fn a_gateway_that_ends_takes_no_wishes() {
                       Gateway websocket admission closed";
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
-    let error = run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7").await.unwrap_err();
+    let error = run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7")
+        .await
+        .unwrap_err();
     server.await.unwrap();
     assert!(matches!(error, SocketError::NotOpened(503)), "{error}");
 }

@@ -111,7 +111,6 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
     let slow = Rule::text("at last").when_text("Take your time.").delay(SLOW).path_prefix(namespace.prefix("main"));
     namespace.models.script(&namespace.name, &[slow]).await.unwrap();
     namespace.run_now("slow", "to be cut off").await;
-    namespace.accepted("slow", "to be cut off").await;
     namespace
         .eventually("the run is in progress", SOON, async || {
             let held = namespace.job(AGENT, "slow").await.ok_or("no job")?;
@@ -124,6 +123,7 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
     assert!(cut["error"].as_str().is_some_and(|error| error.contains("interrupted")), "{cut}");
     let all = namespace.runs(AGENT, id).await;
     assert_eq!(all.len(), 1, "it was asked for once and ran once: {all:?}");
+    namespace.ran_for("slow", "to be cut off").await;
     namespace.run_now("slow", "again").await;
     namespace.cron_job_reason("slow", "Healthy", "Succeeded").await;
 }

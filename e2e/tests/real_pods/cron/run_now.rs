@@ -13,7 +13,7 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         let due = namespace.get("CronJob", "notes").await.data["status"]["nextRunTime"].clone();
 
         namespace.run_now("notes", "1").await;
-        namespace.accepted("notes", "1").await;
+        namespace.ran_for("notes", "1").await;
         let first = namespace.last_run("notes", |run| run["status"] == "Succeeded").await;
         // The same value again, also by somebody who took it away first, is no new wish.
         namespace.run_now("notes", "1").await;
@@ -22,7 +22,7 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         namespace.ran_exactly(AGENT, &id, 1).await;
 
         namespace.run_now("notes", "2").await;
-        namespace.accepted("notes", "2").await;
+        namespace.ran_for("notes", "2").await;
         namespace.last_run("notes", |run| run["time"] != first["time"] && run["status"] == "Succeeded").await;
         let status = namespace.get("CronJob", "notes").await.data["status"].clone();
         assert_eq!(status["nextRunTime"], due, "a run that was asked for changes nothing of the schedule");
@@ -31,7 +31,7 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         namespace.run_now("notes", "3").await;
         namespace.delete_pod(&pod).await;
         namespace.replaced(AGENT, &pod).await;
-        namespace.accepted("notes", "3").await;
+        namespace.ran_for("notes", "3").await;
         assert_eq!(namespace.declared("notes").await, id);
         namespace.ran_exactly(AGENT, &id, 3).await;
         let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
