@@ -4,6 +4,7 @@
 //! server is never given a real one, and it prints none.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ use super::script::under;
 const MAX_REQUESTS: usize = 4_000;
 /// Bytes of the user's last words that are kept.
 pub const MAX_TEXT: usize = 2_048;
+/// Bytes of a prompt that are kept; the gateway's has some tens of thousands.
+pub const MAX_PROMPT: usize = 64 * 1024;
+/// Requests whose prompt is kept: the newest.
+const MAX_PROMPTS: usize = 64;
 /// Bytes of one header value that are kept.
 pub const MAX_HEADER: usize = 512;
 /// Headers of one request that are kept.
@@ -39,12 +44,25 @@ pub struct Recorded {
     pub stream: bool,
     /// The user's last words, cut to 2,048 bytes.
     pub text: String,
+    /// What the gateway told the model before the conversation, cut to 64 KiB. Only the newest requests still have it.
+    pub prompt: Prompt,
     /// How many messages the request carried.
     pub messages: usize,
     /// The names of the tools that were offered.
     pub tools: Vec<String>,
     /// The HTTP status that was answered.
     pub status: u16,
+}
+
+/// Long, so that `{:?}` tells only how long.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Prompt(pub String);
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "({} bytes)", self.0.len())
+    }
 }
 
 /// Which requests to return: all members that are present must fit.
@@ -115,6 +133,9 @@ impl Journal {
             self.requests.pop_front();
         }
         self.requests.push_back(request);
+        if let Some(older) = self.requests.iter_mut().rev().nth(MAX_PROMPTS) {
+            older.prompt = Prompt::default();
+        }
         self.last
     }
 
@@ -147,6 +168,17 @@ mod tests {
         assert_eq!(kept.len(), MAX_REQUESTS);
         assert_eq!(kept.first().unwrap().sequence, 11);
         assert_eq!(journal.find(&Filter::default().after(MAX_REQUESTS as u64 + 9)).len(), 1);
+    }
+
+    #[test]
+    fn only_the_newest_requests_keep_their_prompt() {
+        let mut journal = Journal::default();
+        for _ in 0..MAX_PROMPTS + 10 {
+            journal.record(Recorded { prompt: Prompt("told".into()), ..Recorded::default() });
+        }
+        let kept = journal.find(&Filter::default());
+        assert_eq!(kept.iter().filter(|request| request.prompt.0 == "told").count(), MAX_PROMPTS);
+        assert_eq!(kept.last().unwrap().prompt.0, "told");
     }
 
     #[test]

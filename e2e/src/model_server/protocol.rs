@@ -58,6 +58,13 @@ impl ChatRequest {
         spoken.map(|message| user_words(&words(&message.content))).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
+    /// What the gateway tells the model before the conversation.
+    #[must_use]
+    pub fn prompt(&self) -> String {
+        let told = self.messages.iter().filter(|message| matches!(message.role.as_str(), "system" | "developer"));
+        told.map(|message| words(&message.content)).collect::<Vec<_>>().join("\n")
+    }
+
     /// What tools returned since the user's last words; none when none was called.
     fn returned(&self) -> Option<String> {
         let notes = |message: &&Message| message.role == "user" && user_words(&words(&message.content)).is_empty();

@@ -23,7 +23,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::journal::{Filter, Journal, MAX_HEADER, MAX_HEADERS, MAX_TEXT, MAX_TOOLS, Recorded, cut};
+use super::journal::{
+    Filter, Journal, MAX_HEADER, MAX_HEADERS, MAX_PROMPT, MAX_TEXT, MAX_TOOLS, Prompt, Recorded, cut,
+};
 use super::protocol::{ChatRequest, Stamp, Turn, completion, error_body, events, model_list};
 use super::script::{Asked, Chat, Failure, Reply, Rule, ScriptError, Scripts};
 
@@ -197,6 +199,7 @@ async fn chat(state: &State, request: Request<Incoming>) -> Response<Body> {
         model: cut(&asked.model, MAX_HEADER),
         stream: asked.stream,
         text: cut(&text, MAX_TEXT),
+        prompt: Prompt(cut(&asked.prompt(), MAX_PROMPT)),
         messages: asked.messages(),
         tools: asked.tools().take(MAX_TOOLS).map(|name| cut(name, MAX_HEADER)).collect(),
         path,

@@ -35,7 +35,7 @@ impl Setup {
 }
 
 fn hello(stream: bool) -> Value {
-    json!({"model": "gpt-4o-mini", "stream": stream, "messages": [{"role": "user", "content": "hello"}],
+    json!({"model": "gpt-4o-mini", "stream": stream, "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "hello"}],
         "tools": [{"type": "function", "function": {"name": "read", "parameters": {}}}]})
 }
 
@@ -123,6 +123,7 @@ async fn what_was_on_the_wire_can_be_asked_for() {
     assert_eq!(request.headers["x-org"], "acme");
     assert!(!request.headers.contains_key("authorization"));
     assert_eq!((request.text.as_str(), request.model.as_str(), request.status), ("hello", "gpt-4o-mini", 200));
+    assert_eq!(request.prompt.0, "Be kind.");
     assert_eq!(request.tools, ["read"]);
 }
 

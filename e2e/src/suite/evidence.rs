@@ -136,7 +136,7 @@ const HOST_KEY: &str = "host-key.pub";
 
 /// The marker of the suite's own values, and every value in the namespace's Secrets that is long enough to be one: as it is, in
 /// base64 and in hexadecimal.
-async fn secret_values(namespace: &TestNamespace) -> Vec<String> {
+pub async fn secret_values(namespace: &TestNamespace) -> Vec<String> {
     /// A shorter value is a word that may stand anywhere.
     const SHORTEST: usize = 12;
     let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);

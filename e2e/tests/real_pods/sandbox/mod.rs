@@ -1,15 +1,19 @@
 //! The shell of an Agent in a Pod of its own. One room for each promise: `shell` (where commands run, and what they can do),
 //! `workspace` (none, ro, rw), `neighbours` (two Agents on one Sandbox), `rotation` (changed values), `changes` (what comes and goes
 //! while an Agent works), `removal` (OpenClaw's own clearing away), `isolation` (what the network lets through), `endurance` (what a long
-//! life costs).
+//! life costs), `faults` (what goes wrong between gateway and sandbox), `links` (links that a command leaves in a workspace).
+//! `calls` is what some of them make calls with.
 //!
 //! All of it on a volume of mode `ReadWriteOnce` whose root belongs to root and that ignores fsGroup: see `hardened`.
 
 use e2e::suite::{RunningPod, TestNamespace, agent, in_sandbox, sandbox, secret_value};
 
+mod calls;
 mod changes;
 mod endurance;
+mod faults;
 mod isolation;
+mod links;
 mod neighbours;
 mod removal;
 mod rotation;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::suite::{TestNamespace, in_namespace};
 use serde_json::json;
 
+use super::calls::Calls;
 use super::{AGENT, WORKSPACE, writer_with};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -25,23 +26,12 @@ console.log(database.prepare("SELECT count(*) AS entries FROM sandbox_registry_e
 '"#;
 
 /// What both run on the target (OpenClaw 2026.9.6, `removeRuntime` of its ssh backend), given to the client as OpenClaw gives it.
-const REMOVE: &str = r#"
-set -eu
-umask 077
-mkdir -p /tmp/removal && cd /tmp/removal
-printf '%s\n' "$CREEL_SSH_KEY" > key
-entry=$(node -e 'const c = JSON.parse(require("fs").readFileSync("/etc/openclaw/openclaw.json")); const s = c.agents.entries.writer.sandbox.ssh;
-const [user, address] = s.target.split("@"); const [host, port] = address.split(":");
-require("fs").writeFileSync("known_hosts", s.knownHostsData + "\n");
-console.log(`Host openclaw-sandbox\n  HostName ${host}\n  Port ${port}\n  User ${user}\n  BatchMode yes\n  ConnectTimeout 5\n  StrictHostKeyChecking yes\n  UserKnownHostsFile /tmp/removal/known_hosts\n  IdentityFile /tmp/removal/key\n  IdentitiesOnly yes`)')
-printf '%s\n' "$entry" > config
-/opt/creel/creel-shell-ssh -F /tmp/removal/config -T -o RequestTTY=no openclaw-sandbox "'/bin/sh' '-c' 'rm -rf -- \"\$1\"' 'openclaw-sandbox-remove' '$0'"
-"#;
+const REMOVE: &str = r#"call "'/bin/sh' '-c' 'rm -rf -- \"\$1\"' 'openclaw-sandbox-remove' '<root>'""#;
 
 #[tokio::test]
 async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
     in_namespace("removal", async |namespace: TestNamespace| {
-        let (gateway, _pod) = writer_with(&namespace, "rw").await;
+        let (gateway, pod) = writer_with(&namespace, "rw").await;
         let root = namespace.run_in_sandbox(AGENT, "mkdir -p deep; echo kept > deep/kept.txt; dirname $(pwd)").await;
         assert!(root.starts_with("/workspaces/openclaw-ssh-workspace-"), "{root}");
 
@@ -51,10 +41,10 @@ async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
         assert!(said.contains("ended with"), "{said}");
         is_whole(&namespace, &gateway.name).await;
 
-        let remove = REMOVE.replace("'$0'", &format!("'{root}'"));
-        let said = namespace.try_in_container(&gateway.name, "gateway", &remove).await;
+        // A refusal that fails would be tried again every five minutes.
+        let calls = Calls { namespace: &namespace, gateway: &gateway, pod: &pod, name: "removal" };
+        calls.run(&REMOVE.replace("<root>", &root)).await;
         is_whole(&namespace, &gateway.name).await;
-        assert!(said.is_ok(), "a refusal that fails would be tried again every five minutes: {said:?}");
 
         // Prune looks once after a start of the gateway, so it is told of the age before.
         let configuration =
