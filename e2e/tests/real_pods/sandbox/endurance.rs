@@ -8,7 +8,7 @@ use super::calls::Calls;
 use super::{AGENT, writer_with};
 
 /// Far more than it takes, and little enough that a wait anywhere on the way shows.
-const LONG: Duration = Duration::from_mins(3);
+const LONG: Duration = Duration::from_mins(8);
 
 /// 10,000 in all, four at a time.
 const SHORT: &str = r#"
