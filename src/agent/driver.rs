@@ -111,7 +111,9 @@ async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> 
     let applied = if paused { Applied::default() } else { apply::apply(context, &gathered, &plan, now).await? };
     announce(context, &gathered.owner, &applied).await;
     let (pod, proof, config) = if paused { (None, None, None) } else { ask(context, &gathered, &applied).await? };
-    if !paused {
+    if paused {
+        schedule::rest(context, &gathered);
+    } else {
         schedule::meet(context, &gathered, &applied, pod.as_ref(), proof.as_ref(), config.as_ref()).await;
     }
     let state =

@@ -17,6 +17,7 @@ use super::plan::Plan;
 use super::pod::{self, PodState};
 use super::prove::Proof;
 use crate::cluster::gateways::Gateway;
+use crate::cluster::pod_state::is_ready;
 use crate::cluster::sources;
 use crate::cluster::stores::named;
 use crate::cluster::wakes::{Wake, cron_jobs_of, gateway_owner};
@@ -37,8 +38,9 @@ pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     let staying = gateway.agents.intersection(&next).cloned().collect();
     context.stores.gateways.remember(&namespace, &owner, Some(Gateway { agents: staying, ..(*gateway).clone() }));
     let is_here = |agent: &str| {
-        named(&context.stores.agents, &namespace, agent)
-            .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
+        context.stores.unreadable.lies_in(&namespace)
+            || named(&context.stores.agents, &namespace, agent)
+                .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
     if let Err(error) = stop(context, &gateway.endpoint, &leaving, is_here).await {
         tracing::warn!(gateway = owner, namespace, %error, "the jobs of an agent that leaves can't be stopped");
@@ -93,6 +95,18 @@ pub async fn meet(
         (None, _, _) => None,
     };
     if gateways.remember(&namespace, &owner, gateway) {
+        wake(context, namespace, owner);
+    }
+}
+
+/// Nobody asks the gateway of an Agent that is paused how it is: it counts as it was while its process runs, and no longer, because
+/// another Pod may have its address then.
+pub fn rest(context: &Context, gathered: &Gathered) {
+    let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
+    let gateways = &context.stores.gateways;
+    let lives = |run: &str| gathered.live.pods.iter().any(|pod| is_ready(pod) && pod::run(pod) == run);
+    let known = gateways.of(&namespace, &owner).filter(|known| lives(&known.run));
+    if gateways.remember(&namespace, &owner, known.map(|known| (*known).clone())) {
         wake(context, namespace, owner);
     }
 }

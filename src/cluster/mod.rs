@@ -30,6 +30,7 @@
 //! | `status_writer` | writes the status of an object of ours | the network |
 //! | `versioned` | what was read of objects that did not change since | memory |
 //! | `presence` | what controllers share that only look whether values exist | the network |
+//! | `unreadable` | objects of our kinds that do not parse | memory |
 //! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
@@ -65,5 +66,6 @@ pub mod summary;
 pub mod time_zone;
 pub mod turn;
 pub mod uids;
+pub mod unreadable;
 pub mod versioned;
 pub mod wakes;

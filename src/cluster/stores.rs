@@ -23,6 +23,7 @@ use super::names::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY,
 use super::observed::Observed;
 use super::sandbox_states::SandboxStates;
 use super::schedules::Schedules;
+use super::unreadable::Unreadable;
 use super::wakes::{self, Wake};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 
@@ -46,6 +47,7 @@ pub struct Stores {
     pub sandbox_states: SandboxStates,
     pub gateways: Gateways,
     pub schedules: Schedules,
+    pub unreadable: Unreadable,
 }
 
 impl Stores {
@@ -163,6 +165,7 @@ pub fn watch(client: &Client) -> (Arc<Stores>, Waker, Queues, BoxFuture<'static,
         sandbox_states: SandboxStates::default(),
         gateways: Gateways::default(),
         schedules: Schedules::default(),
+        unreadable: Unreadable::default(),
     });
     let driven: Vec<_> = watches.pending.into_iter().map(|start| start(Arc::clone(&stores), waker.clone())).collect();
     let all = future::join_all(driven).map(|_| ()).boxed();
@@ -274,14 +277,21 @@ fn labelled() -> watcher::Config {
 /// What the store keeps of a watched object; of one that does not parse, its metadata.
 type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
 
-/// The object as the store knows it.
-fn stored<K>(reader: &Store<K>, metadata: &ObjectMeta) -> Result<K, ()>
+/// What the store is to keep of a watched object; of one that does not parse, what it kept before: the last good state stays.
+fn read<K>(stores: &Stores, reader: &Store<K>, converted: Result<K, Box<ObjectMeta>>, is_gone: bool) -> Option<K>
 where
     K: Lookup<DynamicType = ()> + Clone + 'static,
 {
-    let name = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
-    let place = name.within(metadata.namespace.as_deref().unwrap_or_default());
-    reader.get(&place).map(|object| K::clone(&object)).ok_or(())
+    let (place, is_readable) = match &converted {
+        Ok(object) => (object.to_object_ref(()), true),
+        Err(metadata) => {
+            let name = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
+            (name.within(metadata.namespace.as_deref().unwrap_or_default()), false)
+        }
+    };
+    let namespace = place.namespace.as_deref().unwrap_or_default();
+    stores.unreadable.remember(&K::kind(&()), namespace, &place.name, is_readable || is_gone);
+    converted.ok().or_else(|| reader.get(&place).map(|object| K::clone(&object)))
 }
 
 /// Keeps one store true and wakes whom each event concerns. After a lost watch the list says nothing of what was deleted
@@ -302,13 +312,14 @@ async fn drive<W, K>(
     );
     while let Some(event) = stream.next().await {
         let event = match event {
-            Ok(Event::Apply(object)) => convert(object).ok().map(Event::Apply),
+            Ok(Event::Apply(object)) => read(&stores, &reader, convert(object), false).map(Event::Apply),
             // Gone is gone, whether its last state could be read or not.
-            Ok(Event::Delete(object)) => {
-                convert(object).or_else(|metadata| stored(&reader, &metadata)).ok().map(Event::Delete)
+            Ok(Event::Delete(object)) => read(&stores, &reader, convert(object), true).map(Event::Delete),
+            Ok(Event::InitApply(object)) => read(&stores, &reader, convert(object), false).map(Event::InitApply),
+            Ok(Event::Init) => {
+                stores.unreadable.forget(&K::kind(&()));
+                Some(Event::Init)
             }
-            Ok(Event::InitApply(object)) => convert(object).ok().map(Event::InitApply),
-            Ok(Event::Init) => Some(Event::Init),
             Ok(Event::InitDone) => Some(Event::InitDone),
             Err(_) => None,
         };

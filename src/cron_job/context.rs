@@ -7,14 +7,17 @@ use k8s_controller::events::{Event, EventRecorder};
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
-use super::history::History;
+use super::memory::Memory;
 use super::run_now::Devices;
 use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::names::CRON_JOB_MANAGER;
-use crate::cluster::stores::{Stores, Waker};
+use crate::cluster::stores::{Stores, Waker, place};
 use crate::openclaw::rpc::AdminClient;
+
+/// Namespace and name.
+type Place = (String, String);
 
 /// Shared by all passes over CronJobs.
 pub struct Context {
@@ -24,8 +27,8 @@ pub struct Context {
     pub admin: AdminClient,
     pub backoff: Backoff,
     pub devices: Devices,
-    /// The last run that was asked for, by the CronJob's UID: the store shows it a little later.
-    intents: Mutex<HashMap<String, RunNow>>,
+    /// The last run that was asked for, with the CronJob's UID, by its place: the store shows it a little later.
+    intents: Mutex<HashMap<Place, (Option<String>, RunNow)>>,
     events: EventRecorder,
 }
 
@@ -51,7 +54,8 @@ impl Context {
     pub fn up_to_date(&self, job: &CronJob) -> CronJob {
         let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = job.clone();
-        if let (Some(intent), Some(status)) = (intents.get(&job.uid().unwrap_or_default()), &mut job.status) {
+        let intent = intents.get(&place(&job)).filter(|(of, _)| *of == job.uid());
+        if let (Some((_, intent)), Some(status)) = (intent, &mut job.status) {
             status.run_now = Some(intent.clone());
         }
         job
@@ -60,7 +64,13 @@ impl Context {
     /// Remembers what is about to be written of a run that was asked for.
     pub fn intend(&self, job: &CronJob, intent: &RunNow) {
         let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
-        intents.insert(job.uid().unwrap_or_default(), intent.clone());
+        intents.insert(place(job), (job.uid(), intent.clone()));
+    }
+
+    /// The CronJob is gone.
+    pub fn forget_intent(&self, namespace: &str, name: &str) {
+        let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
+        intents.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// An event is informational: what can't be told is logged.
@@ -77,23 +87,23 @@ pub struct SetContext {
     pub waker: Waker,
     pub admin: AdminClient,
     pub backoff: Backoff,
-    histories: Mutex<HashMap<(String, String), History>>,
+    memories: Mutex<HashMap<Place, Memory>>,
 }
 
 impl SetContext {
     #[must_use]
     pub fn new(stores: Arc<Stores>, waker: Waker, admin: AdminClient) -> Self {
-        Self { stores, waker, admin, backoff: Backoff::default(), histories: Mutex::default() }
+        Self { stores, waker, admin, backoff: Backoff::default(), memories: Mutex::default() }
     }
 
-    /// What is known of the runs of a gateway. A pass takes it, and puts it back.
-    pub fn take_history(&self, namespace: &str, owner: &str) -> History {
-        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
-        histories.remove(&(namespace.to_owned(), owner.to_owned())).unwrap_or_default()
+    /// What is known of a gateway's jobs from earlier passes. A pass takes it, and puts it back.
+    pub fn take_memory(&self, namespace: &str, owner: &str) -> Memory {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.remove(&(namespace.to_owned(), owner.to_owned())).unwrap_or_default()
     }
 
-    pub fn put_history(&self, namespace: &str, owner: &str, history: History) {
-        let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
-        histories.insert((namespace.to_owned(), owner.to_owned()), history);
+    pub fn put_memory(&self, namespace: &str, owner: &str, memory: Memory) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.insert((namespace.to_owned(), owner.to_owned()), memory);
     }
 }

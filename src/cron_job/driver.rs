@@ -36,6 +36,10 @@ impl Controls for Context {
     fn backoff(&self) -> &Backoff {
         &self.backoff
     }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.forget_intent(namespace, name);
+    }
 }
 
 /// One pass.

@@ -16,6 +16,7 @@
 //! | `validate` | a CronJob → the job that its gateway shall hold, or a fault | nothing |
 //! | `changes` | what is wanted and what the gateway holds → what to send | nothing |
 //! | `history` | which runs have to be asked for, and which are kept | nothing |
+//! | `memory` | what a pass leaves to the next one, so that most of what wakes it costs no call | nothing |
 //! | `due` | when to ask a gateway again | nothing |
 //! | `status` | what was found → conditions and runs | nothing |
 //! | `outcome` | a run of the gateway → a run of the status, with its price | nothing |
@@ -29,6 +30,7 @@ pub mod due;
 pub(crate) mod fixtures;
 pub mod gather;
 pub mod history;
+pub mod memory;
 pub mod outcome;
 pub mod run_now;
 pub mod schedule;

@@ -134,14 +134,14 @@ async fn ask(
     };
     if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
         write(context, job, status, RunNow { finished: true, ..intent }).await?;
+        hurry(context, owner);
         return Ok(None);
     }
     let device = device(context, owner).await?;
     match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
         Ok(RunAnswer::Accepted { run_id }) => {
             tracing::info!(cron_job = name, run_id, "a run was asked for");
-            let (namespace, owner) = (job.namespace().unwrap_or_default(), owner.name_any());
-            context.waker.wake(Wake::Schedule { namespace, owner });
+            hurry(context, owner);
         }
         // One that waits for a slot is running to the gateway.
         Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
@@ -149,6 +149,13 @@ async fn ask(
         Err(error) => return Ok(refused(context, job, &error.to_string()).await),
     }
     Ok(Some(ASK_AGAIN))
+}
+
+/// What ran has to be told, though nothing else in the cluster says that it did.
+fn hurry(context: &Context, owner: &Agent) {
+    let (namespace, owner) = (owner.namespace().unwrap_or_default(), owner.name_any());
+    context.stores.schedules.hurry(&namespace, &owner);
+    context.waker.wake(Wake::Schedule { namespace, owner });
 }
 
 /// Tells why the run was not taken; it is asked for again later.

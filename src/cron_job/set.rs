@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -13,6 +13,7 @@ use super::context::SetContext;
 use super::due::ask_again;
 use super::gather;
 use super::history::History;
+use super::memory::{Basis, Memory};
 use crate::api::{Agent, CronJob};
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::controls::{Controls, PassError};
@@ -49,7 +50,7 @@ impl Controls for SetContext {
     fn forget(&self, namespace: &str, name: &str) {
         self.stores.schedules.forget(namespace, name);
         self.stores.gateways.forget(namespace, name);
-        drop(self.take_history(namespace, name));
+        drop(self.take_memory(namespace, name));
     }
 }
 
@@ -60,10 +61,29 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
     let agents = gather::agents(&context.stores, &namespace, &name);
     let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
-    let mut history = context.take_history(&namespace, &name);
-    let pass = Pass { context, gateway: &gateway, wanted: &wanted, beating: &beating, now };
-    let looked = pass.look(&mut history).await;
-    context.put_history(&namespace, &name, history);
+    let mut memory = context.take_memory(&namespace, &name);
+    let spares = context.stores.unreadable.lies_in(&namespace);
+    let pass = Pass {
+        context,
+        namespace: &namespace,
+        owner: &name,
+        gateway: &gateway,
+        wanted: &wanted,
+        beating: &beating,
+        spares,
+        now,
+    };
+    let (basis, hurried) = (pass.basis(), context.stores.schedules.take_hurry(&namespace, &name));
+    if let Some(left) = memory.rests(&basis, Instant::now()).filter(|_| !hurried) {
+        context.put_memory(&namespace, &name, memory);
+        return left;
+    }
+    memory.begin(&basis);
+    let looked = pass.look(&mut memory).await;
+    if let Ok((_, again)) = &looked {
+        memory.rest(basis, Instant::now() + *again);
+    }
+    context.put_memory(&namespace, &name, memory);
     match looked {
         Ok((schedule, again)) => {
             tell(context, &namespace, &name, schedule);
@@ -100,37 +120,62 @@ fn tell(context: &SetContext, namespace: &str, owner: &str, schedule: Schedule) 
 /// What a pass works with.
 struct Pass<'a> {
     context: &'a SetContext,
+    namespace: &'a str,
+    owner: &'a str,
     gateway: &'a Gateway,
     wanted: &'a WantedJobs,
     /// The agents that have a heartbeat.
     beating: &'a BTreeSet<String>,
+    /// Whether jobs that nobody seems to want stay.
+    spares: bool,
     now: Timestamp,
 }
 
 impl Pass<'_> {
-    async fn look(&self, history: &mut History) -> Result<(Schedule, Duration), RpcError> {
+    fn basis(&self) -> Basis {
+        let wanted = self.wanted.iter().map(|(key, (cron_job, wanted))| {
+            (key.clone(), (cron_job.uid(), cron_job.metadata.generation, wanted.clone()))
+        });
+        Basis { run: self.gateway.run.clone(), wanted: wanted.collect(), beating: self.beating.clone() }
+    }
+
+    async fn look(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
         let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
         let wanted: BTreeMap<String, Wanted> =
             self.wanted.iter().map(|(key, (_, wanted))| (key.clone(), wanted.clone())).collect();
-        let changes = changes(&wanted, &jobs);
+        let mut changes = changes(&wanted, &jobs);
+        // Nobody knows what an object that can't be read wants.
+        if self.spares {
+            changes.retain(|(_, change)| !matches!(change, Change::Remove { .. }));
+        }
         let is_partial =
             changes.len() > MOST_CHANGES || changes.iter().any(|(_, change)| matches!(change, Change::Give { .. }));
         let mut answers = BTreeMap::new();
         for (key, change) in changes.into_iter().take(MOST_CHANGES) {
-            answers.insert(key, self.send(change, &mut jobs).await?);
+            if let Some(words) = memory.refusal(&key, &change, Instant::now()) {
+                answers.insert(key, Held::Refused(words.to_owned()));
+                continue;
+            }
+            let answer = self.send(change.clone(), &mut jobs).await?;
+            if let Held::Refused(words) = &answer {
+                memory.refused(&key, change, words.clone(), Instant::now());
+            }
+            answers.insert(key, answer);
         }
         // What the gateway does not take is tried again by and by.
         let unfinished = is_partial && answers.values().any(|held| matches!(held, Held::Exactly | Held::NotWanted));
-        self.ask_for_runs(&jobs, history).await?;
+        self.ask_for_runs(&jobs, &mut memory.history).await?;
         let again =
             if unfinished { AT_ONCE } else { ask_again(self.watched(&jobs), self.now).unwrap_or_else(look_again) };
-        Ok((self.schedule(&jobs, &answers, history), again))
+        Ok((self.schedule(&jobs, &answers, &memory.history), again))
     }
 
     /// Makes one call and notes in `jobs` what came of it. Only a gateway that can't be asked at all ends the pass.
     async fn send(&self, change: Change, jobs: &mut Vec<Job>) -> Result<Held, RpcError> {
         let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
         let sent = match change {
+            // It may have begun to leave since the pass began.
+            Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => return Ok(Held::AgentUnknown),
             Change::Declare { declaration, enabled } => {
                 match admin.cron_declare(endpoint, &declaration, enabled).await {
                     Ok(Declared::Held(job)) => {
@@ -159,6 +204,12 @@ impl Pass<'_> {
             Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => Ok(Held::Failed(error.to_string())),
             sent => sent,
         }
+    }
+
+    /// Whether the gateway still has this agent.
+    fn knows(&self, agent: &str) -> bool {
+        let gateway = self.context.stores.gateways.of(self.namespace, self.owner);
+        gateway.is_some_and(|gateway| gateway.run == self.gateway.run && gateway.agents.contains(agent))
     }
 
     /// The jobs whose runs are told.

@@ -13,6 +13,7 @@ use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run, RunStatus};
 use crate::api::{Agent, CronJob};
 use crate::cluster::conditions::{DECLARED, Desired, HEALTHY, Status, find, merge, reason, whole_seconds};
 use crate::cluster::environment::Fault;
+use crate::cluster::names::is_paused;
 use crate::cluster::schedules::{Found, Held};
 use crate::cluster::summary::{Summary, obstacle, patient};
 
@@ -130,6 +131,13 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
     if let Some(agent) = rests {
         let message = format!("Agent \"{}\" is suspended by its spec.suspend; the job waits for it.", agent.name_any());
         return condition(Status::Unknown, reason::SUSPENDED, &message);
+    }
+    if !view.answers && is_paused(served.owner.annotations()) {
+        let message = format!(
+            "Agent \"{}\" has the annotation creel.dev/paused, and its gateway is not asked.",
+            served.owner.name_any()
+        );
+        return condition(Status::Unknown, reason::PAUSED, &message);
     }
     if !view.answers {
         let message = format!("Waiting for the gateway of Agent \"{}\".", served.owner.name_any());

@@ -43,6 +43,9 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             service_account_name: Some(names.gateway.clone()),
+            // The same for each Pod of a gateway: OpenClaw takes over at once what a killed gateway holds where it can see that the
+            // process is gone, which it looks for on the host of the same name only, and elsewhere refuses to start for five minutes.
+            hostname: Some(names.gateway.clone()),
             termination_grace_period_seconds: Some(paths::TERMINATION_GRACE_SECONDS),
             init_containers: Some(vec![install_container(shell_image), keep_container(shell_image)]),
             containers: vec![gateway_container(plan)],

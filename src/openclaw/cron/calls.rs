@@ -99,6 +99,6 @@ impl AdminClient {
         }
         let page = self.call(gateway, "cron.runs", parameters).await?;
         let entries = page.get("entries").and_then(Value::as_array).ok_or(RpcError::Malformed("it lists no runs"))?;
-        Ok(entries.iter().filter_map(|entry| serde_json::from_value(entry.clone()).ok()).collect())
+        Ok(entries.iter().filter_map(Run::told).collect())
     }
 }

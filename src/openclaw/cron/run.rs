@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::job::{Outcome, time};
 use crate::api::cron_job::RunStatus;
@@ -43,10 +44,21 @@ pub struct Usage {
     pub output: u64,
 }
 
-/// Characters of the gateway's words that are kept.
+/// Characters of the gateway's words that are kept: an error may hold all that a model's provider answered.
 const WORDS: usize = 400;
 
 impl Run {
+    /// The run as the gateway tells it; `None`: it is not understood.
+    #[must_use]
+    pub fn told(entry: &Value) -> Option<Self> {
+        let mut run: Self = serde_json::from_value(entry.clone()).ok()?;
+        let Self { run_id, completion_status, error, error_reason, delivery_error, model, provider, .. } = &mut run;
+        for text in [run_id, completion_status, error, error_reason, delivery_error, model, provider] {
+            *text = text.take().map(|text| text.chars().take(WORDS).collect());
+        }
+        Some(run)
+    }
+
     /// What became of it, its delivery included.
     #[must_use]
     pub fn result(&self) -> RunStatus {
@@ -96,7 +108,7 @@ mod tests {
     #[test]
     fn runs_are_read_as_the_gateway_remembers_them() {
         let entries: serde_json::Value = serde_json::from_str(include_str!("../fixtures/cron_runs.json")).unwrap();
-        let runs: Vec<Run> = serde_json::from_value(entries["entries"].clone()).unwrap();
+        let runs: Vec<Run> = entries["entries"].as_array().unwrap().iter().filter_map(Run::told).collect();
         let [asked, undelivered, cut] = runs.as_slice() else { unreachable!("three runs") };
         assert!(asked.was_asked_for() && !undelivered.was_asked_for() && !cut.was_asked_for());
         assert_eq!(asked.usage, Some(Usage { input: 6267, output: 195 }));
@@ -111,5 +123,11 @@ mod tests {
             (cut.status, cut.error.as_deref()),
             (Some(Outcome::Error), Some("cron: job interrupted by gateway restart"))
         );
+    }
+
+    #[test]
+    fn of_a_failure_that_tells_too_much_the_beginning_is_kept() {
+        let entry = serde_json::json!({"jobId": "1", "runAtMs": 1, "status": "error", "error": "e".repeat(100_000)});
+        assert_eq!(Run::told(&entry).unwrap().error.unwrap().len(), WORDS);
     }
 }

@@ -18,7 +18,7 @@ async fn an_agent_takes_its_heartbeats_and_its_status_tells_what_became_of_the_l
         assert_eq!(namespace.get("Agent", AGENT).await.data["status"]["heartbeat"], Value::Null);
         let asked = async || namespace.seen().await.into_iter().filter(|request| request.text.contains(PROMPT)).count();
 
-        namespace.merge("Agent", AGENT, &json!({"spec": {"heartbeat": {"every": "10s", "prompt": PROMPT}}})).await;
+        namespace.merge("Agent", AGENT, &json!({"spec": {"heartbeat": {"every": "15s", "prompt": PROMPT}}})).await;
         namespace.applied(AGENT).await;
         let told = namespace
             .eventually("the status tells of a heartbeat", START, async || {

@@ -13,6 +13,8 @@ use super::{AGENT, RARELY, holds_exactly, job, runs, writer};
 /// Far longer than it takes to kill a gateway.
 const SLOW: Duration = Duration::from_mins(2);
 const NAMES: [&str; 3] = ["daily", "notes", "slow"];
+/// Every process of the gateway's container at once.
+const KILL: &str = "for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -9 ${p#/proc/}; done 2>/dev/null; true";
 /// Everything that the gateway knows of its jobs, its sessions and its devices.
 const FORGET: &str = "rm -rf /home/node/.openclaw/state/* 2>/dev/null; true";
 
@@ -128,8 +130,10 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
     namespace.cron_job_reason("slow", "Healthy", "Succeeded").await;
 }
 
-/// Ends the gateway as a crash of its node does, and waits for the next one.
+/// Ends the gateway as a crash of its node does, and waits for the next one. Deleted alone, the gateway would still be told.
 async fn kill(namespace: &TestNamespace, pod: &RunningPod) {
+    // The call itself ends with what it kills.
+    namespace.try_in_container(&pod.name, "gateway", KILL).await.ok();
     let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
     pods.delete(&pod.name, &DeleteParams::default().grace_period(0)).await.expect("the Pod can be deleted");
     namespace.replaced(AGENT, pod).await;

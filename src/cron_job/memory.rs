@@ -1,0 +1,116 @@
+//! What a pass over the jobs of a gateway leaves to the next one. Pure: `now` is an argument.
+//!
+//! Each status that is written wakes the passes around it, and most of what wakes them changes nothing of what a gateway shall hold:
+//! so a gateway is left alone until its time comes, or until something that a pass goes by has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::changes::{Change, Wanted};
+use super::history::History;
+
+/// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What a pass goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Basis {
+    /// The run of the gateway's process.
+    pub run: String,
+    /// By key: the UID and generation of each CronJob, and what it wants.
+    pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
+    /// The agents that have a heartbeat.
+    pub beating: BTreeSet<String>,
+}
+
+/// What is known of one gateway's jobs.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub history: History,
+    rest: Option<(Basis, Instant)>,
+    refused: BTreeMap<String, (Change, String, Instant)>,
+}
+
+impl Memory {
+    /// How long the gateway may still be left alone; `None`: its time has come, or something is new.
+    #[must_use]
+    pub fn rests(&self, basis: &Basis, now: Instant) -> Option<Duration> {
+        let (before, until) = self.rest.as_ref()?;
+        let left = until.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        (before == basis).then_some(left)
+    }
+
+    /// A pass begins: nothing that was said of another run of the gateway holds.
+    pub fn begin(&mut self, basis: &Basis) {
+        if self.rest.take().is_none_or(|(before, _)| before.run != basis.run) {
+            self.refused.clear();
+        }
+        self.refused.retain(|key, _| basis.wanted.contains_key(key));
+    }
+
+    /// A pass came to its end, and the next one is due at this time.
+    pub fn rest(&mut self, basis: Basis, until: Instant) {
+        self.rest = Some((basis, until));
+    }
+
+    /// What the gateway said lately about exactly this.
+    #[must_use]
+    pub fn refusal(&self, key: &str, change: &Change, now: Instant) -> Option<&str> {
+        let (sent, words, at) = self.refused.get(key)?;
+        (sent == change && now.duration_since(*at) < AGAIN).then_some(words)
+    }
+
+    /// The gateway did not accept this.
+    pub fn refused(&mut self, key: &str, change: Change, words: String, now: Instant) {
+        self.refused.insert(key.to_owned(), (change, words, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn basis(run: &str, generation: i64) -> Basis {
+        let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
+        let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
+        Basis { run: run.to_owned(), wanted, beating: BTreeSet::new() }
+    }
+
+    #[test]
+    fn a_gateway_is_left_alone_until_its_time_comes_or_something_is_new() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        assert_eq!(memory.rests(&basis("1", 1), now), None);
+        memory.begin(&basis("1", 1));
+        memory.rest(basis("1", 1), now + SOON);
+        assert_eq!(memory.rests(&basis("1", 1), now), Some(SOON));
+        assert_eq!(memory.rests(&basis("1", 1), now + SOON), None);
+        assert_eq!(memory.rests(&basis("1", 2), now), None);
+        assert_eq!(memory.rests(&basis("2", 1), now), None);
+    }
+
+    #[test]
+    fn a_pass_that_fails_leaves_no_rest() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.rest(basis("1", 1), now + SOON);
+        memory.begin(&basis("1", 1));
+        assert_eq!(memory.rests(&basis("1", 1), now), None);
+    }
+
+    #[test]
+    fn what_was_refused_is_said_again_after_a_while_by_an_edit_and_to_another_run() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let change = Change::Remove { id: "1".to_owned() };
+        memory.begin(&basis("1", 1));
+        memory.refused("k8s:a/b", change.clone(), "no".to_owned(), now);
+        memory.rest(basis("1", 1), now);
+        memory.begin(&basis("1", 1));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now), Some("no"));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now + AGAIN), None);
+        assert_eq!(memory.refusal("k8s:a/b", &Change::Remove { id: "2".to_owned() }, now), None);
+        memory.rest(basis("1", 1), now);
+        memory.begin(&basis("2", 1));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now), None);
+    }
+}
