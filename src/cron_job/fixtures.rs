@@ -50,6 +50,7 @@ spec:
     };
     Neighbours {
         on_gateway: BTreeSet::from(["openai".to_owned()]),
+        resting: BTreeMap::new(),
         providers: BTreeMap::from([provider("openai"), provider("spare")]),
     }
 }

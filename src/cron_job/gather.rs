@@ -28,8 +28,12 @@ pub fn agents(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> 
 #[must_use]
 pub fn neighbours(stores: &Stores, namespace: &str, agents: &[Arc<Agent>]) -> Neighbours {
     let providers = within(&stores.providers, namespace, |_| true);
+    // A gateway that rests comes back with all of them.
+    let gateway_rests = agents.iter().any(|agent| agent.spec.gateway_ref.is_none() && agent.spec.suspend);
+    let (resting, working): (Vec<_>, Vec<_>) = agents.iter().partition(|agent| agent.spec.suspend && !gateway_rests);
     Neighbours {
-        on_gateway: agents.iter().filter(|agent| !agent.spec.suspend).flat_map(|agent| providers_of(agent)).collect(),
+        on_gateway: working.into_iter().flat_map(|agent| providers_of(agent)).collect(),
+        resting: resting.into_iter().map(|agent| (agent.name_any(), providers_of(agent))).collect(),
         providers: providers.into_iter().map(|provider| (provider.name_any(), provider)).collect(),
     }
 }

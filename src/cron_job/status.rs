@@ -122,8 +122,11 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
         return match runs.iter().find(|run| Some(run.time.0) >= at) {
             Some(_) => condition(Status::True, reason::COMPLETED, "Its one time has passed, and it was run."),
             None => {
-                let message = "spec.at has passed, and the gateway did not run the job: set another time, or run it once by the annotation creel.dev/run-now";
-                condition(Status::False, reason::MISSED, message)
+                let message = format!(
+                    "spec.at ({}) has passed, and the gateway did not run the job: set another time, or run it once by the annotation creel.dev/run-now",
+                    at.map(|at| at.to_string()).unwrap_or_default()
+                );
+                condition(Status::False, reason::MISSED, &message)
             }
         };
     }

@@ -22,6 +22,8 @@ use crate::openclaw::names::provider_id;
 pub struct Neighbours {
     /// The Providers that Agents of the gateway use: only those are in its configuration.
     pub on_gateway: BTreeSet<String>,
+    /// What each Agent that rests on it uses: it is there again as soon as the Agent is, and its jobs wait as long.
+    pub resting: BTreeMap<String, BTreeSet<String>>,
     /// All Providers of the namespace.
     pub providers: BTreeMap<String, Arc<Provider>>,
 }
@@ -93,7 +95,8 @@ fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -
             let meant = nearest::suggestion(name, neighbours.providers.keys().map(String::as_str));
             return fault(reason::PROVIDER_NOT_FOUND, format!("Provider \"{name}\" does not exist ({place}){meant}"));
         };
-        if !neighbours.on_gateway.contains(name) {
+        let with_its_agent = neighbours.resting.get(&job.spec.agent_ref.name).is_some_and(|used| used.contains(name));
+        if !neighbours.on_gateway.contains(name) && !with_its_agent {
             let known: Vec<_> = neighbours.on_gateway.iter().map(String::as_str).collect();
             let message = format!(
                 "no Agent of the gateway uses Provider \"{name}\" ({place}): name one of {}, or add a model of \"{name}\" to the fallbacks of the Agent",
@@ -157,6 +160,17 @@ mod tests {
         let (reason, message) = fault("openai", "smal");
         assert_eq!(reason, reason::MODEL_NOT_FOUND);
         assert!(message.contains("small"), "{message}");
+    }
+
+    #[test]
+    fn what_an_agent_that_rests_uses_is_no_fault_of_its_jobs() {
+        let job = cron_job("notes", "{every: 10m, model: {primary: {provider: spare, model: small}}}");
+        let mut neighbours = neighbours();
+        let validated = |neighbours: &Neighbours| validate(&job, neighbours, at("2026-01-01T00:00:00Z"));
+        neighbours.resting.insert("reader".to_owned(), BTreeSet::from(["spare".to_owned()]));
+        assert_eq!(validated(&neighbours).unwrap_err().reason, reason::PROVIDER_NOT_ON_GATEWAY);
+        neighbours.resting.insert("writer".to_owned(), BTreeSet::from(["spare".to_owned()]));
+        assert!(validated(&neighbours).is_ok());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_yaml::{Mapping, Value};
 use tokio::process::Command;
 
 use crate::cluster::{RELEASE_NAME, RELEASE_NAMESPACE};
@@ -20,9 +19,7 @@ const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
 pub enum FilesError {
     #[error("cannot {action} {}", path.display())]
     Disk { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("{} is no CRD in YAML", path.display())]
-    Yaml { path: PathBuf, source: serde_yaml::Error },
-    #[error("{} has no metadata that annotations could be added to", path.display())]
+    #[error("{} has no metadata that annotations could be added to, or has annotations", path.display())]
     NoMetadata { path: PathBuf },
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -106,15 +103,15 @@ fn chart_crds(directory: &Path) -> Result<Vec<(String, String)>, FilesError> {
         .collect()
 }
 
+/// Adds the annotation to the text: read and written anew, words would lose the quotes that older YAML needs.
 fn keep(path: &Path, crd: &str) -> Result<String, FilesError> {
-    let yaml = |source| FilesError::Yaml { path: path.to_owned(), source };
-    let mut crd: Value = serde_yaml::from_str(crd).map_err(yaml)?;
-    let metadata = crd.get_mut("metadata").and_then(Value::as_mapping_mut);
-    let metadata = metadata.ok_or_else(|| FilesError::NoMetadata { path: path.to_owned() })?;
-    let annotations = metadata.entry("annotations".into()).or_insert_with(|| Value::Mapping(Mapping::new()));
-    let annotations = annotations.as_mapping_mut().ok_or_else(|| FilesError::NoMetadata { path: path.to_owned() })?;
-    annotations.insert(KEEP.0.into(), KEEP.1.into());
-    Ok(format!("{HEADER}{}", serde_yaml::to_string(&crd).map_err(yaml)?))
+    let no_metadata = || FilesError::NoMetadata { path: path.to_owned() };
+    let (before, after) = crd.split_once("\nmetadata:\n").ok_or_else(no_metadata)?;
+    if after.contains("\n  annotations:\n") {
+        return Err(no_metadata());
+    }
+    let before: String = before.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    Ok(format!("{HEADER}{before}metadata:\n  annotations:\n    {}: {}\n{after}", KEEP.0, KEEP.1))
 }
 
 /// What `kubectl apply` installs: the namespace, and the chart with its default values.
@@ -183,17 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_a_crd_come_out_as_they_went_in() {
-        let crd = "kind: CustomResourceDefinition\nmetadata:\n  name: x\nspec:\n  maximum: 100000000\n  default: 0.5\n";
+    fn a_crd_comes_out_as_it_went_in_but_for_one_annotation() {
+        let crd = "# Somebody made it.\nkind: CustomResourceDefinition\nmetadata:\n  name: x\nspec:\n  maximum: 100000000\n  enum: ['off']\n";
         let kept = keep(Path::new("x.yaml"), crd).unwrap();
-        assert!(kept.contains("maximum: 100000000\n") && kept.contains("default: 0.5\n"), "{kept}");
-        assert!(kept.contains("annotations:\n    helm.sh/resource-policy: keep\n"), "{kept}");
+        let annotated = "kind: CustomResourceDefinition\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name: x\nspec:\n  maximum: 100000000\n  enum: ['off']\n";
+        assert_eq!(kept, format!("{HEADER}{annotated}"));
     }
 
     #[test]
     fn the_chart_has_the_version_of_the_workspace() {
         let chart = fs::read_to_string(workspace().join("charts/creel/Chart.yaml")).unwrap();
-        let chart: Value = serde_yaml::from_str(&chart).unwrap();
+        let chart: serde_yaml::Value = serde_yaml::from_str(&chart).unwrap();
         assert_eq!(chart["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
         assert_eq!(chart["appVersion"].as_str(), Some(env!("CARGO_PKG_VERSION")));
     }

@@ -40,7 +40,7 @@ async fn a_job_for_an_agent_that_does_not_exist_waits_and_says_so_and_goes_on_by
         make(&namespace, &provider("p")).await;
         make(&namespace, &cron_job("early", "a")).await;
         let missing = reason(&namespace, "early", "Declared", "AgentNotFound").await;
-        assert_eq!(missing.status, "Unknown", "{missing:?}");
+        assert_eq!(missing.status, "False", "{missing:?}");
         assert!(missing.message.contains("Agent \"a\""), "{}", missing.message);
         assert!(missing.message.contains("spec.agentRef of CronJob \"early\""), "{}", missing.message);
         let ready = reason(&namespace, "early", "Ready", "AgentNotFound").await;

@@ -32,7 +32,7 @@ async fn kubectl_explain_prints_the_manual() {
         ("cronjobs", "A CronJob tells an Agent to do something by a schedule."),
         ("cronjobs", "kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s)"),
         ("cronjobs.spec.schedule", "Example: `0 4 * * *`."),
-        ("cronjobs.spec.every", "1 second to 8760 hours."),
+        ("cronjobs.spec.every", "1 second to 8760 hours;"),
         ("cronjobs.spec.timeZone", "Default: `Etc/UTC`."),
         ("cronjobs.spec.session", "Default: `Isolated`."),
         ("cronjobs.spec.delivery.mode", "Default: `None`."),
