@@ -28,7 +28,7 @@ use crate::openclaw::rpc::{Endpoint, RpcError};
 /// that is suspended or at fault. A gateway that can't be asked is put in order once it can.
 pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    let Some(gateway) = context.stores.gateways.of(&namespace, &owner) else { return };
+    let Some(gateway) = context.stores.gateway(&namespace, &owner) else { return };
     let Some(next) = plan.config.as_deref().map(agents_in) else { return };
     let leaving: BTreeSet<String> = gateway.agents.difference(&next).cloned().collect();
     if leaving.is_empty() {
@@ -38,7 +38,7 @@ pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     let staying = gateway.agents.intersection(&next).cloned().collect();
     context.stores.gateways.remember(&namespace, &owner, Some(Gateway { agents: staying, ..(*gateway).clone() }));
     let is_here = |agent: &str| {
-        context.stores.unreadable.lies_in(&namespace)
+        context.stores.spares_jobs(&namespace)
             || named(&context.stores.agents, &namespace, agent)
                 .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
@@ -90,7 +90,9 @@ pub async fn meet(
         (Some(pod), _, _) => match gateways.of(&namespace, &owner).filter(|known| known.run == pod::run(pod)) {
             Some(known) => Some((*known).clone()),
             None if gateways.is_known(&namespace, &owner) => None,
-            None => return,
+            // It answers, and what it has taken up is asked of it: nothing is known yet.
+            None if matches!(proof, None | Some(Proof::Pending)) => return,
+            None => None,
         },
         (None, _, _) => None,
     };
@@ -116,7 +118,8 @@ async fn proved(context: &Context, gathered: &Gathered, pod: &Pod, config: &Moun
     let selector = sources::token(&gathered.owner);
     let token = context.secrets.token(&context.client, &context.stores, &namespace, &selector).await.ok()?;
     let address = SocketAddr::new(pod::address(pod)?, paths::PORT);
-    Some(Gateway { endpoint: Endpoint { address, token }, run: pod::run(pod), agents: agents_in(&config.text) })
+    let endpoint = Endpoint { address, token };
+    Some(Gateway { endpoint, pod: pod.name_any(), run: pod::run(pod), agents: agents_in(&config.text) })
 }
 
 /// The agents that a configuration holds.

@@ -29,7 +29,7 @@ use super::references::LocalReference;
     printcolumn(name = "Next run", type_ = "string", json_path = ".status.nextRunTime"),
     printcolumn(name = "Last", type_ = "string", json_path = ".status.lastRun.status"),
     printcolumn(name = "Failures", type_ = "integer", json_path = ".status.consecutiveFailures"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Healthy\")].reason"),
+    printcolumn(name = "Health", type_ = "string", json_path = ".status.conditions[?(@.type==\"Healthy\")].reason"),
     printcolumn(name = "Since", type_ = "date", json_path = ".status.conditions[?(@.type==\"Healthy\")].lastTransitionTime"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Healthy\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")

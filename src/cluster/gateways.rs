@@ -10,7 +10,9 @@ use crate::openclaw::rpc::Endpoint;
 #[derive(Clone, Debug)]
 pub struct Gateway {
     pub endpoint: Endpoint,
-    /// The run of its process.
+    /// The name of its Pod.
+    pub pod: String,
+    /// The run of its process: the Pod's UID and how often its container was restarted.
     pub run: String,
     /// The agents that it confirmed.
     pub agents: BTreeSet<String>,
@@ -61,7 +63,8 @@ mod tests {
 
     fn gateway(run: &str, agents: &[&str]) -> Gateway {
         let endpoint = Endpoint { address: ([127, 0, 0, 1], 18_789).into(), token: "token".into() };
-        Gateway { endpoint, run: run.to_owned(), agents: agents.iter().map(|agent| (*agent).to_owned()).collect() }
+        let pod = format!("pod-{run}");
+        Gateway { endpoint, pod, run: run.to_owned(), agents: agents.iter().map(|agent| (*agent).to_owned()).collect() }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Held {
     Refused(String),
     /// It could not be asked, or did not answer; why.
     Failed(String),
+    /// The gateway takes only so many calls a minute; its turn comes.
+    Waiting,
     /// It does not know the agent: suspended, at fault, or not taken up yet.
     AgentUnknown,
     /// Nothing was asked for: the CronJob is at fault or paused, or its time has passed.

@@ -18,9 +18,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::apply::Child;
-use super::gateways::Gateways;
+use super::gateways::{Gateway, Gateways};
 use super::names::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
 use super::observed::Observed;
+use super::pod_state::has_ended;
 use super::sandbox_states::SandboxStates;
 use super::schedules::Schedules;
 use super::unreadable::Unreadable;
@@ -50,7 +51,25 @@ pub struct Stores {
     pub unreadable: Unreadable,
 }
 
+/// Of these kinds an object that can't be read may be what a job at a gateway is there for.
+const WANTING_JOBS: [&str; 2] = ["Agent", "CronJob"];
+
 impl Stores {
+    /// Whether nobody can tell which jobs of this namespace are still wanted.
+    #[must_use]
+    pub fn spares_jobs(&self, namespace: &str) -> bool {
+        self.unreadable.lies_in(namespace, &WANTING_JOBS)
+    }
+
+    /// The gateway of this Agent, if it answers and its Pod is still there: another Pod may have the address of one that is gone.
+    #[must_use]
+    pub fn gateway(&self, namespace: &str, owner: &str) -> Option<Arc<Gateway>> {
+        let gateway = self.gateways.of(namespace, owner)?;
+        let pod = named(&self.pods, namespace, &gateway.pod)?;
+        let is_it = ResourceExt::uid(&*pod).is_some_and(|uid| gateway.run.starts_with(&uid)) && !has_ended(&pod);
+        is_it.then_some(gateway)
+    }
+
     /// Waits until every store has seen the whole cluster once.
     pub async fn ready(&self) -> Result<(), WriterDropped> {
         future::try_join_all([
@@ -317,10 +336,13 @@ async fn drive<W, K>(
             Ok(Event::Delete(object)) => read(&stores, &reader, convert(object), true).map(Event::Delete),
             Ok(Event::InitApply(object)) => read(&stores, &reader, convert(object), false).map(Event::InitApply),
             Ok(Event::Init) => {
-                stores.unreadable.forget(&K::kind(&()));
+                stores.unreadable.begin_list(&K::kind(&()));
                 Some(Event::Init)
             }
-            Ok(Event::InitDone) => Some(Event::InitDone),
+            Ok(Event::InitDone) => {
+                stores.unreadable.end_list(&K::kind(&()));
+                Some(Event::InitDone)
+            }
             Err(_) => None,
         };
         let Some(event) = event else { continue };

@@ -29,6 +29,18 @@ pub enum Change {
     Remove { id: String },
 }
 
+impl Change {
+    /// The call that it takes.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Declare { .. } => "cron.add",
+            Self::Give { .. } | Self::Disable { .. } => "cron.update",
+            Self::Remove { .. } => "cron.remove",
+        }
+    }
+}
+
 /// What to send, with the key of each; first what goes. `wanted` is by key.
 #[must_use]
 pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job]) -> Vec<(String, Change)> {
@@ -97,9 +109,9 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
     Some(Change::Declare { declaration: Box::new(declaration.clone()), enabled })
 }
 
-/// The gateway stops a job of one time after it.
+/// The gateway stops a job of one time after it; an earlier run was of another time, or asked for.
 fn is_done(declaration: &Declaration, job: &Job) -> bool {
-    matches!(declaration.schedule, Schedule::At(_)) && job.state.last_run().is_some()
+    matches!(declaration.schedule, Schedule::At(at) if job.state.last_run() >= Some(at))
 }
 
 #[cfg(test)]

@@ -55,13 +55,13 @@ impl Context {
         let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = job.clone();
         let intent = intents.get(&place(&job)).filter(|(of, _)| *of == job.uid());
-        if let (Some((_, intent)), Some(status)) = (intent, &mut job.status) {
-            status.run_now = Some(intent.clone());
+        if let Some((_, intent)) = intent {
+            job.status.get_or_insert_default().run_now = Some(intent.clone());
         }
         job
     }
 
-    /// Remembers what is about to be written of a run that was asked for.
+    /// Remembers what was written of a run that was asked for.
     pub fn intend(&self, job: &CronJob, intent: &RunNow) {
         let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         intents.insert(place(job), (job.uid(), intent.clone()));

@@ -10,17 +10,20 @@ use super::changes::{Change, Wanted};
 use super::history::History;
 
 /// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
-const AGAIN: Duration = Duration::from_secs(30);
+pub const AGAIN: Duration = Duration::from_secs(30);
 
 /// What a pass goes by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Basis {
-    /// The run of the gateway's process.
+    /// The run of the gateway's process, and the agents that it has.
     pub run: String,
+    pub agents: BTreeSet<String>,
     /// By key: the UID and generation of each CronJob, and what it wants.
     pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
     /// The agents that have a heartbeat.
     pub beating: BTreeSet<String>,
+    /// Whether jobs that nobody seems to want stay.
+    pub spares: bool,
 }
 
 /// What is known of one gateway's jobs.
@@ -29,6 +32,8 @@ pub struct Memory {
     pub history: History,
     rest: Option<(Basis, Instant)>,
     refused: BTreeMap<String, (Change, String, Instant)>,
+    /// Until when the gateway takes no more calls of a method.
+    shut: BTreeMap<&'static str, Instant>,
 }
 
 impl Memory {
@@ -44,6 +49,7 @@ impl Memory {
     pub fn begin(&mut self, basis: &Basis) {
         if self.rest.take().is_none_or(|(before, _)| before.run != basis.run) {
             self.refused.clear();
+            self.shut.clear();
         }
         self.refused.retain(|key, _| basis.wanted.contains_key(key));
     }
@@ -51,6 +57,23 @@ impl Memory {
     /// A pass came to its end, and the next one is due at this time.
     pub fn rest(&mut self, basis: Basis, until: Instant) {
         self.rest = Some((basis, until));
+    }
+
+    /// Whether the gateway takes no such call now.
+    #[must_use]
+    pub fn is_shut(&self, change: &Change, now: Instant) -> bool {
+        self.shut.get(change.method()).is_some_and(|until| *until > now)
+    }
+
+    /// The gateway takes no such call before this time.
+    pub fn shut(&mut self, change: &Change, until: Instant) {
+        self.shut.insert(change.method(), until);
+    }
+
+    /// When the gateway takes again what it did not take.
+    #[must_use]
+    pub fn opens(&self, now: Instant) -> Option<Duration> {
+        self.shut.values().filter_map(|until| until.checked_duration_since(now)).min()
     }
 
     /// What the gateway said lately about exactly this.
@@ -75,7 +98,8 @@ mod tests {
     fn basis(run: &str, generation: i64) -> Basis {
         let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
         let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
-        Basis { run: run.to_owned(), wanted, beating: BTreeSet::new() }
+        let (agents, beating) = (BTreeSet::new(), BTreeSet::new());
+        Basis { run: run.to_owned(), agents, wanted, beating, spares: false }
     }
 
     #[test]
@@ -96,6 +120,17 @@ mod tests {
         memory.rest(basis("1", 1), now + SOON);
         memory.begin(&basis("1", 1));
         assert_eq!(memory.rests(&basis("1", 1), now), None);
+    }
+
+    #[test]
+    fn a_method_that_the_gateway_takes_no_more_of_rests_while_others_go_on() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let (remove, disable) = (Change::Remove { id: "1".to_owned() }, Change::Disable { id: "1".to_owned() });
+        assert_eq!(memory.opens(now), None);
+        memory.shut(&remove, now + SOON);
+        assert!(memory.is_shut(&remove, now) && !memory.is_shut(&disable, now));
+        assert_eq!(memory.opens(now), Some(SOON));
+        assert!(!memory.is_shut(&remove, now + SOON));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use kube::ResourceExt;
 
 use super::context::Context;
 use super::schedule::is_over;
+use super::validate::description;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
 use crate::cluster::conditions::{reason, whole_seconds};
@@ -28,6 +29,7 @@ use crate::cluster::schedules::{Found, Held};
 use crate::cluster::versioned::Versioned;
 use crate::cluster::wakes::Wake;
 use crate::cluster::{status_writer, turn};
+use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
@@ -91,11 +93,19 @@ pub async fn serve(
     }
     let namespace = job.namespace().unwrap_or_default();
     // The pass over the gateway's jobs wakes this one when these are there.
-    let Some(gateway) = context.stores.gateways.of(&namespace, &owner.name_any()) else { return Ok(None) };
-    // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again.
-    let is_current =
-        found.held == Held::Exactly || (found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now()));
-    let Some(id) = found.job.as_ref().filter(|_| is_current).map(|job| job.id.clone()) else { return Ok(None) };
+    let Some(gateway) = context.stores.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
+    // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
+    // as the gateway still has it.
+    let is_over = found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now());
+    let says_this =
+        |held: &&Job| found.held == Held::Exactly || is_over && held.description() == Some(description(job).as_str());
+    let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
+        if is_over {
+            let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
+            context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, note)).await;
+        }
+        return Ok(None);
+    };
     let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(LATER)) };
     let Some(present) = present else { return Ok(Some(ASK_AGAIN)) };
     // Runs of one job never overlap.
@@ -167,9 +177,11 @@ async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Durati
 
 /// Whether the object is still there.
 async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
+    let next = CronJobStatus { run_now: Some(run_now.clone()), ..status.clone() };
+    let is_there = status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?;
+    // Only what is written counts: another replica must know it too.
     context.intend(job, &run_now);
-    let next = CronJobStatus { run_now: Some(run_now), ..status.clone() };
-    Ok(status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?)
+    Ok(is_there)
 }
 
 /// The operator's own device at this gateway; its Secret is made if it is not there.

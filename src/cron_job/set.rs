@@ -13,7 +13,7 @@ use super::context::SetContext;
 use super::due::ask_again;
 use super::gather;
 use super::history::History;
-use super::memory::{Basis, Memory};
+use super::memory::{AGAIN, Basis, Memory};
 use crate::api::{Agent, CronJob};
 use crate::cluster::backoff::{Backoff, look_again};
 use crate::cluster::controls::{Controls, PassError};
@@ -22,12 +22,13 @@ use crate::cluster::schedules::{Found, Held, Schedule};
 use crate::cluster::wakes::Wake;
 use crate::openclaw::cron::calls::Declared;
 use crate::openclaw::cron::job::Job;
+use crate::openclaw::cron::run::Run;
 use crate::openclaw::rpc::RpcError;
 
 /// A gateway that could not be asked is left alone for this time.
 const UNREACHABLE: Duration = Duration::from_secs(5);
 /// Calls of one pass that change something; the next pass makes the rest.
-const MOST_CHANGES: usize = 100;
+const MOST_CHANGES: usize = 50;
 /// Jobs of one pass whose runs are asked for one by one, where the common list does not reach back far enough.
 const MOST_HISTORIES: usize = 10;
 /// The rest of what was begun is done at once.
@@ -57,12 +58,12 @@ impl Controls for SetContext {
 /// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
 async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
-    let Some(gateway) = context.stores.gateways.of(&namespace, &name) else { return look_again() };
+    let Some(gateway) = context.stores.gateway(&namespace, &name) else { return look_again() };
     let agents = gather::agents(&context.stores, &namespace, &name);
     let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
     let mut memory = context.take_memory(&namespace, &name);
-    let spares = context.stores.unreadable.lies_in(&namespace);
+    let spares = context.stores.spares_jobs(&namespace);
     let pass = Pass {
         context,
         namespace: &namespace,
@@ -136,7 +137,13 @@ impl Pass<'_> {
         let wanted = self.wanted.iter().map(|(key, (cron_job, wanted))| {
             (key.clone(), (cron_job.uid(), cron_job.metadata.generation, wanted.clone()))
         });
-        Basis { run: self.gateway.run.clone(), wanted: wanted.collect(), beating: self.beating.clone() }
+        Basis {
+            run: self.gateway.run.clone(),
+            agents: self.gateway.agents.clone(),
+            wanted: wanted.collect(),
+            beating: self.beating.clone(),
+            spares: self.spares,
+        }
     }
 
     async fn look(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
@@ -148,32 +155,54 @@ impl Pass<'_> {
         if self.spares {
             changes.retain(|(_, change)| !matches!(change, Change::Remove { .. }));
         }
-        let is_partial =
-            changes.len() > MOST_CHANGES || changes.iter().any(|(_, change)| matches!(change, Change::Give { .. }));
         let mut answers = BTreeMap::new();
-        for (key, change) in changes.into_iter().take(MOST_CHANGES) {
-            if let Some(words) = memory.refusal(&key, &change, Instant::now()) {
-                answers.insert(key, Held::Refused(words.to_owned()));
-                continue;
-            }
-            let answer = self.send(change.clone(), &mut jobs).await?;
-            if let Held::Refused(words) = &answer {
-                memory.refused(&key, change, words.clone(), Instant::now());
-            }
+        let (mut sent, mut gave) = (0, false);
+        for (key, change) in changes {
+            let now = Instant::now();
+            let answer = if let Some(words) = memory.refusal(&key, &change, now) {
+                Held::Refused(words.to_owned())
+            } else if sent == MOST_CHANGES || memory.is_shut(&change, now) {
+                Held::Waiting
+            } else {
+                sent += 1;
+                gave |= matches!(change, Change::Give { .. });
+                self.send(&key, change, &mut jobs, memory).await?
+            };
             answers.insert(key, answer);
         }
-        // What the gateway does not take is tried again by and by.
-        let unfinished = is_partial && answers.values().any(|held| matches!(held, Held::Exactly | Held::NotWanted));
         self.ask_for_runs(&jobs, &mut memory.history).await?;
-        let again =
-            if unfinished { AT_ONCE } else { ask_again(self.watched(&jobs), self.now).unwrap_or_else(look_again) };
-        Ok((self.schedule(&jobs, &answers, &memory.history), again))
+        let rest = self.rest(&answers, memory, &jobs, gave || sent == MOST_CHANGES);
+        Ok((self.schedule(&jobs, &answers, &memory.history), rest))
+    }
+
+    /// How long the gateway may be left alone.
+    fn rest(&self, answers: &BTreeMap<String, Held>, memory: &Memory, jobs: &[Job], unfinished: bool) -> Duration {
+        let any = |is: fn(&Held) -> bool| answers.values().any(is);
+        // What the gateway does not take is tried again by and by.
+        if unfinished && any(|held| matches!(held, Held::Exactly | Held::NotWanted)) {
+            return AT_ONCE;
+        }
+        let idle = if self.wanted.is_empty() && self.beating.is_empty() { look_again() } else { AGAIN };
+        let mut rest = ask_again(self.watched(jobs), self.now).unwrap_or(idle);
+        if any(|held| matches!(held, Held::Refused(_) | Held::Failed(_))) {
+            rest = rest.min(AGAIN);
+        }
+        if any(|held| *held == Held::Waiting) {
+            rest = rest.min(memory.opens(Instant::now()).unwrap_or(AT_ONCE) + AT_ONCE);
+        }
+        rest
     }
 
     /// Makes one call and notes in `jobs` what came of it. Only a gateway that can't be asked at all ends the pass.
-    async fn send(&self, change: Change, jobs: &mut Vec<Job>) -> Result<Held, RpcError> {
+    async fn send(
+        &self,
+        key: &str,
+        change: Change,
+        jobs: &mut Vec<Job>,
+        memory: &mut Memory,
+    ) -> Result<Held, RpcError> {
         let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
-        let sent = match change {
+        let sent = match change.clone() {
             // It may have begun to leave since the pass began.
             Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => return Ok(Held::AgentUnknown),
             Change::Declare { declaration, enabled } => {
@@ -183,7 +212,10 @@ impl Pass<'_> {
                         jobs.push(*job);
                         Ok(Held::Exactly)
                     }
-                    Ok(Declared::Refused(words)) => Ok(Held::Refused(words)),
+                    Ok(Declared::Refused(words)) => {
+                        memory.refused(key, change.clone(), words.clone(), Instant::now());
+                        Ok(Held::Refused(words))
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -201,6 +233,10 @@ impl Pass<'_> {
             }),
         };
         match sent {
+            Err(RpcError::Refused { retry_after: Some(wait), .. }) => {
+                memory.shut(&change, Instant::now() + wait);
+                Ok(Held::Waiting)
+            }
             Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => Ok(Held::Failed(error.to_string())),
             sent => sent,
         }
@@ -219,19 +255,34 @@ impl Pass<'_> {
 
     /// All new runs by one call, usually.
     async fn ask_for_runs(&self, jobs: &[Job], history: &mut History) -> Result<(), RpcError> {
-        let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
         history.keep(jobs);
         let missing = history.missing(self.watched(jobs)).len();
         if missing == 0 {
             return Ok(());
         }
-        history.add(admin.cron_runs(endpoint, None, 2 * missing + 10).await?);
+        history.add(self.runs(None, 2 * missing + 10).await?);
         let missing: Vec<Job> = history.missing(self.watched(jobs)).into_iter().take(MOST_HISTORIES).cloned().collect();
         for job in &missing {
-            history.add(admin.cron_runs(endpoint, Some(&job.id), 5).await?);
+            history.add(self.runs(Some(&job.id), 5).await?);
             history.asked(job);
         }
         Ok(())
+    }
+
+    /// The newest runs. What can't be read does not hinder the rest: the state of each job tells its last run too.
+    async fn runs(&self, job: Option<&str>, limit: usize) -> Result<Vec<Run>, RpcError> {
+        match self.context.admin.cron_runs(&self.gateway.endpoint, job, limit).await {
+            Err(RpcError::Malformed(why)) => {
+                tracing::warn!(
+                    gateway = self.owner,
+                    namespace = self.namespace,
+                    why,
+                    "the runs of a gateway can't be read"
+                );
+                Ok(Vec::new())
+            }
+            runs => runs,
+        }
     }
 
     fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, Held>, history: &History) -> Schedule {
@@ -242,12 +293,12 @@ impl Pass<'_> {
                 (None, _) => Held::NotWanted,
                 _ if !wanted.agent_known => Held::AgentUnknown,
                 (Some(_), Some(_)) => Held::Exactly,
-                (Some(_), None) => Held::Failed("it is not declared yet".to_owned()),
+                (Some(_), None) => Held::Waiting,
             };
             let found = Found {
                 uid: cron_job.uid().unwrap_or_default(),
                 generation: cron_job.metadata.generation,
-                held: if unasked == Held::Exactly || matches!(unasked, Held::Failed(_)) {
+                held: if matches!(unasked, Held::Exactly | Held::Waiting) {
                     answers.get(key).cloned().unwrap_or(unasked)
                 } else {
                     unasked

@@ -85,6 +85,11 @@ fn until_over(job: &CronJob, now: Timestamp) -> Option<Duration> {
 fn runs(before: &[Run], view: &View<'_>) -> Vec<Run> {
     let found = view.found.map(|found| found.runs.as_slice()).unwrap_or_default();
     let mut runs: Vec<Run> = found.iter().filter_map(|run| outcome::run(run, view.neighbours)).collect();
+    for run in &mut runs {
+        // What a run cost, the gateway tells only as long as it has it in its history.
+        let told = || before.iter().find(|old| old.time == run.time)?.cost_usd.clone();
+        run.cost_usd = run.cost_usd.take().or_else(told);
+    }
     let old: Vec<Run> = before.iter().filter(|old| !runs.iter().any(|run| run.time == old.time)).cloned().collect();
     runs.extend(old);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time.0));
@@ -117,13 +122,17 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
         let message = "The annotation creel.dev/paused is set: nothing is declared.";
         return condition(Status::Unknown, reason::PAUSED, message);
     }
-    if is_over(&job.spec, now) && !is_running(view) {
+    if is_over(&job.spec, now) && is_running(view) {
+        let message = "Its one time has come: the gateway runs it, or is about to.";
+        return condition(Status::True, reason::DECLARED, message);
+    }
+    if is_over(&job.spec, now) {
         let at = job.spec.at.as_ref().map(|at| whole_seconds(at.0));
         return match runs.iter().find(|run| Some(run.time.0) >= at) {
             Some(_) => condition(Status::True, reason::COMPLETED, "Its one time has passed, and it was run."),
             None => {
                 let message = format!(
-                    "spec.at ({}) has passed, and the gateway did not run the job: set another time, or run it once by the annotation creel.dev/run-now",
+                    "spec.at ({}) has passed, and the gateway did not run the job: set another time",
                     at.map(|at| at.to_string()).unwrap_or_default()
                 );
                 condition(Status::False, reason::MISSED, &message)
@@ -155,6 +164,10 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
             condition(Status::False, reason::REFUSED, &format!("The gateway does not accept the job: {words}"))
         }
         Some(Held::Failed(words)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, words),
+        Some(Held::Waiting) => {
+            let message = "The gateway takes 30 jobs a minute, and others are before this one.";
+            condition(Status::Unknown, reason::PENDING, message)
+        }
         Some(Held::AgentUnknown) => {
             let name = served.agent.name_any();
             let message = format!("The gateway does not know Agent \"{name}\" yet: its conditions say why.");

@@ -35,16 +35,24 @@ pub fn validate(job: &CronJob, neighbours: &Neighbours, now: Timestamp) -> Resul
         check_model(job, model, neighbours)?;
     }
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
-    let generation = job.metadata.generation.unwrap_or_default();
     Ok(Declaration {
         key: key(&namespace, &name),
-        description: format!("CronJob \"{namespace}/{name}\", generation {generation}: edit it in Kubernetes."),
+        description: description(job),
         name,
         agent: job.spec.agent_ref.name.clone(),
         schedule,
         work: work(job),
         delivery: delivery(job),
     })
+}
+
+/// What a person sees of the job at the gateway. It tells each edit from the one before, and a CronJob from an earlier one of its name.
+#[must_use]
+pub fn description(job: &CronJob) -> String {
+    let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
+    let (uid, generation) = (job.uid().unwrap_or_default(), job.metadata.generation.unwrap_or_default());
+    let uid: String = uid.chars().take(8).collect();
+    format!("CronJob \"{namespace}/{name}\" ({uid}, generation {generation}): edit it in Kubernetes.")
 }
 
 fn work(job: &CronJob) -> Work {
@@ -132,7 +140,10 @@ mod tests {
         let declaration = validated("{every: 10m}").unwrap();
         assert_eq!(declaration.key, "k8s:assistants/notes");
         assert_eq!(declaration.agent, "writer");
-        assert_eq!(declaration.description, "CronJob \"assistants/notes\", generation 3: edit it in Kubernetes.");
+        assert_eq!(
+            declaration.description,
+            "CronJob \"assistants/notes\" (uid-of-n, generation 3): edit it in Kubernetes."
+        );
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum RpcError {
         status: u16,
         /// What kind of refusal it is, where the gateway says so: `CRON_JOB_NOT_FOUND`.
         code: Option<String>,
+        /// When it takes such a call again: of each method that changes something it takes 30 a minute from one caller.
+        retry_after: Option<Duration>,
         message: String,
     },
     #[error("the gateway's answer is not understood: {0}")]
@@ -123,15 +125,20 @@ fn payload(status: StatusCode, body: &[u8]) -> Result<Value, RpcError> {
         return answer.get_mut("payload").map(Value::take).ok_or(RpcError::Malformed("it has no payload"));
     }
     let code = answer.pointer("/error/details/code").and_then(Value::as_str).map(str::to_owned);
+    let retry_after = answer.pointer("/error/retryAfterMs").and_then(Value::as_u64).map(Duration::from_millis);
     match answer.pointer("/error/message").and_then(Value::as_str) {
         Some(message) => Err(RpcError::Refused {
             status: status.as_u16(),
             code,
+            retry_after,
             message: message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_LIMIT).collect(),
         }),
         // Some other server, or a page: never quoted.
         None if status.is_success() => Err(RpcError::Malformed("it is no answer to an admin call")),
-        None => Err(RpcError::Refused { status: status.as_u16(), code: None, message: "no reason given".to_owned() }),
+        None => {
+            let message = "no reason given".to_owned();
+            Err(RpcError::Refused { status: status.as_u16(), code: None, retry_after: None, message })
+        }
     }
 }
 

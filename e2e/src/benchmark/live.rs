@@ -61,12 +61,22 @@ pub async fn measure(namespace: &TestNamespace, edits: usize) -> Result<Vec<Row>
 pub async fn until(
     what: &str,
     started: Instant,
+    look: impl AsyncFnMut() -> Result<bool, Error>,
+) -> Result<Duration, Error> {
+    until_within(LIMIT, what, started, look).await
+}
+
+/// The time from `started` until `look` sees it, if it takes no longer than this.
+pub async fn until_within(
+    limit: Duration,
+    what: &str,
+    started: Instant,
     mut look: impl AsyncFnMut() -> Result<bool, Error>,
 ) -> Result<Duration, Error> {
     while !look().await? {
-        if started.elapsed() > LIMIT {
+        if started.elapsed() > limit {
             let namespace = super::stage::NAMESPACE.to_owned();
-            return Err(Error::Late { what: what.to_owned(), waited: LIMIT.as_secs(), namespace });
+            return Err(Error::Late { what: what.to_owned(), waited: limit.as_secs(), namespace });
         }
         sleep(LOOK_AGAIN).await;
     }

@@ -69,10 +69,10 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
         make(&namespace, &cron_job("j", "a")).await;
         namespace.condition("CronJob", "j", "Ready", SOON, |ready| ready.reason == "Suspended").await;
         let jobs = columns(&["ccj"]).await;
-        assert_eq!(jobs[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES REASON SINCE AGE");
+        assert_eq!(jobs[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES HEALTH SINCE AGE");
         assert!(jobs[1].starts_with("j a 0 4 * * * "), "{jobs:?}");
         let wide = columns(&["ccj", "-o", "wide"]).await;
-        assert_eq!(wide[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES REASON SINCE MESSAGE AGE");
+        assert_eq!(wide[0], "NAME AGENT SCHEDULE SUSPEND READY NEXT RUN LAST FAILURES HEALTH SINCE MESSAGE AGE");
         let all = columns(&["creel"]).await;
         assert!(all.iter().any(|line| line.starts_with("cronjob.creel.dev/j ")), "{all:?}");
         assert!(all.iter().any(|line| line.starts_with("agent.creel.dev/a ")), "{all:?}");

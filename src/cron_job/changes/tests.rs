@@ -141,3 +141,11 @@ fn a_paused_cron_job_is_left_alone() {
     assert_eq!(sent(&paused, &[]), []);
     assert_eq!(sent(&paused, &[job(&wanted(), &json!({"name": "mine"}))]), []);
 }
+
+#[test]
+fn a_job_whose_time_is_still_to_come_is_started_again_whatever_ran_before() {
+    let wanted = Wanted { declaration: Some(declaration("{at: '2026-02-01T00:00:00Z'}")), ..wanted() };
+    let ran = |time: &str| json!({"enabled": false, "state": {"lastRunAtMs": at(time).as_millisecond()}});
+    assert_eq!(sent(&wanted, &[job(&wanted, &ran("2026-01-01T00:00:00Z"))]), [declare(&wanted, Some(true))]);
+    assert_eq!(sent(&wanted, &[job(&wanted, &ran("2026-02-01T00:00:01Z"))]), []);
+}

@@ -188,3 +188,27 @@ fn a_fault_needs_a_person_and_a_missing_agent_only_after_two_minutes() {
     assert_eq!(look(NOW), ("Unknown".to_owned(), true));
     assert_eq!(look("2026-01-01T00:02:01Z"), ("False".to_owned(), false));
 }
+
+#[test]
+fn what_a_run_cost_is_remembered_when_the_gateway_tells_it_no_more() {
+    let state = json!({"lastRunAtMs": ms("2025-12-31T23:50:00Z"), "lastRunStatus": "ok"});
+    let priced = json!([{"jobId": "the-id", "runAtMs": ms("2025-12-31T23:50:00Z"), "status": "ok", "model": "small",
+        "provider": "p-openai", "usage": {"input_tokens": 1000, "output_tokens": 0}}]);
+    let mut case = Case::new("{every: 10m}", Some(found(true, &state, &priced)));
+    let status = case.status();
+    assert_eq!(status.last_run.as_ref().unwrap().cost_usd.as_deref(), Some("0.001"));
+    case.job.status = Some(status);
+    let bare = json!([{"jobId": "the-id", "runAtMs": ms("2025-12-31T23:50:00Z"), "status": "ok"}]);
+    case.found = Some(found(true, &state, &bare));
+    assert_eq!(case.status(), case.job.status.clone().unwrap());
+}
+
+#[test]
+fn a_job_whose_turn_has_not_come_says_so_and_needs_nobody() {
+    let mut found = found(true, &json!({}), &json!([]));
+    found.held = Held::Waiting;
+    let status = Case::new("{every: 10m}", Some(found)).status();
+    let declared = find(&status.conditions, DECLARED).unwrap();
+    assert_eq!((declared.status.as_str(), declared.reason.as_str()), ("Unknown", reason::PENDING));
+    assert!(find(&status.conditions, READY).is_some_and(|ready| ready.status == "Unknown"));
+}

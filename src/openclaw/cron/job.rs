@@ -103,6 +103,12 @@ impl JobState {
 }
 
 impl Job {
+    /// What it says of itself to people.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.definition.get("description")?.as_str()
+    }
+
     /// Whether it was declared by Creel.
     #[must_use]
     pub fn is_ours(&self) -> bool {

@@ -89,3 +89,12 @@ async fn a_gateway_that_is_not_there_is_unreachable() {
     let error = AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await.unwrap_err();
     assert!(matches!(error, RpcError::Unreachable(_)), "{error}");
 }
+
+#[test]
+fn a_gateway_that_takes_no_more_for_now_says_for_how_long() {
+    let body = br#"{"ok": false, "error": {"code": "UNAVAILABLE", "message": "rate limit exceeded for cron.add; retry after 45s",
+        "retryable": true, "retryAfterMs": 44100, "details": {"method": "cron.add", "limit": "30 per 60s"}}}"#;
+    let refused = payload(StatusCode::SERVICE_UNAVAILABLE, body).unwrap_err();
+    let RpcError::Refused { status: 503, retry_after, .. } = refused else { unreachable!("{refused}") };
+    assert_eq!(retry_after, Some(Duration::from_millis(44_100)));
+}

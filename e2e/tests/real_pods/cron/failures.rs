@@ -131,7 +131,7 @@ async fn the_table_is_the_gateways(namespace: &TestNamespace) {
     let table = namespace.cron_job_table().await;
     for (name, row) in &table {
         let fails = FAILING.iter().any(|(failing, _, _)| failing == name);
-        let well = ["Succeeded", "NotRunYet"].contains(&row["REASON"].as_str());
+        let well = ["Succeeded", "NotRunYet"].contains(&row["HEALTH"].as_str());
         assert_eq!(fails, !well, "{row:?}");
         assert!(!fails || !row["SINCE"].is_empty() && row["FAILURES"] != "0", "{row:?}");
     }
