@@ -50,7 +50,9 @@ pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
 
 /// Wakes whoever rests on the gateway.
 fn wake(context: &Context, namespace: String, owner: String) {
-    cron_jobs_of(&context.stores, &namespace, &owner).into_iter().for_each(|wake| context.waker.wake(wake));
+    for wake in cron_jobs_of(&context.stores, &namespace, &owner) {
+        context.waker.wake(wake);
+    }
     context.waker.wake(Wake::Schedule { namespace, owner });
 }
 

@@ -65,9 +65,9 @@ impl Schedules {
     }
 
     /// Remembers what a pass found; returns what was known before.
-    pub fn remember(&self, namespace: &str, owner: &str, schedule: Schedule) -> Option<Arc<Schedule>> {
+    pub fn remember(&self, namespace: &str, owner: &str, schedule: Arc<Schedule>) -> Option<Arc<Schedule>> {
         let mut schedules = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        schedules.insert((namespace.to_owned(), owner.to_owned()), Arc::new(schedule))
+        schedules.insert((namespace.to_owned(), owner.to_owned()), schedule)
     }
 
     /// Something was asked of the gateway: the next pass looks at it before its time.

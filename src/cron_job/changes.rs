@@ -7,6 +7,7 @@ use crate::openclaw::cron::job::Job;
 
 /// What a CronJob wants of its gateway.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and they occur together")]
 pub struct Wanted {
     /// `None`: the CronJob is at fault, and what the gateway holds stays as it is.
     pub declaration: Option<Declaration>,

@@ -41,15 +41,13 @@ fn check(job: &CronJob, expression: &str, time_zone: &str, now: Timestamp) -> Re
         let message = format!("schedule \"{expression}\" can't be read (spec.schedule of CronJob \"{name}\"): {error}");
         fault(reason::INVALID_SCHEDULE, message)
     })?;
-    match pattern.find_next_occurrence(&now.to_zoned(zone), false) {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let message = format!(
-                "schedule \"{expression}\" names a time that never comes (spec.schedule of CronJob \"{name}\"): no month has such a day"
-            );
-            Err(fault(reason::NEVER_RUNS, message))
-        }
+    if pattern.find_next_occurrence(&now.to_zoned(zone), false).is_err() {
+        let message = format!(
+            "schedule \"{expression}\" names a time that never comes (spec.schedule of CronJob \"{name}\"): no month has such a day"
+        );
+        return Err(fault(reason::NEVER_RUNS, message));
     }
+    Ok(())
 }
 
 fn fault(reason: &'static str, message: String) -> Fault {

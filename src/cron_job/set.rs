@@ -103,8 +103,8 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
 
 /// Keeps what the pass found and wakes whoever tells of it.
 fn tell(context: &SetContext, namespace: &str, owner: &str, schedule: Schedule) {
-    let now = schedule.clone();
-    let before = context.stores.schedules.remember(namespace, owner, schedule);
+    let now = Arc::new(schedule);
+    let before = context.stores.schedules.remember(namespace, owner, Arc::clone(&now));
     let before = before.as_deref();
     let wake = |wake| context.waker.wake(wake);
     let jobs = now.jobs.iter().filter(|(name, found)| before.and_then(|before| before.jobs.get(*name)) != Some(*found));

@@ -100,9 +100,10 @@ fn runs(before: &[Run], view: &View<'_>) -> Vec<Run> {
 /// As the gateway counts; it does not count what was not delivered.
 fn failures(view: &View<'_>, runs: &[Run], before: Option<i32>) -> i32 {
     let Some(found) = view.found else { return before.unwrap_or_default() };
-    let undelivered = match found.runs.is_empty() {
-        true => runs.iter().take_while(|run| run.status == RunStatus::NotDelivered).count(),
-        false => found.runs.iter().take_while(|run| run.result() == RunStatus::NotDelivered).count(),
+    let undelivered = if found.runs.is_empty() {
+        runs.iter().take_while(|run| run.status == RunStatus::NotDelivered).count()
+    } else {
+        found.runs.iter().take_while(|run| run.result() == RunStatus::NotDelivered).count()
     };
     let counted = found.job.as_ref().map_or(0, |job| job.state.consecutive_errors);
     i32::try_from(counted).unwrap_or(i32::MAX).max(i32::try_from(undelivered).unwrap_or(i32::MAX))
@@ -128,16 +129,14 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
     }
     if is_over(&job.spec, now) {
         let at = job.spec.at.as_ref().map(|at| whole_seconds(at.0));
-        return match runs.iter().find(|run| Some(run.time.0) >= at) {
-            Some(_) => condition(Status::True, reason::COMPLETED, "Its one time has passed, and it was run."),
-            None => {
-                let message = format!(
-                    "spec.at ({}) has passed, and the gateway did not run the job: set another time",
-                    at.map(|at| at.to_string()).unwrap_or_default()
-                );
-                condition(Status::False, reason::MISSED, &message)
-            }
-        };
+        if runs.iter().any(|run| Some(run.time.0) >= at) {
+            return condition(Status::True, reason::COMPLETED, "Its one time has passed, and it was run.");
+        }
+        let message = format!(
+            "spec.at ({}) has passed, and the gateway did not run the job: set another time",
+            at.map(|at| at.to_string()).unwrap_or_default()
+        );
+        return condition(Status::False, reason::MISSED, &message);
     }
     let rests = [served.owner, served.agent].into_iter().find(|agent| agent.spec.suspend);
     if let Some(agent) = rests {
