@@ -92,8 +92,8 @@ pub async fn meet(
         (Some(pod), _, _) => match gateways.of(&namespace, &owner).filter(|known| known.run == pod::run(pod)) {
             Some(known) => Some((*known).clone()),
             None if gateways.is_known(&namespace, &owner) => None,
-            // It answers, and what it has taken up is asked of it: nothing is known yet.
-            None if matches!(proof, None | Some(Proof::Pending)) => return,
+            // It is just asked what it has taken up: nothing is known yet.
+            None if state == Some(&PodState::Ready) && matches!(proof, None | Some(Proof::Pending)) => return,
             None => None,
         },
         (None, _, _) => None,
