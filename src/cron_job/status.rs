@@ -53,12 +53,17 @@ pub fn status(job: &CronJob, view: &View<'_>, now: Timestamp) -> (CronJobStatus,
     let healthy = healthy(&recent_runs, failures);
     let desired: Vec<Desired> = summary.conditions().into_iter().chain([declared, healthy]).collect();
     let held = view.found.and_then(|found| found.job.as_ref());
+    // A run in progress ends before the gateway is told to rest.
+    let rests = job.spec.suspend;
     let status = CronJobStatus {
         observed_generation: job.metadata.generation,
         conditions: merge(&before.conditions, &desired, job.metadata.generation, now),
         schedule: text(&job.spec),
         job_id: held.map(|job| job.id.clone()).or(before.job_id),
-        next_run_time: held.filter(|job| job.enabled && view.answers).and_then(|job| job.state.next_run()).map(time),
+        next_run_time: held
+            .filter(|job| job.enabled && !rests && view.answers)
+            .and_then(|job| job.state.next_run())
+            .map(time),
         last_run: recent_runs.first().cloned(),
         recent_runs,
         consecutive_failures: Some(failures),

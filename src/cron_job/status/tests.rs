@@ -212,3 +212,11 @@ fn a_job_whose_turn_has_not_come_says_so_and_needs_nobody() {
     assert_eq!((declared.status.as_str(), declared.reason.as_str()), ("Unknown", reason::PENDING));
     assert!(find(&status.conditions, READY).is_some_and(|ready| ready.status == "Unknown"));
 }
+
+#[test]
+fn a_job_that_rests_has_no_next_run_though_its_last_one_is_not_over() {
+    let state = json!({"nextRunAtMs": ms("2026-01-01T00:10:00Z"), "runningAtMs": ms(NOW)});
+    let next = |spec: &str| Case::new(spec, Some(found(true, &state, &json!([])))).status().next_run_time;
+    assert!(next("{every: 10m}").is_some());
+    assert_eq!(next("{every: 10m, suspend: true}"), None);
+}
