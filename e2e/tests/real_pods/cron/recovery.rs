@@ -105,7 +105,11 @@ async fn hands(namespace: &TestNamespace) {
             }
         })
         .await;
-    assert_ne!(namespace.declared("daily").await, daily.as_str().unwrap_or_default(), "the status has the new id");
+    let told = async || {
+        let id = namespace.declared("daily").await;
+        if daily == id.as_str() { Err(id) } else { Ok(()) }
+    };
+    namespace.eventually("the status of daily has its new id", SOON, told).await;
 }
 
 /// The gateway goes in the middle of a run, without a word. The run counts as failed, and the next one works.
