@@ -61,7 +61,7 @@ async fn twelve_jobs(namespace: &TestNamespace) {
     namespace.apply(&job("well", OFTEN, "All is well.")).await;
     let poor = "  model: {primary: {provider: poor, model: small}}\n";
     namespace.apply(&format!("{}{poor}", job("poor", OFTEN, "Spend."))).await;
-    namespace.apply(&format!("{}  timeout: 5s\n", job("slow", OFTEN, "Take your time."))).await;
+    namespace.apply(&format!("{}  timeout: 15s\n", job("slow", OFTEN, "Take your time."))).await;
     // A delivery that fails is no failure for the gateway, so it backs off from nothing: less often, to leave it time for others.
     let nowhere = "  delivery: {mode: Announce, channel: telegram, to: '12345'}\n";
     namespace.apply(&format!("{}{nowhere}", job("mute", "every: 30s", "Tell somebody."))).await;
