@@ -44,10 +44,10 @@ impl Change {
 
 /// What to send, with the key of each; first what goes. `wanted` is by key.
 #[must_use]
-pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job]) -> Vec<(String, Change)> {
+pub fn changes(wanted: &BTreeMap<&str, &Wanted>, jobs: &[Job]) -> Vec<(String, Change)> {
     let ours = || jobs.iter().filter(|job| job.is_ours()).filter_map(|job| Some((job.key.as_ref()?, job)));
-    let held: BTreeMap<&String, &Job> =
-        wanted.iter().filter_map(|(key, wanted)| Some((key, best(wanted, key, jobs)?))).collect();
+    let held: BTreeMap<&str, &Job> =
+        wanted.iter().filter_map(|(key, wanted)| Some((*key, best(wanted, key, jobs)?))).collect();
     let kept: BTreeSet<&String> = held.values().map(|job| &job.id).collect();
     let gone = ours().filter(|(_, job)| !kept.contains(&job.id));
     let gone = gone.map(|(key, job)| (key.clone(), Change::Remove { id: job.id.clone() }));
@@ -56,7 +56,7 @@ pub fn changes(wanted: &BTreeMap<String, Wanted>, jobs: &[Job]) -> Vec<(String, 
             Some(job) => edit(wanted, job),
             None => make(wanted),
         };
-        change.map(|change| (key.clone(), change))
+        change.map(|change| ((*key).to_owned(), change))
     });
     gone.chain(changed).collect()
 }

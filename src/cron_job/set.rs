@@ -148,8 +148,7 @@ impl Pass<'_> {
 
     async fn look(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
         let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
-        let wanted: BTreeMap<String, Wanted> =
-            self.wanted.iter().map(|(key, (_, wanted))| (key.clone(), wanted.clone())).collect();
+        let wanted = self.wanted.iter().map(|(key, (_, wanted))| (key.as_str(), wanted)).collect();
         let mut changes = changes(&wanted, &jobs);
         // Nobody knows what an object that can't be read wants.
         if self.spares {

@@ -34,7 +34,7 @@ fn job(wanted: &Wanted, change: &Value) -> Job {
 }
 
 fn sent(wanted: &Wanted, jobs: &[Job]) -> Vec<Change> {
-    let wanted = BTreeMap::from([(KEY.to_owned(), wanted.clone())]);
+    let wanted = BTreeMap::from([(KEY, wanted)]);
     changes(&wanted, jobs).into_iter().map(|(_, change)| change).collect()
 }
 
