@@ -17,6 +17,7 @@ use crate::cluster::backoff::Backoff;
 use crate::cluster::debounce::Debounce;
 use crate::cluster::names::{AGENT_MANAGER, GatewayNames};
 use crate::cluster::observed::Observed;
+use crate::cluster::places::Places;
 use crate::cluster::references::References;
 use crate::cluster::stores::{Stores, Waker};
 use crate::cluster::uids::Uids;
@@ -39,7 +40,7 @@ pub struct Context {
     /// What the running gateways said of their configuration, by the owner's UID.
     pub proofs: Proofs,
     pub secrets: SecretMemory,
-    states: Mutex<HashMap<(String, String), Arc<GatewayState>>>,
+    states: Places<Arc<GatewayState>>,
     /// Our managedFields of Deployments whose newer rendering is held back, as first seen, by the owner's UID.
     held_back: Mutex<HashMap<String, Option<u64>>>,
     uids: Uids,
@@ -65,7 +66,7 @@ impl Context {
             debounce: Debounce::default(),
             proofs: Proofs::default(),
             secrets: SecretMemory::default(),
-            states: Mutex::default(),
+            states: Places::default(),
             held_back: Mutex::default(),
             uids: Uids::default(),
             rollouts: Mutex::default(),
@@ -74,15 +75,12 @@ impl Context {
 
     /// What the last pass over the gateway of this Agent found.
     pub fn state(&self, namespace: &str, owner: &str) -> Option<Arc<GatewayState>> {
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.get(&(namespace.to_owned(), owner.to_owned())).cloned()
+        self.states.get(namespace, owner)
     }
 
     /// Remembers what a pass found; returns whether the Agents that joined have to look again.
     pub fn remember(&self, namespace: &str, owner: &str, state: &Arc<GatewayState>) -> bool {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = states.insert((namespace.to_owned(), owner.to_owned()), Arc::clone(state));
-        before.is_none_or(|before| before != *state)
+        self.states.put(namespace, owner, Arc::clone(state)).is_none_or(|before| before != *state)
     }
 
     /// The rollout to this plan, if this process has begun it.
@@ -129,6 +127,6 @@ impl Context {
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&(namespace.to_owned(), name.to_owned()));
+        self.states.take(namespace, name);
     }
 }

@@ -1,9 +1,10 @@
 //! The gateways that answer: where, with which token, and which agents they have confirmed. Memory only: after a restart of the
 //! operator each is unknown until its configuration is proved again.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::places::Places;
 use crate::openclaw::rpc::Endpoint;
 
 /// A gateway that runs the configuration it should run.
@@ -18,32 +19,27 @@ pub struct Gateway {
     pub agents: BTreeSet<String>,
 }
 
-type Place = (String, String);
-
 /// By namespace and name of the Agent that owns the gateway.
 #[derive(Debug, Default)]
-pub struct Gateways(Mutex<HashMap<Place, Option<Arc<Gateway>>>>);
+pub struct Gateways(Places<Option<Arc<Gateway>>>);
 
 impl Gateways {
     /// The gateway of this Agent, if it answers.
     #[must_use]
     pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Gateway>> {
-        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gateways.get(&(namespace.to_owned(), owner.to_owned())).cloned().flatten()
+        self.0.get(namespace, owner).flatten()
     }
 
     /// Whether it was looked at since the operator started.
     #[must_use]
     pub fn is_known(&self, namespace: &str, owner: &str) -> bool {
-        let gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gateways.contains_key(&(namespace.to_owned(), owner.to_owned()))
+        self.0.get(namespace, owner).is_some()
     }
 
     /// Remembers what a pass found; `None`: it does not answer. Returns whether it is something new.
     pub fn remember(&self, namespace: &str, owner: &str, gateway: Option<Gateway>) -> bool {
-        let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = gateways.insert((namespace.to_owned(), owner.to_owned()), gateway.clone().map(Arc::new));
-        match (before, gateway) {
+        let gateway = gateway.map(Arc::new);
+        match (self.0.put(namespace, owner, gateway.clone()), gateway) {
             (Some(None), None) => false,
             (Some(Some(before)), Some(now)) => before.run != now.run || before.agents != now.agents,
             _ => true,
@@ -52,8 +48,7 @@ impl Gateways {
 
     /// Forgets a gateway whose Agent is gone.
     pub fn forget(&self, namespace: &str, owner: &str) {
-        let mut gateways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gateways.remove(&(namespace.to_owned(), owner.to_owned()));
+        self.0.take(namespace, owner);
     }
 }
 

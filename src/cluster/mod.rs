@@ -31,6 +31,7 @@
 //! | `versioned` | what was read of objects that did not change since | memory |
 //! | `presence` | what controllers share that only look whether values exist | the network |
 //! | `unreadable` | objects of our kinds that do not parse | memory |
+//! | `places` | one value for each object, by its namespace and name | memory |
 //! | `uids` | which UID was behind a name | memory |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `nearest` | the name that was probably meant | nothing |
@@ -52,6 +53,7 @@ pub mod nearest;
 pub mod network_parts;
 pub mod observed;
 pub mod parts;
+pub mod places;
 pub mod pod_parts;
 pub mod pod_state;
 pub mod presence;

@@ -1,9 +1,10 @@
 //! What the passes over the schedules of gateways found, for the status of CronJobs and Agents. Memory only: after a restart of the
 //! operator each is unknown until its first pass.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::places::Places;
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 
@@ -46,45 +47,38 @@ pub enum Held {
     NotWanted,
 }
 
-type Place = (String, String);
-
 /// By namespace and name of the Agent that owns the gateway.
 #[derive(Debug, Default)]
 pub struct Schedules {
-    found: Mutex<HashMap<Place, Arc<Schedule>>>,
+    found: Places<Arc<Schedule>>,
     /// The gateways that have to be looked at although nothing in the cluster says so.
-    hurried: Mutex<HashSet<Place>>,
+    hurried: Places<()>,
 }
 
 impl Schedules {
     /// What the last pass found.
     #[must_use]
     pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Schedule>> {
-        let schedules = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        schedules.get(&(namespace.to_owned(), owner.to_owned())).cloned()
+        self.found.get(namespace, owner)
     }
 
     /// Remembers what a pass found; returns what was known before.
     pub fn remember(&self, namespace: &str, owner: &str, schedule: Arc<Schedule>) -> Option<Arc<Schedule>> {
-        let mut schedules = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        schedules.insert((namespace.to_owned(), owner.to_owned()), schedule)
+        self.found.put(namespace, owner, schedule)
     }
 
     /// Something was asked of the gateway: the next pass looks at it before its time.
     pub fn hurry(&self, namespace: &str, owner: &str) {
-        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
-        hurried.insert((namespace.to_owned(), owner.to_owned()));
+        self.hurried.put(namespace, owner, ());
     }
 
     /// Whether something was asked of the gateway since the last pass.
     pub fn take_hurry(&self, namespace: &str, owner: &str) -> bool {
-        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
-        hurried.remove(&(namespace.to_owned(), owner.to_owned()))
+        self.hurried.take(namespace, owner).is_some()
     }
 
     /// Forgets a gateway that is gone.
     pub fn forget(&self, namespace: &str, owner: &str) {
-        let mut schedules = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        schedules.remove(&(namespace.to_owned(), owner.to_owned()));
+        self.found.take(namespace, owner);
     }
 }

@@ -1,18 +1,14 @@
 //! What was read of objects that did not change since. Memory only.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-/// By namespace and name.
-type Place = (String, String);
+use super::places::Places;
 
 /// One value of each object, with the version of the object that it was read from.
 #[derive(Debug)]
-pub struct Versioned<T>(Mutex<HashMap<Place, (String, T)>>);
+pub struct Versioned<T>(Places<(String, T)>);
 
 impl<T> Default for Versioned<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Places::default())
     }
 }
 
@@ -20,21 +16,18 @@ impl<T: Clone> Versioned<T> {
     /// The value, if it was read from this version.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str, version: &str) -> Option<T> {
-        let values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, value) = values.get(&(namespace.to_owned(), name.to_owned()))?;
-        (known == version).then(|| value.clone())
+        let (known, value) = self.0.get(namespace, name)?;
+        (known == version).then_some(value)
     }
 
     /// Remembers what was read.
     pub fn put(&self, namespace: &str, name: &str, version: String, value: T) {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.insert((namespace.to_owned(), name.to_owned()), (version, value));
+        self.0.put(namespace, name, (version, value));
     }
 
     /// Forgets an object; returns what was known of it.
     pub fn forget(&self, namespace: &str, name: &str) -> Option<T> {
-        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        values.remove(&(namespace.to_owned(), name.to_owned())).map(|(_, value)| value)
+        self.0.take(namespace, name).map(|(_, value)| value)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the passes share: the client, the stores and the memory between passes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use k8s_controller::events::{Event, EventRecorder};
 use kube::runtime::events::Reporter;
@@ -13,11 +12,9 @@ use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
 use crate::cluster::backoff::Backoff;
 use crate::cluster::names::CRON_JOB_MANAGER;
+use crate::cluster::places::Places;
 use crate::cluster::stores::{Stores, Waker, place};
 use crate::openclaw::rpc::AdminClient;
-
-/// Namespace and name.
-type Place = (String, String);
 
 /// Shared by all passes over CronJobs.
 pub struct Context {
@@ -28,7 +25,7 @@ pub struct Context {
     pub backoff: Backoff,
     pub devices: Devices,
     /// The last run that was asked for, with the CronJob's UID, by its place: the store shows it a little later.
-    intents: Mutex<HashMap<Place, (Option<String>, RunNow)>>,
+    intents: Places<(Option<String>, RunNow)>,
     events: EventRecorder,
 }
 
@@ -44,7 +41,7 @@ impl Context {
             admin,
             backoff: Backoff::default(),
             devices: Devices::default(),
-            intents: Mutex::default(),
+            intents: Places::default(),
             events: EventRecorder::new(client.clone(), reporter),
         }
     }
@@ -52,25 +49,23 @@ impl Context {
     /// The CronJob with what this process itself has written of runs that were asked for.
     #[must_use]
     pub fn up_to_date(&self, job: &CronJob) -> CronJob {
-        let intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = job.clone();
-        let intent = intents.get(&place(&job)).filter(|(of, _)| *of == job.uid());
-        if let Some((_, intent)) = intent {
-            job.status.get_or_insert_default().run_now = Some(intent.clone());
+        let (namespace, name) = place(&job);
+        if let Some((_, intent)) = self.intents.get(&namespace, &name).filter(|(of, _)| *of == job.uid()) {
+            job.status.get_or_insert_default().run_now = Some(intent);
         }
         job
     }
 
     /// Remembers what was written of a run that was asked for.
     pub fn intend(&self, job: &CronJob, intent: &RunNow) {
-        let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
-        intents.insert(place(job), (job.uid(), intent.clone()));
+        let (namespace, name) = place(job);
+        self.intents.put(&namespace, &name, (job.uid(), intent.clone()));
     }
 
     /// The CronJob is gone.
     pub fn forget_intent(&self, namespace: &str, name: &str) {
-        let mut intents = self.intents.lock().unwrap_or_else(PoisonError::into_inner);
-        intents.remove(&(namespace.to_owned(), name.to_owned()));
+        self.intents.take(namespace, name);
     }
 
     /// An event is informational: what can't be told is logged.
@@ -87,23 +82,21 @@ pub struct SetContext {
     pub waker: Waker,
     pub admin: AdminClient,
     pub backoff: Backoff,
-    memories: Mutex<HashMap<Place, Memory>>,
+    memories: Places<Memory>,
 }
 
 impl SetContext {
     #[must_use]
     pub fn new(stores: Arc<Stores>, waker: Waker, admin: AdminClient) -> Self {
-        Self { stores, waker, admin, backoff: Backoff::default(), memories: Mutex::default() }
+        Self { stores, waker, admin, backoff: Backoff::default(), memories: Places::default() }
     }
 
     /// What is known of a gateway's jobs from earlier passes. A pass takes it, and puts it back.
     pub fn take_memory(&self, namespace: &str, owner: &str) -> Memory {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.remove(&(namespace.to_owned(), owner.to_owned())).unwrap_or_default()
+        self.memories.take(namespace, owner).unwrap_or_default()
     }
 
     pub fn put_memory(&self, namespace: &str, owner: &str, memory: Memory) {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.insert((namespace.to_owned(), owner.to_owned()), memory);
+        self.memories.put(namespace, owner, memory);
     }
 }
