@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use creel::api::{CRD_FILES, crd_yaml};
-use creel::observe::logs;
+use creel::telemetry::logs;
 use creel::settings::Settings;
 use thiserror::Error;
 

@@ -15,19 +15,20 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::agent;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
-use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::presence::Presence;
-use crate::cluster::stores::{self, Stores, Waker};
 use crate::cron_job;
-use crate::observe::health::{self, Readiness};
-use crate::observe::metrics::{Metrics, Outcome};
+use crate::gateway;
+use crate::kubernetes::errors::{is_conflict, is_namespace_terminating};
+use crate::kubernetes::reconciler::{Controls, PassError};
 use crate::openclaw::rpc::{AdminClient, RpcError};
 use crate::provider;
+use crate::references::checker::Presence;
 use crate::sandbox;
+use crate::sandbox_template;
 use crate::settings::Settings;
+use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::metrics::{Metrics, Outcome};
+use crate::world::stores::{self, Stores, Waker};
 
 /// The Lease that one replica holds.
 const LEASE: &str = "creel-operator";
@@ -148,12 +149,12 @@ async fn control(
     let (stores, waker, queues, watches) = stores::watch(&client);
     let presence = || Presence::new(&client, &stores).map_err(OperatorError::Random);
     let providers = Arc::new(provider::driver::Context(presence()?));
-    let sandboxes = Arc::new(sandbox::count::Context(presence()?));
+    let sandboxes = Arc::new(sandbox_template::driver::Context(presence()?));
     let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings);
     let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
     let schedules = cron_job::context::SetContext::new(Arc::clone(&stores), waker.clone(), admin.clone());
     let cron_jobs = cron_job_context(&client, &stores, waker.clone(), &admin, &settings);
-    let agents = agent::context::Context::new(&client, Arc::clone(&stores), waker, settings, admin);
+    let agents = gateway::context::Context::new(&client, Arc::clone(&stores), waker, settings, admin);
     let work = async {
         stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
         readiness.set(None);

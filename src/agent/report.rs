@@ -7,15 +7,16 @@ use k8s_controller::events::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::context::Context;
 use super::status::{self, Place};
 use crate::api::Agent;
 use crate::api::agent::HeartbeatStatus;
-use crate::cluster::conditions::whole_seconds;
-use crate::cluster::names::AGENT_MANAGER;
-use crate::cluster::wakes::gateway_owner;
-use crate::cluster::{status_writer, turn};
+use crate::gateway::context::Context;
+use crate::kubernetes::conditions::whole_seconds;
+use crate::kubernetes::events;
+use crate::kubernetes::status::write_status;
+use crate::naming::AGENT_MANAGER;
 use crate::openclaw::cron::run::Run;
+use crate::world::triggers::gateway_owner;
 
 /// Writes the status if it differs; returns when time alone will change it.
 pub async fn report(
@@ -33,11 +34,11 @@ pub async fn report(
     if agent.status.as_ref() == Some(&next) {
         return Ok(again);
     }
-    if !status_writer::write(&context.client, AGENT_MANAGER, agent, &next).await? {
+    if !write_status(&context.client, AGENT_MANAGER, agent, &next).await? {
         return Ok(None);
     }
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if let Some(event) = turn::of_ready(before, &next.conditions) {
+    if let Some(event) = events::of_ready(before, &next.conditions) {
         publish(context, agent, &event).await;
     }
     Ok(again)

@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::plan::AgentFault;
-use super::pod::PodState;
-use super::prove::Proof;
 use crate::api::Agent;
 use crate::api::agent::{AgentStatus, GatewayStatus};
-use crate::cluster::conditions::{
+use crate::gateway::config_sync::proof::Proof;
+use crate::gateway::plan::AgentFault;
+use crate::gateway::pod::PodState;
+use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
 };
-use crate::cluster::environment::Fault;
-use crate::cluster::sandbox_states::SandboxState;
-use crate::cluster::summary::{Summary, obstacle, patient};
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::ready::{Summary, obstacle, patient};
+use crate::references::digests::Fault;
+use crate::world::sandbox_states::SandboxState;
+use crate::world::triggers::gateway_owner;
 
 /// What a pass over a gateway found; the Agents on it take their status from it.
 #[derive(Clone, Debug, PartialEq)]

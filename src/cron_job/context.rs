@@ -6,15 +6,15 @@ use k8s_controller::events::{Event, EventRecorder};
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
-use super::memory::Memory;
 use super::run_now::Devices;
 use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
-use crate::cluster::backoff::Backoff;
-use crate::cluster::names::CRON_JOB_MANAGER;
-use crate::cluster::places::Places;
-use crate::cluster::stores::{Stores, Waker, place};
+use crate::jobs::memory::Memory;
+use crate::kubernetes::backoff::Backoff;
+use crate::kubernetes::caches::by_name::Places;
+use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::rpc::AdminClient;
+use crate::world::stores::{Stores, Waker, place};
 
 /// Shared by all passes over CronJobs.
 pub struct Context {

@@ -15,15 +15,17 @@ use super::status::{self, Served, View};
 use super::validate::{Neighbours, validate};
 use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::conditions::{HEALTHY, find, reason};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::environment::Fault;
-use crate::cluster::names::{CRON_JOB_MANAGER, is_paused};
-use crate::cluster::schedules::Schedule;
-use crate::cluster::stores::{Stores, named, within};
-use crate::cluster::wakes::gateway_owner;
-use crate::cluster::{nearest, status_writer, turn};
+use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::conditions::{HEALTHY, find, reason};
+use crate::kubernetes::events;
+use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::status::write_status;
+use crate::naming::{CRON_JOB_MANAGER, is_paused};
+use crate::references::digests::Fault;
+use crate::references::suggest;
+use crate::world::schedules::Schedule;
+use crate::world::stores::{Stores, named, within};
+use crate::world::triggers::gateway_owner;
 
 impl Controls for Context {
     type Object = CronJob;
@@ -67,11 +69,12 @@ async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result
     if job.status.as_ref() == Some(&next) {
         return Ok(Some(next));
     }
-    if !status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await? {
+    if !write_status(&context.client, CRON_JOB_MANAGER, job, &next).await? {
         return Ok(None);
     }
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    for event in turn::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions)) {
+    for event in events::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions))
+    {
         context.publish(job, &event).await;
     }
     Ok(Some(next))
@@ -81,10 +84,10 @@ async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result
 fn turn_of_health(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let (now, before) = (find(after, HEALTHY)?, find(before, HEALTHY).map(|before| before.status.as_str()));
     match (before, now.status.as_str()) {
-        (Some("False"), "True") => Some(turn::event(EventType::Normal, reason::RUN_SUCCEEDING, &now.message)),
+        (Some("False"), "True") => Some(events::event(EventType::Normal, reason::RUN_SUCCEEDING, &now.message)),
         (before, "False") if before != Some("False") => {
             let note = format!("{}: {}", now.reason, now.message);
-            Some(turn::event(EventType::Warning, reason::RUN_FAILING, &note))
+            Some(events::event(EventType::Warning, reason::RUN_FAILING, &note))
         }
         _ => None,
     }
@@ -128,7 +131,7 @@ fn around(job: &CronJob, stores: &Stores) -> Around {
         (None, _) => {
             let known: Vec<_> =
                 within(&stores.agents, &namespace, |_| true).iter().map(|agent| agent.name_any()).collect();
-            Some(agent_not_found(job, &nearest::suggestion(name, known.iter().map(String::as_str))))
+            Some(agent_not_found(job, &suggest::suggestion(name, known.iter().map(String::as_str))))
         }
         (Some(_), Some(owner)) if owner.spec.gateway_ref.is_none() => None,
         (Some(_), _) => Some(Fault {

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::changes::Wanted;
 use super::schedule::is_over;
 use super::validate::{Neighbours, validate};
 use crate::api::{Agent, CronJob};
-use crate::cluster::gateways::Gateway;
-use crate::cluster::names::is_paused;
-use crate::cluster::stores::{Stores, within};
-use crate::cluster::wakes::{gateway_owner, providers_of};
+use crate::jobs::changes::Wanted;
+use crate::naming::is_paused;
 use crate::openclaw::cron::key;
+use crate::world::gateways::Gateway;
+use crate::world::stores::{Stores, within};
+use crate::world::triggers::{gateway_owner, providers_of};
 
 /// The Agents on the gateway of `owner`, its own included.
 #[must_use]

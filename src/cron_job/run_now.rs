@@ -20,19 +20,20 @@ use super::schedule::is_over;
 use super::validate::description;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
-use crate::cluster::conditions::{reason, whole_seconds};
-use crate::cluster::controls::PassError;
-use crate::cluster::gateways::Gateway;
-use crate::cluster::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
-use crate::cluster::names::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
-use crate::cluster::schedules::{Found, Held};
-use crate::cluster::versioned::Versioned;
-use crate::cluster::wakes::Wake;
-use crate::cluster::{status_writer, turn};
+use crate::kubernetes::caches::versioned::Versioned;
+use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::kubernetes::events;
+use crate::kubernetes::reconciler::PassError;
+use crate::kubernetes::status::write_status;
+use crate::naming::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
+use crate::references::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
+use crate::world::gateways::Gateway;
+use crate::world::schedules::{Found, Held};
+use crate::world::triggers::Wake;
 
 /// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -102,7 +103,7 @@ pub async fn serve(
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
             let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
-            context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, note)).await;
+            context.publish(job, &events::event(EventType::Warning, reason::RUN_REFUSED, note)).await;
         }
         return Ok(None);
     };
@@ -171,14 +172,14 @@ fn hurry(context: &Context, owner: &Agent) {
 /// Tells why the run was not taken; it is asked for again later.
 async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
     let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
-    context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
+    context.publish(job, &events::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
     Some(LATER)
 }
 
 /// Whether the object is still there.
 async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
     let next = CronJobStatus { run_now: Some(run_now.clone()), ..status.clone() };
-    let is_there = status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?;
+    let is_there = write_status(&context.client, CRON_JOB_MANAGER, job, &next).await?;
     // Only what is written counts: another replica must know it too.
     context.intend(job, &run_now);
     Ok(is_there)

@@ -8,10 +8,10 @@ use kube::ResourceExt;
 
 use crate::api::cron_job::{CronJob, CronJobSpec};
 use crate::api::duration;
-use crate::cluster::conditions::reason;
-use crate::cluster::environment::Fault;
-use crate::cluster::time_zone;
+use crate::kubernetes::conditions::reason;
 use crate::openclaw::cron::declaration::Schedule;
+use crate::references::digests::Fault;
+use crate::references::time_zone;
 
 /// The schedule as the gateway takes it, or what is wrong with it.
 pub fn schedule(job: &CronJob, now: Timestamp) -> Result<Schedule, Fault> {

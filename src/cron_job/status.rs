@@ -11,11 +11,11 @@ use super::schedule::{is_over, text};
 use super::validate::Neighbours;
 use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run, RunStatus};
 use crate::api::{Agent, CronJob};
-use crate::cluster::conditions::{DECLARED, Desired, HEALTHY, Status, find, merge, reason, whole_seconds};
-use crate::cluster::environment::Fault;
-use crate::cluster::names::is_paused;
-use crate::cluster::schedules::{Found, Held};
-use crate::cluster::summary::{Summary, obstacle, patient};
+use crate::kubernetes::conditions::{DECLARED, Desired, HEALTHY, Status, find, merge, reason, whole_seconds};
+use crate::kubernetes::ready::{Summary, obstacle, patient};
+use crate::naming::is_paused;
+use crate::references::digests::Fault;
+use crate::world::schedules::{Found, Held};
 
 /// Runs that the status tells.
 const TOLD: usize = 5;

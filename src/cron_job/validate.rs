@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::schedule;
+use crate::api::Provider;
 use crate::api::agent::{ModelReference, ModelSelection};
 use crate::api::cron_job::{CronJob, DeliveryMode, Session};
-use crate::api::{Provider, duration};
-use crate::cluster::conditions::reason;
-use crate::cluster::environment::Fault;
-use crate::cluster::nearest;
+use crate::api::duration;
+use crate::kubernetes::conditions::reason;
 use crate::openclaw::cron::declaration::{Declaration, Delivery, Work};
 use crate::openclaw::cron::key;
 use crate::openclaw::names::provider_id;
+use crate::references::digests::Fault;
+use crate::references::suggest;
 
 /// What a CronJob may name.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +101,7 @@ fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -
         let fault = |reason, message| Err(Fault { reason, message, carried: false });
         let name = &reference.provider;
         let Some(provider) = neighbours.providers.get(name) else {
-            let meant = nearest::suggestion(name, neighbours.providers.keys().map(String::as_str));
+            let meant = suggest::suggestion(name, neighbours.providers.keys().map(String::as_str));
             return fault(reason::PROVIDER_NOT_FOUND, format!("Provider \"{name}\" does not exist ({place}){meant}"));
         };
         let with_its_agent = neighbours.resting.get(&job.spec.agent_ref.name).is_some_and(|used| used.contains(name));
@@ -114,7 +115,7 @@ fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -
         }
         let ids = || provider.spec.models.iter().map(|model| model.id.as_str());
         if !ids().any(|id| id == reference.model) {
-            let meant = nearest::suggestion(&reference.model, ids());
+            let meant = suggest::suggestion(&reference.model, ids());
             let message = format!(
                 "Provider \"{name}\" has no model \"{}\" ({place}){meant}: name one of its spec.models, or add it there",
                 reference.model

@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::marker;
 use super::names::{EnvName, escape, provider_id};
+use super::paths;
 use super::sandbox::{self, Sandbox};
-use super::{marker, paths};
 
 /// Everything that decides a gateway's openclaw.json.
 #[derive(Clone, Debug, PartialEq)]

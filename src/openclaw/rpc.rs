@@ -7,7 +7,7 @@ use reqwest::{StatusCode, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::observe::metrics::GatewayCalls;
+use crate::telemetry::metrics::GatewayCalls;
 
 /// Served by OpenClaw's plugin `admin-http-rpc`; needs the gateway's token and no pairing.
 const PATH: &str = "/api/v1/admin/rpc";

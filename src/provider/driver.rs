@@ -5,13 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{gather, status};
+use super::gather;
+use super::status;
 use crate::api::Provider;
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::names::PROVIDER_MANAGER;
-use crate::cluster::presence::Presence;
-use crate::cluster::status_writer;
+use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::status::write_status;
+use crate::naming::PROVIDER_MANAGER;
+use crate::references::checker::Presence;
 
 /// Shared by all passes.
 pub struct Context(pub Presence);
@@ -37,7 +38,7 @@ async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action,
     let gathered = gather::gather(&context.0, &provider).await;
     let (next, again) = status::status(&provider, &gathered, Timestamp::now());
     if provider.status.as_ref() != Some(&next) {
-        status_writer::write(&context.0.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
+        write_status(&context.0.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
 }

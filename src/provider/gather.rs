@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use crate::api::Provider;
-use crate::cluster::environment::{Read, SourceName};
-use crate::cluster::presence::Presence;
-use crate::cluster::sources;
-use crate::cluster::stores::within;
-use crate::cluster::wakes::providers_of;
+use crate::references::checker::Presence;
+use crate::references::digests::{Read, SourceName};
+use crate::references::sources;
+use crate::world::stores::within;
+use crate::world::triggers::providers_of;
 
 /// What a pass over one Provider looks at.
 #[derive(Debug)]

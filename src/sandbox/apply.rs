@@ -14,13 +14,13 @@ use super::context::Context;
 use super::gather::Gathered;
 use super::step::{Decision, Step, Why, lost};
 use crate::api::Agent;
-use crate::cluster::api_error::is_refusal;
-use crate::cluster::apply::{ApplyError, delete, failed, key_of};
-use crate::cluster::conditions::reason;
-use crate::cluster::environment::Fault;
-use crate::cluster::names::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
-use crate::cluster::stores::named;
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::errors::is_refusal;
+use crate::naming::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
+use crate::references::digests::Fault;
+use crate::world::stores::named;
+use crate::world::triggers::gateway_owner;
 
 /// What became of the children.
 #[derive(Debug, Default)]

@@ -8,13 +8,13 @@ use kube::{Client, ResourceExt};
 use super::restarts::Restarts;
 use super::secret::KeyMemory;
 use crate::api::Agent;
-use crate::cluster::apply::Applier;
-use crate::cluster::backoff::Backoff;
-use crate::cluster::debounce::Debounce;
-use crate::cluster::names::SANDBOX_MANAGER;
-use crate::cluster::references::References;
-use crate::cluster::stores::{Stores, Waker};
-use crate::cluster::uids::Uids;
+use crate::kubernetes::apply::Applier;
+use crate::kubernetes::backoff::Backoff;
+use crate::kubernetes::caches::uids::Uids;
+use crate::kubernetes::debounce::Debounce;
+use crate::naming::SANDBOX_MANAGER;
+use crate::references::read::References;
+use crate::world::stores::{Stores, Waker};
 
 /// Shared by all passes.
 pub struct Context {

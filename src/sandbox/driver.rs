@@ -16,13 +16,13 @@ use super::step::decide;
 use super::validate::{Verdict, validate};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::conditions::reason;
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::ledger::CACHE_LAG;
-use crate::cluster::names::{SandboxNames, is_paused};
-use crate::cluster::sandbox_states::SandboxState;
-use crate::cluster::wakes::{Wake, gateway_owner};
+use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::ledger::CACHE_LAG;
+use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::naming::{SandboxNames, is_paused};
+use crate::world::sandbox_states::SandboxState;
+use crate::world::triggers::{Wake, gateway_owner};
 
 /// What no watch tells the end of is looked at again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);

@@ -11,15 +11,15 @@ use super::context::Context;
 use super::secret::Keys;
 use crate::api::sandbox::{Network, SandboxUse, WorkspaceAccess};
 use crate::api::{Agent, Sandbox};
-use crate::cluster::api_error::brief;
-use crate::cluster::environment::{Digests, Read, SourceName};
-use crate::cluster::generated_secret::SecretError;
-use crate::cluster::names::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
-use crate::cluster::observed::Observed;
-use crate::cluster::pod_state::{has_ended, node};
-use crate::cluster::sources;
-use crate::cluster::stores::{named, within};
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::errors::brief;
+use crate::kubernetes::observed::Observed;
+use crate::kubernetes::pod_status::{has_ended, node};
+use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::references::digests::{Digests, Read, SourceName};
+use crate::references::generated_secret::SecretError;
+use crate::references::sources;
+use crate::world::stores::{named, within};
+use crate::world::triggers::gateway_owner;
 
 /// Everything that a pass over one Agent's sandbox looks at.
 #[derive(Debug)]
@@ -64,20 +64,20 @@ impl Live {
     pub fn access(&self) -> Option<WorkspaceAccess> {
         let lives = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod);
         let pod = self.pod.as_deref().filter(|pod| lives(pod))?;
-        WorkspaceAccess::parse(pod.annotations().get(names::WORKSPACE_ACCESS)?)
+        WorkspaceAccess::parse(pod.annotations().get(naming::WORKSPACE_ACCESS)?)
     }
 }
 
 /// The digests of the environment on a Pod.
 #[must_use]
 pub fn digests(pod: &Pod) -> Digests {
-    pod.annotations().get(names::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    pod.annotations().get(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The parts of the plan on a Pod.
 #[must_use]
 pub fn parts(pod: &Pod) -> BTreeMap<String, String> {
-    pod.annotations().get(names::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    pod.annotations().get(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 impl Gathered {
@@ -96,7 +96,7 @@ impl Gathered {
         let Some(sandbox) = &self.sandbox else {
             return (live.is_some() && self.live.network_policy.is_none()).then(Network::default);
         };
-        let of_another = live.and_then(|pod| pod.annotations().get(names::SANDBOX_NAME));
+        let of_another = live.and_then(|pod| pod.annotations().get(naming::SANDBOX_NAME));
         let of_another = of_another.is_some_and(|name| *name != sandbox.name_any());
         Some(if of_another { Network::default() } else { sandbox.spec.network.clone() })
     }

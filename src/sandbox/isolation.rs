@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::api::sandbox::{Allow, Egress, Network};
-use crate::cluster::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
-use crate::cluster::pod_state::container;
+use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
+use crate::kubernetes::pod_status::container;
 use crate::shell::isolation::Report;
 
 /// The init container that tries.

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::api::SandboxSpec;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::environment::Digests;
-use crate::cluster::parts::{self, hash};
+use crate::pods::fingerprint::{self, hash};
+use crate::references::digests::Digests;
 
 /// The part that a new key of the gateway changes: a Pod that knows the one before can't be entered any more.
 pub const CLIENT_KEY_PART: &str = "the gateway's SSH key";
@@ -53,7 +53,7 @@ impl PodPlan {
         let spec = &self.spec;
         let access = (self.access != WorkspaceAccess::None).then(|| self.access.as_str());
         let existing = self.claim.as_ref().filter(|claim| claim.existing);
-        self.parts = parts::hashed([
+        self.parts = fingerprint::hashed([
             ("spec.image", json!(spec.image)),
             ("spec.env", json!(spec.env)),
             ("spec.envFrom", json!(spec.env_from)),
@@ -87,7 +87,7 @@ impl PodPlan {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::cluster::parts::changed;
+    use crate::pods::fingerprint::changed;
     use crate::sandbox::fixtures::{edit_sandbox, office, plan};
 
     /// A changed hash replaces every sandbox in the world at the next upgrade of Creel: change it only on purpose.

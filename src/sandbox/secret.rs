@@ -7,13 +7,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::Agent;
-use crate::cluster::generated_secret::{self, DIGEST_KEY, SecretError, ensure, value, version_in_store, version_of};
-use crate::cluster::names::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
-use crate::cluster::references::DigestKey;
-use crate::cluster::sources::SSH_KEY;
-use crate::cluster::ssh_keys::{self, public_of};
-use crate::cluster::stores::Stores;
-use crate::cluster::versioned::Versioned;
+use crate::kubernetes::caches::versioned::Versioned;
+use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
+use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, value, version_in_store, version_of};
+use crate::references::read::DigestKey;
+use crate::references::sources::SSH_KEY;
+use crate::references::ssh_keys::{self, public_of};
+use crate::world::stores::Stores;
 
 /// The key of the private host key, and the name of its file in the Pod.
 pub const HOST_KEY: &str = "host-key";

@@ -15,10 +15,10 @@ use super::step::{Decision, Step};
 use super::validate::Verdict;
 use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
-use crate::cluster::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
-use crate::cluster::names::SandboxNames;
-use crate::cluster::pod_state::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
-use crate::cluster::sandbox_states::SandboxState;
+use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
+use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
+use crate::naming::SandboxNames;
+use crate::world::sandbox_states::SandboxState;
 
 /// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
 const CONFIRMED: Duration = Duration::from_secs(30);

@@ -8,10 +8,10 @@ use super::gather::{Found, Gathered, digests};
 use super::plan::{Claim, PodPlan};
 use crate::api::agent::AccessMode;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::conditions::{Status, reason};
-use crate::cluster::environment::{Fault, resolve};
-use crate::cluster::sources;
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::conditions::{Status, reason};
+use crate::references::digests::{Fault, resolve};
+use crate::references::sources;
+use crate::world::triggers::gateway_owner;
 
 /// The access mode that lets one Pod alone mount a claim.
 const ONE_POD: &str = "ReadWriteOncePod";

@@ -1,8 +1,10 @@
 use super::*;
-use crate::agent::fixtures::{self, company, edit, plan, secret, settle};
-use crate::agent::{apply::Applied, observe::observe, pod::PodState};
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::environment::{Read, SourceKind};
+use crate::gateway::apply::Applied;
+use crate::gateway::fixtures::{self, company, edit, plan, secret, settle};
+use crate::gateway::pod::PodState;
+use crate::gateway::state::observe;
+use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()

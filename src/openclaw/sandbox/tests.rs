@@ -3,8 +3,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::*;
 use crate::openclaw::config::tests::gateway;
 use crate::openclaw::config::{Agent, AgentEntry, Gateway, render};
+use crate::openclaw::live;
+use crate::openclaw::marker;
 use crate::openclaw::names::EnvName;
-use crate::openclaw::{live, marker};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8Xx0Xw3l8V6iZ2cQ9m5o2bq7sY4t1u0v9w8x7y6z5A";
 

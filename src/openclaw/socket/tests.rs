@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::accept_async;
 
 use super::*;
-use crate::observe::metrics::GatewayCalls;
+use crate::telemetry::metrics::GatewayCalls;
 
 const REQUEST: &str = "e8dc7ccc-f22d-4c7f-993b-85c50a0433e0";
 

@@ -270,7 +270,7 @@ fn reason_of(error: &GuardError, address: SocketAddr) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cluster::ssh_keys;
+    use crate::references::ssh_keys;
 
     #[test]
     fn blank_lines_around_an_identity_do_no_harm() {

@@ -1,0 +1,144 @@
+//! The plan of a gateway: what its Pod is made of and what its configuration says. Pure values and their hash.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::api::agent::{Gateway, ImagePullPolicy};
+use crate::api::references::SecretKeySelector;
+use crate::openclaw::names::EnvName;
+use crate::pods::fingerprint;
+pub use crate::pods::fingerprint::{changed as changed_parts, hash};
+use crate::references::digests::{Digests, Fault};
+
+/// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
+pub const RESTART_PART: &str = "the annotation creel.dev/restart";
+
+/// Everything that a gateway is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the Pod is made of; `Err`: why it can't be made now. What runs goes on as it is.
+    pub pod: Result<PodPlan, Fault>,
+    /// openclaw.json as text; `None`: no Agent of the gateway can be rendered, so nothing is written.
+    pub config: Option<String>,
+    /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
+    pub faults: BTreeMap<String, AgentFault>,
+    /// What is wrong with the gateway's own environment and yet blocks nothing.
+    pub warnings: Vec<Fault>,
+    /// The same of what each Agent's Providers need, by Agent.
+    pub agent_warnings: BTreeMap<String, Vec<Fault>>,
+}
+
+/// Why an Agent's present spec is not in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentFault {
+    pub reason: &'static str,
+    pub message: String,
+    /// Whether the Agent's last good entry goes on in its place.
+    pub last_good_kept: bool,
+}
+
+/// What decides a gateway's Pod, all of it the user's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodPlan {
+    pub image: String,
+    /// The spec of the gateway, all defaults where the user left it out.
+    pub gateway: Gateway,
+    /// Where the token lies that callers send.
+    pub token: SecretKeySelector,
+    /// Where the key lies with which the gateway enters its sandboxes.
+    pub ssh_key: SecretKeySelector,
+    /// Variables that hold the secrets of Providers, sorted by name.
+    pub provider_env: Vec<SecretVariable>,
+    /// The name of the claim.
+    pub claim: String,
+    /// The value of the annotation `creel.dev/restart`.
+    pub restart: Option<String>,
+    pub digests: Digests,
+    /// One short hash per part, so that a rollout can name what changed.
+    pub parts: BTreeMap<String, String>,
+}
+
+/// A variable whose value is a key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SecretVariable {
+    pub variable: String,
+    pub secret: String,
+    pub key: String,
+}
+
+impl SecretVariable {
+    #[must_use]
+    pub fn new(variable: &EnvName, secret: &str, key: &str) -> Self {
+        Self { variable: variable.to_string(), secret: secret.to_owned(), key: key.to_owned() }
+    }
+}
+
+impl PodPlan {
+    /// The parts that the user set, hashed. The image counts only where the user named it: a new default rolls nothing.
+    #[must_use]
+    pub fn with_parts(mut self) -> Self {
+        let gateway = &self.gateway;
+        let policy = gateway.image_pull_policy.map(ImagePullPolicy::as_str);
+        self.parts = fingerprint::hashed([
+            ("spec.gateway.image", json!(gateway.image)),
+            ("spec.gateway.imagePullPolicy", json!(policy)),
+            ("spec.gateway.imagePullSecrets", json!(gateway.image_pull_secrets)),
+            ("spec.gateway.resources", json!(gateway.resources)),
+            ("spec.gateway.auth", json!(gateway.auth)),
+            ("spec.gateway.env", json!(gateway.env)),
+            ("spec.gateway.envFrom", json!(gateway.env_from)),
+            ("spec.gateway.podTemplate", json!(gateway.pod_template)),
+            ("spec.gateway.storage.existingClaim", json!(gateway.storage.existing_claim)),
+            ("the set of Provider credentials", json!(self.provider_env)),
+            (RESTART_PART, json!(self.restart)),
+        ]);
+        self
+    }
+
+    /// The hash of everything that decides the Pod: 16 hex digits. It holds nothing of the operator's version, its shell image
+    /// or its default image, so that an upgrade of Creel rolls nothing.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hash(&(&self.parts, &self.digests))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod() -> PodPlan {
+        PodPlan {
+            image: "ghcr.io/openclaw/openclaw:2026.9.6-slim".into(),
+            gateway: Gateway::default(),
+            token: SecretKeySelector { name: "concierge-secret".into(), key: "token".into() },
+            ssh_key: SecretKeySelector { name: "concierge-secret".into(), key: "ssh-key".into() },
+            provider_env: vec![SecretVariable::new(&EnvName::provider_key("openai"), "openai", "api-key")],
+            claim: "concierge-claim".into(),
+            restart: None,
+            digests: Digests::default(),
+            parts: BTreeMap::new(),
+        }
+        .with_parts()
+    }
+
+    /// A changed hash recreates every gateway in the world at the next upgrade of Creel: change it only on purpose.
+    #[test]
+    fn the_hash_of_a_plan_stays_the_same_from_version_to_version() {
+        assert_eq!(pod().hash(), "556766026392403d");
+    }
+
+    #[test]
+    fn a_new_default_image_does_not_change_the_plan() {
+        let other = PodPlan { image: "ghcr.io/openclaw/openclaw:2027.1.1-slim".into(), ..pod() }.with_parts();
+        assert_eq!(other.hash(), pod().hash());
+    }
+
+    #[test]
+    fn a_changed_part_is_named() {
+        let restarted = PodPlan { restart: Some("1".into()), ..pod() }.with_parts();
+        assert_eq!(changed_parts(&pod().parts, &restarted.parts), ["the annotation creel.dev/restart changed"]);
+    }
+}

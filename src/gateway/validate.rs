@@ -1,0 +1,154 @@
+//! Spec and what was gathered → the plan, or what stands in its way. Pure.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::contributions::models::{self, Served};
+use super::gather::{Gathered, Live};
+use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use crate::kubernetes::conditions::reason;
+use crate::naming;
+use crate::openclaw::config::{self, Gateway};
+use crate::openclaw::live;
+use crate::openclaw::marker;
+use crate::openclaw::paths;
+use crate::references::digests::{Digests, Fault, resolve};
+use crate::references::sources;
+use crate::settings::Settings;
+
+/// The plan of the gateway.
+#[must_use]
+pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
+    let served = models::serve(gathered);
+    let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
+    let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
+    // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
+    let rests = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if rests { (None, missing) } else { (missing, None) };
+    let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
+    let warnings = missing.into_iter().chain(carried).collect();
+    let mut digests = own.digests;
+    digests.0.extend(served.digests.0.clone());
+    let pod = match blocking {
+        Some(fault) => Err(fault),
+        None => Ok(pod_plan(gathered, settings, &served, digests)),
+    };
+    let config = render(gathered, settings, &served, pod.is_err());
+    Plan { pod, config, faults: served.faults, warnings, agent_warnings: served.warnings }
+}
+
+fn missing_claim(gathered: &Gathered) -> Option<Fault> {
+    if gathered.existing_claim != Some(false) {
+        return None;
+    }
+    let (owner, spec) = (gathered.owner.name_any(), gathered.owner.spec.gateway.as_ref()?);
+    let claim = spec.storage.existing_claim.as_ref()?;
+    Some(Fault {
+        reason: reason::CLAIM_NOT_FOUND,
+        message: format!(
+            "PersistentVolumeClaim \"{claim}\" does not exist (spec.gateway.storage.existingClaim of Agent \"{owner}\"): create it"
+        ),
+        carried: false,
+    })
+}
+
+/// What the Pod is made of. Variables that nobody needs any more stay until something else recreates the Pod: an Agent that
+/// leaves must not restart the others.
+fn pod_plan(gathered: &Gathered, settings: &Settings, served: &Served, digests: Digests) -> PodPlan {
+    let needed = PodPlan {
+        image: image(gathered, settings),
+        gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
+        token: sources::token(&gathered.owner),
+        ssh_key: sources::ssh_key(&gathered.owner),
+        provider_env: served.variables.iter().cloned().collect(),
+        claim: sources::claim(&gathered.owner),
+        restart: gathered.owner.annotations().get(naming::RESTART).cloned(),
+        digests,
+        parts: std::collections::BTreeMap::new(),
+    };
+    let with_leftovers = with_leftovers(&needed, &gathered.live);
+    if gathered.live.annotation(naming::PLAN) == Some(with_leftovers.hash().as_str()) {
+        return with_leftovers;
+    }
+    keep_restart(needed.with_parts(), &gathered.live)
+}
+
+/// An annotation that is taken away asks for nothing: what it brought about stays.
+fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
+    if let (None, Some(before)) = (&plan.restart, live.parts.get(RESTART_PART)) {
+        plan.parts.insert(RESTART_PART.to_owned(), before.clone());
+    }
+    plan
+}
+
+fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
+    let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
+    let leftovers: Vec<SecretVariable> = live
+        .environment
+        .iter()
+        .filter(|variable| variable.name.starts_with("CREEL_PROVIDER_") && !names.contains(variable.name.as_str()))
+        .filter_map(models::secret_variable)
+        .collect();
+    let mut plan = needed.clone();
+    for variable in leftovers {
+        let id = format!("Secret/{}/{}", variable.secret, variable.key);
+        if let Some(digest) = live.digests.0.get(&id) {
+            plan.digests.0.entry(id).or_insert_with(|| digest.clone());
+        }
+        plan.provider_env.push(variable);
+    }
+    plan.provider_env.sort();
+    keep_restart(plan.with_parts(), live)
+}
+
+/// The user's image; or the one that the gateway was made with, so that a new default rolls nothing; or the default. A new
+/// value of the restart annotation brings the gateway up to date.
+fn image(gathered: &Gathered, settings: &Settings) -> String {
+    if let Some(image) = gathered.owner.spec.gateway.as_ref().and_then(|gateway| gateway.image.clone()) {
+        return image;
+    }
+    let wanted = gathered.owner.annotations().get(naming::RESTART).map(hash);
+    let restarts = wanted.is_some() && wanted.as_ref() != gathered.live.parts.get(RESTART_PART);
+    let pinned = gathered.live.annotation(naming::IMAGE).map(str::to_owned);
+    pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
+}
+
+/// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.
+fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: bool) -> Option<String> {
+    let owner = gathered.owner.name_any();
+    let system_agent = if served.agents.contains_key(&owner) { owner } else { served.agents.keys().next()?.clone() };
+    let gateway = Gateway { system_agent, agents: served.agents.clone(), providers: served.providers.clone() };
+    let mut document = config::render(&gateway);
+    if settings.test_config_hole
+        && let Some(extra) = gathered.owner.annotations().get(naming::TEST_CONFIG)
+        && let Ok(extra) = serde_json::from_str(extra)
+    {
+        merge(&mut document, extra);
+        document = marker::with_marker(document);
+    }
+    let lacks = |name: &str| !gathered.live.environment.iter().any(|variable| variable.name == name);
+    if frozen
+        && live::variables(&document).iter().any(|name| name.as_str() != paths::TOKEN_VARIABLE && lacks(name.as_str()))
+    {
+        return None;
+    }
+    serde_json::to_string_pretty(&document).ok().map(|text| text + "\n")
+}
+
+/// A JSON merge: objects are merged, everything else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

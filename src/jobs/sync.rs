@@ -1,0 +1,314 @@
+//! One pass over the jobs of one gateway: brings them in line with the CronJobs, and sees what has run. Touches the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::changes::{Change, Wanted, best, changes};
+use super::due::ask_again;
+use super::history::History;
+use super::memory::{AGAIN, Basis, Memory};
+use crate::api::{Agent, CronJob};
+use crate::cron_job::context::SetContext;
+use crate::cron_job::gather;
+use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::openclaw::cron::calls::Declared;
+use crate::openclaw::cron::job::Job;
+use crate::openclaw::cron::run::Run;
+use crate::openclaw::rpc::RpcError;
+use crate::world::gateways::Gateway;
+use crate::world::schedules::{Found, Held, Schedule};
+use crate::world::triggers::Wake;
+
+/// A gateway that could not be asked is left alone for this time.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+/// Calls of one pass that change something; the next pass makes the rest.
+const MOST_CHANGES: usize = 50;
+/// Jobs of one pass whose runs are asked for one by one, where the common list does not reach back far enough.
+const MOST_HISTORIES: usize = 10;
+/// The rest of what was begun is done at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+type WantedJobs = BTreeMap<String, (Arc<CronJob>, Wanted)>;
+
+impl Controls for SetContext {
+    type Object = Agent;
+    const NAME: &'static str = "schedule";
+
+    async fn reconcile(&self, owner: Arc<Agent>) -> Result<Action, PassError> {
+        Ok(Action::requeue(reconcile(&owner, self).await))
+    }
+
+    fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    fn forget(&self, namespace: &str, name: &str) {
+        self.stores.schedules.forget(namespace, name);
+        self.stores.gateways.forget(namespace, name);
+        drop(self.take_memory(namespace, name));
+    }
+}
+
+/// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
+async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
+    let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
+    let Some(gateway) = context.stores.gateway(&namespace, &name) else { return look_again() };
+    let agents = gather::agents(&context.stores, &namespace, &name);
+    let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
+    let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
+    let mut memory = context.take_memory(&namespace, &name);
+    let spares = context.stores.spares_jobs(&namespace);
+    let pass = Pass {
+        context,
+        namespace: &namespace,
+        owner: &name,
+        gateway: &gateway,
+        wanted: &wanted,
+        beating: &beating,
+        spares,
+        now,
+    };
+    let (basis, hurried) = (pass.basis(), context.stores.schedules.take_hurry(&namespace, &name));
+    if let Some(left) = memory.rests(&basis, Instant::now()).filter(|_| !hurried) {
+        context.put_memory(&namespace, &name, memory);
+        return left;
+    }
+    memory.begin(&basis);
+    let looked = pass.look(&mut memory).await;
+    if let Ok((_, again)) = &looked {
+        memory.rest(basis, Instant::now() + *again);
+    }
+    context.put_memory(&namespace, &name, memory);
+    match looked {
+        Ok((schedule, again)) => {
+            tell(context, &namespace, &name, schedule);
+            again
+        }
+        Err(error) => {
+            tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
+            let before = context.stores.schedules.of(&namespace, &name);
+            let mut schedule = before.as_deref().cloned().unwrap_or_default();
+            schedule.jobs.values_mut().for_each(|found| found.held = Held::Failed(error.to_string()));
+            tell(context, &namespace, &name, schedule);
+            UNREACHABLE
+        }
+    }
+}
+
+/// Keeps what the pass found and wakes whoever tells of it.
+fn tell(context: &SetContext, namespace: &str, owner: &str, schedule: Schedule) {
+    let now = Arc::new(schedule);
+    let before = context.stores.schedules.remember(namespace, owner, Arc::clone(&now));
+    let before = before.as_deref();
+    let wake = |wake| context.waker.wake(wake);
+    let jobs = now.jobs.iter().filter(|(name, found)| before.and_then(|before| before.jobs.get(*name)) != Some(*found));
+    for (name, _) in jobs {
+        wake(Wake::CronJob { namespace: namespace.to_owned(), name: name.clone() });
+    }
+    let beats = now.heartbeats.iter();
+    for (agent, _) in beats.filter(|(agent, run)| before.and_then(|before| before.heartbeats.get(*agent)) != Some(*run))
+    {
+        wake(Wake::Agent { namespace: namespace.to_owned(), name: agent.clone() });
+    }
+}
+
+/// What a pass works with.
+struct Pass<'a> {
+    context: &'a SetContext,
+    namespace: &'a str,
+    owner: &'a str,
+    gateway: &'a Gateway,
+    wanted: &'a WantedJobs,
+    /// The agents that have a heartbeat.
+    beating: &'a BTreeSet<String>,
+    /// Whether jobs that nobody seems to want stay.
+    spares: bool,
+    now: Timestamp,
+}
+
+impl Pass<'_> {
+    fn basis(&self) -> Basis {
+        let wanted = self.wanted.iter().map(|(key, (cron_job, wanted))| {
+            (key.clone(), (cron_job.uid(), cron_job.metadata.generation, wanted.clone()))
+        });
+        Basis {
+            run: self.gateway.run.clone(),
+            agents: self.gateway.agents.clone(),
+            wanted: wanted.collect(),
+            beating: self.beating.clone(),
+            spares: self.spares,
+        }
+    }
+
+    async fn look(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
+        let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
+        let wanted = self.wanted.iter().map(|(key, (_, wanted))| (key.as_str(), wanted)).collect();
+        let mut changes = changes(&wanted, &jobs);
+        // Nobody knows what an object that can't be read wants.
+        if self.spares {
+            changes.retain(|(_, change)| !matches!(change, Change::Remove { .. }));
+        }
+        let mut answers = BTreeMap::new();
+        let (mut sent, mut gave) = (0, false);
+        for (key, change) in changes {
+            let now = Instant::now();
+            let answer = if let Some(words) = memory.refusal(&key, &change, now) {
+                Held::Refused(words.to_owned())
+            } else if sent == MOST_CHANGES || memory.is_shut(&change, now) {
+                Held::Waiting
+            } else {
+                sent += 1;
+                gave |= matches!(change, Change::Give { .. });
+                self.send(&key, change, &mut jobs, memory).await?
+            };
+            answers.insert(key, answer);
+        }
+        self.ask_for_runs(&jobs, &mut memory.history).await?;
+        let rest = self.rest(&answers, memory, &jobs, gave || sent == MOST_CHANGES);
+        Ok((self.schedule(&jobs, &answers, &memory.history), rest))
+    }
+
+    /// How long the gateway may be left alone.
+    fn rest(&self, answers: &BTreeMap<String, Held>, memory: &Memory, jobs: &[Job], unfinished: bool) -> Duration {
+        let any = |is: fn(&Held) -> bool| answers.values().any(is);
+        // What the gateway does not take is tried again by and by.
+        if unfinished && any(|held| matches!(held, Held::Exactly | Held::NotWanted)) {
+            return AT_ONCE;
+        }
+        let idle = if self.wanted.is_empty() && self.beating.is_empty() { look_again() } else { AGAIN };
+        let mut rest = ask_again(self.watched(jobs), self.now).unwrap_or(idle);
+        if any(|held| matches!(held, Held::Refused(_) | Held::Failed(_))) {
+            rest = rest.min(AGAIN);
+        }
+        if any(|held| *held == Held::Waiting) {
+            rest = rest.min(memory.opens(Instant::now()).unwrap_or(AT_ONCE) + AT_ONCE);
+        }
+        rest
+    }
+
+    /// Makes one call and notes in `jobs` what came of it. Only a gateway that can't be asked at all ends the pass.
+    async fn send(
+        &self,
+        key: &str,
+        change: Change,
+        jobs: &mut Vec<Job>,
+        memory: &mut Memory,
+    ) -> Result<Held, RpcError> {
+        let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
+        let sent = match change.clone() {
+            // It may have begun to leave since the pass began.
+            Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => return Ok(Held::AgentUnknown),
+            Change::Declare { declaration, enabled } => {
+                match admin.cron_declare(endpoint, &declaration, enabled).await {
+                    Ok(Declared::Held(job)) => {
+                        jobs.retain(|known| known.id != job.id);
+                        jobs.push(*job);
+                        Ok(Held::Exactly)
+                    }
+                    Ok(Declared::Refused(words)) => {
+                        memory.refused(key, change.clone(), words.clone(), Instant::now());
+                        Ok(Held::Refused(words))
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Change::Give { id, agent } => {
+                let given = admin.cron_give(endpoint, &id, &agent).await;
+                given.map(|()| Held::NotWanted)
+            }
+            Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
+                jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);
+                Held::NotWanted
+            }),
+            Change::Remove { id } => admin.cron_remove(endpoint, &id).await.map(|()| {
+                jobs.retain(|job| job.id != id);
+                Held::NotWanted
+            }),
+        };
+        match sent {
+            Err(RpcError::Refused { retry_after: Some(wait), .. }) => {
+                memory.shut(&change, Instant::now() + wait);
+                Ok(Held::Waiting)
+            }
+            Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => Ok(Held::Failed(error.to_string())),
+            sent => sent,
+        }
+    }
+
+    /// Whether the gateway still has this agent.
+    fn knows(&self, agent: &str) -> bool {
+        let gateway = self.context.stores.gateways.of(self.namespace, self.owner);
+        gateway.is_some_and(|gateway| gateway.run == self.gateway.run && gateway.agents.contains(agent))
+    }
+
+    /// The jobs whose runs are told.
+    fn watched<'a>(&'a self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {
+        jobs.iter().filter(|job| job.is_ours() || job.heartbeat_of().is_some_and(|agent| self.beating.contains(agent)))
+    }
+
+    /// All new runs by one call, usually.
+    async fn ask_for_runs(&self, jobs: &[Job], history: &mut History) -> Result<(), RpcError> {
+        history.keep(jobs);
+        let missing = history.missing(self.watched(jobs)).len();
+        if missing == 0 {
+            return Ok(());
+        }
+        history.add(self.runs(None, 2 * missing + 10).await?);
+        let missing: Vec<Job> = history.missing(self.watched(jobs)).into_iter().take(MOST_HISTORIES).cloned().collect();
+        for job in &missing {
+            history.add(self.runs(Some(&job.id), 5).await?);
+            history.asked(job);
+        }
+        Ok(())
+    }
+
+    /// The newest runs. What can't be read does not hinder the rest: the state of each job tells its last run too.
+    async fn runs(&self, job: Option<&str>, limit: usize) -> Result<Vec<Run>, RpcError> {
+        match self.context.admin.cron_runs(&self.gateway.endpoint, job, limit).await {
+            Err(RpcError::Malformed(why)) => {
+                tracing::warn!(
+                    gateway = self.owner,
+                    namespace = self.namespace,
+                    why,
+                    "the runs of a gateway can't be read"
+                );
+                Ok(Vec::new())
+            }
+            runs => runs,
+        }
+    }
+
+    fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, Held>, history: &History) -> Schedule {
+        let found = |(key, (cron_job, wanted)): (&String, &(Arc<CronJob>, Wanted))| {
+            let job = best(wanted, key, jobs).cloned();
+            let unasked = match (&wanted.declaration, &job) {
+                _ if wanted.paused || wanted.over => Held::NotWanted,
+                (None, _) => Held::NotWanted,
+                _ if !wanted.agent_known => Held::AgentUnknown,
+                (Some(_), Some(_)) => Held::Exactly,
+                (Some(_), None) => Held::Waiting,
+            };
+            let found = Found {
+                uid: cron_job.uid().unwrap_or_default(),
+                generation: cron_job.metadata.generation,
+                held: if matches!(unasked, Held::Exactly | Held::Waiting) {
+                    answers.get(key).cloned().unwrap_or(unasked)
+                } else {
+                    unasked
+                },
+                runs: job.as_ref().map(|job| history.of(job)).unwrap_or_default(),
+                job,
+            };
+            (cron_job.name_any(), found)
+        };
+        let beat = |job: &Job| Some((job.heartbeat_of()?.to_owned(), history.of(job).into_iter().next()?));
+        let beats = self.watched(jobs).filter_map(beat).collect();
+        Schedule { jobs: self.wanted.iter().map(found).collect(), heartbeats: beats }
+    }
+}

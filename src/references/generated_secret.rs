@@ -1,0 +1,101 @@
+//! Secrets that Creel makes: by `create`, never by apply, because two operators that both generate must not overwrite each other.
+//! Touches the network.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
+use thiserror::Error;
+
+use super::read::DigestKey;
+use super::ssh_keys::SshKeyError;
+use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::errors::{brief, is_refusal};
+use crate::naming::is_child_of;
+use crate::world::stores::{Stores, named};
+
+/// The key under which environment digests are made.
+pub const DIGEST_KEY: &str = "digest-key";
+
+/// Why a Secret is not to be had.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    #[error("Secret \"{0}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name")]
+    NotOurs(String),
+    #[error("Secret \"{name}\" has lost its key \"{key}\": delete the Secret, and it is made anew")]
+    Damaged { name: String, key: &'static str },
+    #[error("Secret \"{name}\" has no key \"{key}\"")]
+    NoToken { name: String, key: String },
+    #[error("the operating system gave no random bytes")]
+    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Key(#[from] SshKeyError),
+    #[error("Secret \"{name}\": {}", brief(source))]
+    Api { name: String, source: Box<kube::Error> },
+}
+
+impl SecretError {
+    /// The reason of a condition, where only a person can mend it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::NotOurs(_) => Some(reason::NAME_TAKEN),
+            Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
+            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REFUSED),
+            Self::Random(_) | Self::Key(_) => None,
+        }
+    }
+
+    /// The API server's answer, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&kube::Error> {
+        if let Self::Api { source, .. } = self { Some(source) } else { None }
+    }
+}
+
+/// The Secret of this name, made if it is not there; it must belong to the Agent.
+pub async fn ensure(
+    client: &Client,
+    manager: &str,
+    owner: &Agent,
+    name: &str,
+    generate: impl FnOnce() -> Result<Secret, SecretError>,
+) -> Result<Secret, SecretError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    let fail = |source| SecretError::Api { name: name.to_owned(), source: Box::new(source) };
+    let present = api.get_opt(name).await.map_err(fail)?;
+    let secret = if let Some(secret) = present {
+        secret
+    } else {
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        match api.create(&params, &generate()?).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await.map_err(fail)?,
+            created => created.map_err(fail)?,
+        }
+    };
+    if is_child_of(&secret, owner) { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
+}
+
+/// A value of a generated Secret; it can't be empty.
+pub fn value<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a [u8], SecretError> {
+    let value = secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    value.filter(|value| !value.is_empty()).ok_or_else(|| SecretError::Damaged { name: secret.name_any(), key })
+}
+
+/// The key of the digests in a generated Secret.
+pub fn digest_key(secret: &Secret) -> Result<DigestKey, SecretError> {
+    Ok(DigestKey { uid: secret.uid().unwrap_or_default(), key: value(secret, DIGEST_KEY)?.to_vec() })
+}
+
+/// UID and resourceVersion of a Secret as the store shows it.
+#[must_use]
+pub fn version_in_store(stores: &Stores, namespace: &str, name: &str) -> Option<String> {
+    let metadata = &named(&stores.secrets, namespace, name)?.metadata;
+    Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))
+}
+
+/// The same of a Secret that was read.
+#[must_use]
+pub fn version_of(secret: &Secret) -> String {
+    format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default())
+}
