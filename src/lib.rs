@@ -19,26 +19,16 @@
 //! | [`observe`] | health and metrics |
 //! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
-//! | [`shell`] | `creel-shell`, the small binary inside the Pods; compiled by itself, without the feature `operator` |
+//!
+//! `creel-shell`, the small binary inside the Pods, is a crate of its own and shares no code with this one.
 
-#[cfg(feature = "operator")]
 pub mod agent;
-#[cfg(feature = "operator")]
 pub mod api;
-#[cfg(feature = "operator")]
 pub mod cluster;
-#[cfg(feature = "operator")]
 pub mod cron_job;
-#[cfg(feature = "operator")]
 pub mod observe;
-#[cfg(feature = "operator")]
 pub mod openclaw;
-#[cfg(feature = "operator")]
 pub mod operator;
-#[cfg(feature = "operator")]
 pub mod provider;
-#[cfg(feature = "operator")]
 pub mod sandbox;
-#[cfg(feature = "operator")]
 pub mod settings;
-pub mod shell;
