@@ -24,40 +24,23 @@
 //! | [`telemetry`] | health, metrics, logs |
 //! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
-//! | [`shell`] | `creel-shell`, the small binary inside the Pods; compiled without the feature `operator` |
+//!
+//! `creel-shell`, the small binary inside the Pods, is a crate of its own and shares no code with this one.
 
-#[cfg(feature = "operator")]
 pub mod agent;
-#[cfg(feature = "operator")]
 pub mod api;
-#[cfg(feature = "operator")]
 pub mod cron_job;
-#[cfg(feature = "operator")]
 pub mod gateway;
-#[cfg(feature = "operator")]
 pub mod jobs;
-#[cfg(feature = "operator")]
 pub mod kubernetes;
-#[cfg(feature = "operator")]
 pub mod naming;
-#[cfg(feature = "operator")]
 pub mod openclaw;
-#[cfg(feature = "operator")]
 pub mod operator;
-#[cfg(feature = "operator")]
 pub mod pods;
-#[cfg(feature = "operator")]
 pub mod provider;
-#[cfg(feature = "operator")]
 pub mod references;
-#[cfg(feature = "operator")]
 pub mod sandbox;
-#[cfg(feature = "operator")]
 pub mod sandbox_template;
-#[cfg(feature = "operator")]
 pub mod settings;
-pub mod shell;
-#[cfg(feature = "operator")]
 pub mod telemetry;
-#[cfg(feature = "operator")]
 pub mod world;

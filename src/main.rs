@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use creel::api::{CRD_FILES, crd_yaml};
-use creel::telemetry::logs;
 use creel::settings::Settings;
+use creel::telemetry::logs;
 use thiserror::Error;
 
 /// OpenClaw assistants on Kubernetes.

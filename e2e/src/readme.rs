@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
 
 #[test]
 fn every_reason_of_a_condition_is_in_the_table() {
-    let source = read("src/cluster/conditions.rs");
+    let source = read("src/kubernetes/conditions.rs");
     let (_, reasons) = source.split_once("pub mod reason {").unwrap();
     let (reasons, _) = reasons.split_once("\n}\n").unwrap();
     let values: Vec<&str> = reasons.split('"').skip(1).step_by(2).collect();
@@ -24,7 +24,7 @@ fn every_reason_in_the_table_exists() {
     let readme = read("README.md");
     let (_, table) = readme.split_once("| reason | meaning |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
-    let source = read("src/cluster/conditions.rs");
+    let source = read("src/kubernetes/conditions.rs");
     let first_cells = table.lines().filter_map(|line| line.split('|').nth(1));
     let unknown: Vec<_> = first_cells
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))

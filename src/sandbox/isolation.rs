@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
 
 use crate::api::sandbox::{Allow, Egress, Network};
 use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
 use crate::kubernetes::pod_status::container;
-use crate::shell::isolation::Report;
 
 /// The init container that tries.
 pub const CONTAINER: &str = "isolation";
@@ -17,6 +17,13 @@ pub const UNREACHABLE: &str = "--unreachable";
 
 /// Where clouds hand out the credentials of their machines.
 const METADATA: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
+
+/// What `creel-shell isolation` found that a sandbox can do although it must not, in the termination message of its container.
+#[derive(Deserialize)]
+struct Report {
+    reachable: Vec<String>,
+    writable: Vec<String>,
+}
 
 /// The addresses that commands must not reach under this network. What the user allows is left out.
 #[must_use]

@@ -42,7 +42,7 @@ const TOOL: Recipe = Recipe {
     target: "x86_64-unknown-linux-musl",
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-musl",
-    packages: &["--package", "creel", "--no-default-features"],
+    packages: &["--package", "creel-shell"],
 };
 
 /// Where Rust's libraries for musl are not to be had: the same program, which starts slower.

@@ -323,7 +323,12 @@ fn a_sandbox_that_does_not_exist_gives_no_shell() {
 fn a_sandbox_that_is_deleted_while_in_use_goes_on() {
     let key = ssh_keys::generate().unwrap().public;
     let mut gathered = with_sandbox();
-    sandbox_service(&mut gathered, "writer", "10.96.1.2", &[(naming::HOST_KEY, &key), (naming::WORKSPACE_ACCESS, "ro")]);
+    sandbox_service(
+        &mut gathered,
+        "writer",
+        "10.96.1.2",
+        &[(naming::HOST_KEY, &key), (naming::WORKSPACE_ACCESS, "ro")],
+    );
     settle(&mut gathered);
     let before = plan(&gathered);
     gathered.sandboxes.clear();

@@ -1,8 +1,5 @@
 //! Runs `creel-shell-ssh` as OpenClaw does, against a real sshd on 127.0.0.1. Touches temporary directories and the
 //! loopback network; needs the Debian package openssh-server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod sshd;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,11 +12,11 @@ use std::process::{Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use creel::shell::client::NAME;
-use creel::shell::client::rendezvous::{Rendezvous, holder};
-use creel::shell::client::target::Target;
+use crate::sshd::{BINARY, HOST, Sandbox, assert_fails, id, memory, text, until};
+use creel_shell::client::NAME;
+use creel_shell::client::rendezvous::{Rendezvous, holder};
+use creel_shell::client::target::Target;
 use rustix::process::{Signal, kill_process};
-use sshd::{BINARY, HOST, Sandbox, assert_fails, id, memory, text, until};
 
 #[test]
 fn status_output_and_errors_are_those_of_the_remote_command() {

@@ -1,7 +1,5 @@
 //! Runs `creel-shell-ssh` against a server that does what no sshd does. Touches temporary directories and the loopback
 //! network.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -9,7 +7,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use creel::shell::client::NAME;
+use creel_shell::client::NAME;
 use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::{Algorithm, LineEnding};

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::symlink;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use creel::shell::client::NAME;
+use creel_shell::client::NAME;
 use rustix::process::{Signal, kill_process};
 
 use crate::sandbox_server::{BINARY, Server, eventually, process};

@@ -1,8 +1,4 @@
 //! `creel-shell-ssh` and `creel-shell serve` together, as they are between a gateway and its sandbox.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod pair;
-mod sandbox_server;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,9 +6,9 @@ use std::process::{Child, Stdio};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use pair::{Pair, assert_fails, gone, memory, open_files, text};
+use crate::pair::{Pair, assert_fails, gone, memory, open_files, text};
+use crate::sandbox_server::{children, eventually, process};
 use rustix::process::{Signal, kill_process};
-use sandbox_server::{children, eventually, process};
 
 /// What the memory of either side may grow by, in kB.
 const GROWTH: u64 = 10 * 1024;

@@ -270,13 +270,15 @@ fn reason_of(error: &GuardError, address: SocketAddr) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::references::ssh_keys;
+    use russh::keys::key::safe_rng;
+    use russh::keys::ssh_key::LineEnding;
 
     #[test]
     fn blank_lines_around_an_identity_do_no_harm() {
-        let key = ssh_keys::generate().unwrap();
-        let read = identity(&format!("\n{}\n\n", key.private)).unwrap();
-        assert_eq!(read.public_key().to_openssh().unwrap(), key.public);
+        let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
+        let text = key.to_openssh(LineEnding::LF).unwrap();
+        let read = identity(&format!("\n{}\n\n", text.as_str())).unwrap();
+        assert_eq!(read.public_key(), key.public_key());
         assert!(identity("no key").is_err());
     }
 }

@@ -1,7 +1,5 @@
 //! A running `creel-shell serve` with keys of its own, and two clients: OpenSSH's `ssh`, and russh where `ssh` cannot say
 //! what is to be tested. Touches a temporary directory, 127.0.0.1 and processes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;

@@ -1,6 +1,4 @@
 //! Runs the real binary: locks, signals and copies as a Pod would see them. Touches a temporary directory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

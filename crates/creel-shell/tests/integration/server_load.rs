@@ -1,15 +1,12 @@
 //! `creel-shell serve` under load: much data, many calls, programs that do not read. What the server needs for it is bounded.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod sandbox_server;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::sandbox_server::speaking::{Trusting, client, exec, output, rest};
+use crate::sandbox_server::{Server, eventually};
 use russh::client::Handle;
 use russh::{Channel, ChannelMsg, ChannelOpenFailure, Error};
-use sandbox_server::speaking::{Trusting, client, exec, output, rest};
-use sandbox_server::{Server, eventually};
 
 /// What the server's memory may grow by, in kB.
 const GROWTH: u64 = 10 * 1024;
@@ -140,7 +137,7 @@ fn a_client_that_does_not_read_one_output_gets_the_others() {
 async fn open(server: &Server, client: &mut Handle<Trusting>) -> Channel<russh::client::Msg> {
     match client.channel_open_session().await {
         Err(Error::ChannelOpenFailure(ChannelOpenFailure::ResourceShortage)) => {
-            *client = sandbox_server::speaking::client(server).await;
+            *client = crate::sandbox_server::speaking::client(server).await;
             client.channel_open_session().await.unwrap()
         }
         channel => channel.unwrap(),

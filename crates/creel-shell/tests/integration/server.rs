@@ -1,7 +1,4 @@
 //! `creel-shell serve` seen through OpenSSH's `ssh`: what calls can do, what is refused, and how the server ends.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod sandbox_server;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,9 +6,9 @@ use std::net::TcpStream;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::sandbox_server::speaking::{client, exec, output, rest};
+use crate::sandbox_server::{Server, eventually, process};
 use russh::{ChannelMsg, Sig};
-use sandbox_server::speaking::{client, exec, output, rest};
-use sandbox_server::{Server, eventually, process};
 
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use creel::shell::client::NAME;
+use creel_shell::client::NAME;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_creel-shell");

@@ -1,7 +1,4 @@
 //! What `creel-shell` does around the programs of a Pod: the first process, the directories, the proof of isolation.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod sandbox_server;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -10,9 +7,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use creel::shell::isolation::Report;
+use crate::sandbox_server::{BINARY, children, eventually, process};
+use creel_shell::isolation::Report;
 use rustix::process::{Signal, kill_process};
-use sandbox_server::{BINARY, children, eventually, process};
 
 /// A directory of its own, gone at the end.
 struct Directory(PathBuf);

@@ -1,4 +1,4 @@
-//! `creel-shell`: arguments only; what it does is in [`creel::shell`]. Touches what its subcommands touch.
+//! `creel-shell`: arguments only; what it does is in [`creel_shell`]. Touches what its subcommands touch.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use creel::shell::{client, install, isolation, keep, prepare, run, server};
+use creel_shell::{client, install, isolation, keep, prepare, run, server};
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
