@@ -106,6 +106,7 @@ impl PodPlan {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -140,5 +141,36 @@ mod tests {
     fn a_changed_part_is_named() {
         let restarted = PodPlan { restart: Some("1".into()), ..pod() }.with_parts();
         assert_eq!(changed_parts(&pod().parts, &restarted.parts), ["the annotation creel.dev/restart changed"]);
+    }
+
+    /// Every part of the plan, from a spec with every field set: a field that is renamed or written otherwise changes its part.
+    fn full() -> PodPlan {
+        let gateway = serde_yaml::from_str(include_str!("plan/full_spec.yaml")).unwrap();
+        let digests = Digests([("Secret/openai/api-key".to_owned(), "0123456789abcdef".to_owned())].into());
+        PodPlan { gateway, restart: Some("2026-11-27".into()), digests, ..pod() }.with_parts()
+    }
+
+    /// A changed part recreates gateways at the next upgrade of Creel: change it only on purpose.
+    #[test]
+    fn no_part_of_a_full_plan_changes_from_version_to_version() {
+        let parts = full().parts;
+        let parts: Vec<(&str, &str)> = parts.iter().map(|(part, hash)| (part.as_str(), hash.as_str())).collect();
+        assert_eq!(
+            parts,
+            [
+                ("spec.gateway.auth", "3d9b11b77c6fc7c2"),
+                ("spec.gateway.env", "c147ef23cffed6b3"),
+                ("spec.gateway.envFrom", "310cdbb5e10a215c"),
+                ("spec.gateway.image", "598962a76e7faa2d"),
+                ("spec.gateway.imagePullPolicy", "35543ac7f01172ad"),
+                ("spec.gateway.imagePullSecrets", "3ee5905cbe2b6f22"),
+                ("spec.gateway.podTemplate", "9e31abbe9df2a354"),
+                ("spec.gateway.resources", "db3db42b9542cdef"),
+                ("spec.gateway.storage.existingClaim", "8a3f24772e7131c7"),
+                ("the annotation creel.dev/restart", "da3bbc3fc2e390fa"),
+                ("the set of Provider credentials", "0df91ed3257188cb"),
+            ]
+        );
+        assert_eq!(full().hash(), "f5fb8f2d252d569e");
     }
 }
