@@ -4,12 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use e2e::images::GATEWAY_IMAGE;
 use e2e::suite::evidence::KINDS;
 use e2e::suite::operator::{AuditLog, keep_logs, logs_directory};
-use e2e::suite::{MARKER, MARKER_BASE64, TestNamespace, client, in_namespace, rendered_directory, resource};
+use e2e::suite::{MARKER, MARKER_BASE64, SOON, TestNamespace, client, in_namespace, rendered_directory, resource};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DynamicObject, ListParams, LogParams, PostParams};
 use kube::{Client, ResourceExt};
@@ -106,7 +105,7 @@ async fn validate(
     let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
     pods.create(&PostParams::default(), &validator(&sources)).await.expect("a Pod can be made");
     namespace
-        .eventually("OpenClaw has looked at every configuration", Duration::from_mins(8), async || {
+        .eventually("OpenClaw has looked at every configuration", SOON * 6, async || {
             let status = pods.get("validator").await.expect("the Pod").status.unwrap_or_default();
             if status.phase.as_deref() == Some("Succeeded") { Ok(()) } else { Err(json!(status).to_string()) }
         })

@@ -16,7 +16,7 @@ impl Cluster {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/creel");
         let mut helm = self.helm();
         helm.args(["upgrade", "--install", RELEASE_NAME]).arg(chart);
-        helm.args(["--namespace", RELEASE_NAMESPACE, "--create-namespace", "--wait", "--timeout", "3m"]);
+        helm.args(["--namespace", RELEASE_NAMESPACE, "--create-namespace", "--wait", "--timeout", "15m"]);
         for (name, value) in values {
             helm.arg("--set-string").arg(format!("{name}={value}"));
         }

@@ -6,10 +6,10 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use super::journal::{Filter, Recorded};
-use super::script::Rule;
+use super::rule::Rule;
 
-/// These routes answer at once; longer means that the server is gone.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// These routes answer at once; who waits this long waits for a server that is gone.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why the model server did not do as it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::script::under;
+use super::rule::under;
 
 /// Requests kept; the oldest go first.
 const MAX_REQUESTS: usize = 4_000;

@@ -12,7 +12,7 @@
 //! The prefix of a path is free: Providers with the base URLs `http://…/team-a/v1` and `http://…/fallback/v1` meet different
 //! rules on one server, and tests that run side by side keep out of each other's way by a prefix (or a key) of their own.
 //!
-//! Rooms: `script` (what is said when, pure), `protocol` (the shape of requests and answers, pure), `spoken` (the user's words
+//! Rooms: `rule` and `script` (what is said when, pure), `protocol` (the shape of requests and answers, pure), `spoken` (the user's words
 //! in what the gateway sends, pure), `journal` (what was asked, in memory), `server` (network), `client` (network, for the
 //! tests), `pod` (the YAML to apply, pure). Nothing touches the disk.
 
@@ -20,6 +20,7 @@ mod client;
 mod journal;
 mod pod;
 mod protocol;
+mod rule;
 mod script;
 mod server;
 mod spoken;
@@ -30,5 +31,5 @@ pub use client::{Client, ClientError};
 pub use journal::{Filter, Recorded};
 pub use pod::{SERVICE, manifest};
 pub use protocol::NOTHING;
-pub use script::{Failure, Reply, Rule, ToolCall, When};
+pub use rule::{Failure, MAX_DELAY, Reply, Rule, ToolCall, When};
 pub use server::{ModelServer, Options, ServeError};

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::script::{Failure, Reply, ToolCall};
+use super::rule::{Failure, Reply, ToolCall};
 use super::spoken::user_words;
 
 /// The answer of a model that does what it is told when the tool returned nothing.

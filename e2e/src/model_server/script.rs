@@ -1,246 +1,20 @@
-//! What the model server says, and when: named lists of rules. Pure: no clock, no network, no disk.
+//! What the model server says, and when: named lists of rules. Waits for nothing but the clock: no network, no disk.
 //!
 //! Scripts are tried in the order of their names, the rules of each from the first to the last; the first rule that applies
-//! answers. A rule with `times` steps aside when it is used up, which makes sequences: first a tool call, then a text.
+//! answers. A rule with `times` steps aside when it is used up, which makes sequences: first a tool call, then a text. A delayed
+//! answer is given early when its script is replaced or removed: a test ends what it has begun, however slow the machine is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use tokio::sync::watch;
+
+use super::rule::{Asked, MAX_DELAY, Reply, Rule};
 
 /// More scripts than any suite needs; the bound keeps a forgotten `DELETE` in a loop from filling the memory.
 pub const MAX_SCRIPTS: usize = 512;
 /// Rules in one script.
 pub const MAX_RULES: usize = 256;
-/// Longer than the gateway's own drain time (315 s), so that a turn can outlast it.
-pub const MAX_DELAY: Duration = Duration::from_mins(10);
-
-/// Which requests a rule answers: all members that are present must fit; none present fits everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct When {
-    /// Whole leading segments of the path: `/team-b` fits `/team-b/v1/models`, not `/team-bc/v1/models`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_prefix: Option<String>,
-    /// The bearer key of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api_key: Option<String>,
-    /// Any key but this one, or none: with a 401 as reply it makes the key a required one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_api_key: Option<String>,
-    /// The model that the request names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// A part of the user's last words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-}
-
-/// What one request looked like, as far as rules care.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    pub path: &'a str,
-    pub api_key: Option<&'a str>,
-    /// Absent when models are listed.
-    pub chat: Option<Chat<'a>>,
-}
-
-/// The part that only a chat request has.
-#[derive(Clone, Copy, Debug)]
-pub struct Chat<'a> {
-    pub model: &'a str,
-    pub text: &'a str,
-}
-
-/// One thing to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Reply {
-    /// `You said: <the user's last words>`.
-    Echo,
-    /// This text.
-    Text(String),
-    /// A turn that ends in calls of tools.
-    ToolCalls(Vec<ToolCall>),
-    /// Does what the user's words say: the call of a tool that they spell as JSON, `{"name": "read", "arguments": {"path": "a"}}`, or
-    /// else `exec` with what stands between backticks; then answers with what the tool returned. Other words are echoed, and so is
-    /// what asks for a tool that is not offered.
-    #[default]
-    Obey,
-    /// An HTTP error with a body as a real endpoint sends it.
-    Error(Failure),
-    /// The list of models; answers only `…/models`.
-    Models(Vec<String>),
-}
-
-/// One call of a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToolCall {
-    pub name: String,
-    /// A JSON object.
-    pub arguments: Value,
-}
-
-impl ToolCall {
-    /// The call that a user's words ask for, see [`Reply::Obey`].
-    #[must_use]
-    pub fn spelled(words: &str) -> Option<Self> {
-        let spelled = serde_json::from_str::<Self>(words).ok().filter(|call| call.arguments.is_object());
-        spelled.or_else(|| {
-            let command = words.split('`').nth(1).filter(|command| !command.trim().is_empty())?;
-            Some(Self { name: "exec".to_owned(), arguments: serde_json::json!({"command": command}) })
-        })
-    }
-}
-
-/// An error answer. What is left out is filled in as a real endpoint words it for that status.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Failure {
-    /// 400 to 599.
-    pub status: u16,
-    /// `error.code`, for example `insufficient_quota`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// `error.type`.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// `error.message`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// What to answer to which requests, how often and how late.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Rule {
-    pub when: When,
-    /// How many requests this rule still answers; absent: all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub times: Option<u32>,
-    /// Milliseconds before the first byte of the answer.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub delay_ms: u64,
-    pub reply: Reply,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(milliseconds: &u64) -> bool {
-    *milliseconds == 0
-}
-
-impl Rule {
-    fn of(reply: Reply) -> Self {
-        Self { reply, ..Self::default() }
-    }
-
-    /// Answers with the user's last words.
-    #[must_use]
-    pub fn echo() -> Self {
-        Self::of(Reply::Echo)
-    }
-
-    /// Answers with `text`.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::of(Reply::Text(text.into()))
-    }
-
-    /// Answers with one call of the tool `name`; `arguments` is a JSON object.
-    #[must_use]
-    pub fn tool_call(name: impl Into<String>, arguments: Value) -> Self {
-        Self::of(Reply::ToolCalls(vec![ToolCall { name: name.into(), arguments }]))
-    }
-
-    /// Answers with this HTTP status (400 to 599) and the body that goes with it.
-    #[must_use]
-    pub fn error(status: u16) -> Self {
-        Self::of(Reply::Error(Failure { status, ..Failure::default() }))
-    }
-
-    /// Answers `…/models` with these ids.
-    #[must_use]
-    pub fn models<I: Into<String>>(ids: impl IntoIterator<Item = I>) -> Self {
-        Self::of(Reply::Models(ids.into_iter().map(Into::into).collect()))
-    }
-
-    /// Only for paths that begin with these segments, for example `/fallback`.
-    #[must_use]
-    pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.when.path_prefix = Some(prefix.into());
-        self
-    }
-
-    /// Only for requests with this bearer key.
-    #[must_use]
-    pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.when.api_key = Some(key.into());
-        self
-    }
-
-    /// Only for requests with another bearer key than this one, or none.
-    #[must_use]
-    pub fn not_api_key(mut self, key: impl Into<String>) -> Self {
-        self.when.not_api_key = Some(key.into());
-        self
-    }
-
-    /// Only for requests to this model.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.when.model = Some(model.into());
-        self
-    }
-
-    /// Only when the user's last words contain this.
-    #[must_use]
-    pub fn when_text(mut self, part: impl Into<String>) -> Self {
-        self.when.text = Some(part.into());
-        self
-    }
-
-    /// For this many requests, then the next rule that applies.
-    #[must_use]
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// Waits this long before it answers.
-    #[must_use]
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        self
-    }
-
-    fn applies(&self, asked: &Asked<'_>) -> bool {
-        let when = &self.when;
-        let fits = |wanted: &Option<String>, actual: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| actual == Some(wanted))
-        };
-        let sort_fits = match self.reply {
-            Reply::Error(_) => true,
-            Reply::Models(_) => asked.chat.is_none(),
-            Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) | Reply::Obey => asked.chat.is_some(),
-        };
-        sort_fits
-            && self.times != Some(0)
-            && when.path_prefix.as_deref().is_none_or(|prefix| under(asked.path, prefix))
-            && fits(&when.api_key, asked.api_key)
-            && when.not_api_key.as_deref().is_none_or(|key| asked.api_key != Some(key))
-            && fits(&when.model, asked.chat.map(|chat| chat.model))
-            && when.text.as_deref().is_none_or(|part| asked.chat.is_some_and(|chat| chat.text.contains(part)))
-    }
-}
-
-/// True when `path` begins with the whole segments of `prefix`.
-#[must_use]
-pub fn under(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
 
 /// Why a script is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -259,7 +33,39 @@ pub enum ScriptError {
 
 /// All scripts by name.
 #[derive(Debug, Default)]
-pub struct Scripts(BTreeMap<String, Vec<Rule>>);
+pub struct Scripts(BTreeMap<String, Script>);
+
+#[derive(Debug, Default)]
+struct Script {
+    rules: Vec<Rule>,
+    /// Dropped with the script, which is how answers that wait learn that it is gone.
+    present: watch::Sender<()>,
+}
+
+/// How one request is answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub reply: Reply,
+    delay: Duration,
+    /// That of the rule's script; absent where no rule applied.
+    present: Option<watch::Receiver<()>>,
+}
+
+impl Answer {
+    /// One that is given at once, whatever becomes of the scripts.
+    #[must_use]
+    pub fn at_once(reply: Reply) -> Self {
+        Self { reply, delay: Duration::ZERO, present: None }
+    }
+
+    /// Ends when the delay is over, or the script is replaced or removed.
+    pub async fn is_due(&mut self) {
+        let Some(present) = &mut self.present else { return };
+        // Nothing is ever sent, so this ends with the sender.
+        let gone = present.changed();
+        tokio::time::timeout(self.delay, gone).await.ok();
+    }
+}
 
 impl Scripts {
     /// Sets the rules of `name`, replacing those that it had.
@@ -268,7 +74,7 @@ impl Scripts {
             return Err(ScriptError::TooMany);
         }
         check(name, &rules)?;
-        self.0.insert(name.to_owned(), rules);
+        self.0.insert(name.to_owned(), Script { rules, present: watch::Sender::default() });
         Ok(())
     }
 
@@ -279,15 +85,18 @@ impl Scripts {
 
     /// All scripts, with what is left of their `times`.
     #[must_use]
-    pub fn all(&self) -> &BTreeMap<String, Vec<Rule>> {
-        &self.0
+    pub fn all(&self) -> BTreeMap<&str, &[Rule]> {
+        self.0.iter().map(|(name, script)| (name.as_str(), script.rules.as_slice())).collect()
     }
 
-    /// The rule that answers this request, counted as used; none: the default answer.
-    pub fn take(&mut self, asked: &Asked<'_>) -> Option<(Reply, Duration)> {
-        let rule = self.0.values_mut().flatten().find(|rule| rule.applies(asked))?;
+    /// The answer of the rule that applies to this request, which is counted as used; none: the default answer.
+    pub fn take(&mut self, asked: &Asked<'_>) -> Option<Answer> {
+        let mut rules =
+            self.0.values_mut().flat_map(|script| script.rules.iter_mut().map(|rule| (rule, &script.present)));
+        let (rule, present) = rules.find(|(rule, _)| rule.applies(asked))?;
         rule.times = rule.times.map(|left| left.saturating_sub(1));
-        Some((rule.reply.clone(), Duration::from_millis(rule.delay_ms)))
+        let delay = Duration::from_millis(rule.delay_ms);
+        Some(Answer { reply: rule.reply.clone(), delay, present: Some(present.subscribe()) })
     }
 }
 
@@ -319,6 +128,7 @@ fn check(script: &str, rules: &[Rule]) -> Result<(), ScriptError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::rule::Chat;
     use super::*;
     use serde_json::json;
 
@@ -333,20 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_means_whole_segments() {
-        assert!(under("/team-b/v1/models", "/team-b"));
-        assert!(under("/team-b/v1/models", "/team-b/"));
-        assert!(under("/v1/models", "/"));
-        assert!(!under("/team-bc/v1/models", "/team-b"));
-    }
-
-    #[test]
     fn a_rule_that_is_used_up_steps_aside() {
         let mut scripts =
             scripts(vec![Rule::tool_call("exec", json!({"command": "date"})).times(1), Rule::text("done")]);
         let asked = chat("/v1/chat/completions", "k", "m", "hello");
-        assert!(matches!(scripts.take(&asked), Some((Reply::ToolCalls(_), _))));
-        assert_eq!(scripts.take(&asked).unwrap().0, Reply::Text("done".into()));
+        assert!(matches!(scripts.take(&asked), Some(Answer { reply: Reply::ToolCalls(_), .. })));
+        assert_eq!(scripts.take(&asked).unwrap().reply, Reply::Text("done".into()));
     }
 
     #[test]
@@ -376,7 +178,7 @@ mod tests {
     fn a_text_does_not_answer_a_listing_of_models() {
         let mut scripts = scripts(vec![Rule::text("x"), Rule::models(["a"])]);
         let listing = Asked { path: "/v1/models", api_key: None, chat: None };
-        assert_eq!(scripts.take(&listing).unwrap().0, Reply::Models(vec!["a".into()]));
+        assert_eq!(scripts.take(&listing).unwrap().reply, Reply::Models(vec!["a".into()]));
     }
 
     #[test]
@@ -387,25 +189,5 @@ mod tests {
         assert!(scripts.put("s", vec![Rule::echo().delay(Duration::from_hours(1))]).is_err());
         assert!(scripts.put("s", vec![Rule::tool_call("t", json!("text"))]).is_err());
         assert!(scripts.put("s", vec![Rule::echo(); MAX_RULES + 1]).is_err());
-    }
-
-    #[test]
-    fn a_call_is_spelled_as_json_or_as_a_command_between_backticks() {
-        let call = ToolCall::spelled(r#"{"name": "read", "arguments": {"path": "a"}}"#).unwrap();
-        assert_eq!(call, ToolCall { name: "read".into(), arguments: json!({"path": "a"}) });
-        let call = ToolCall::spelled("Run `hostname -f` and tell me what it says.").unwrap();
-        assert_eq!(call, ToolCall { name: "exec".into(), arguments: json!({"command": "hostname -f"}) });
-        for words in ["hello", "``", r#"{"name": "read", "arguments": 1}"#] {
-            assert_eq!(ToolCall::spelled(words), None, "{words}");
-        }
-    }
-
-    #[test]
-    fn a_rule_reads_as_it_is_documented() {
-        let written =
-            json!({"when": {"pathPrefix": "/a"}, "times": 2, "delayMs": 50, "reply": {"error": {"status": 402}}});
-        let rule: Rule = serde_json::from_value(written.clone()).unwrap();
-        assert_eq!(rule, Rule::error(402).path_prefix("/a").times(2).delay(Duration::from_millis(50)));
-        assert_eq!(serde_json::to_value(&rule).unwrap(), written);
     }
 }

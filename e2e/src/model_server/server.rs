@@ -27,7 +27,8 @@ use super::journal::{
     Filter, Journal, MAX_HEADER, MAX_HEADERS, MAX_PROMPT, MAX_TEXT, MAX_TOOLS, Prompt, Recorded, cut,
 };
 use super::protocol::{ChatRequest, Stamp, Turn, completion, error_body, events, model_list};
-use super::script::{Asked, Chat, Failure, Reply, Rule, ScriptError, Scripts};
+use super::rule::{Asked, Chat, Failure, Reply, Rule};
+use super::script::{Answer, ScriptError, Scripts};
 
 /// A gateway's prompt with all its tools is about 60 KiB; a long session stays well below this.
 const MAX_BODY: usize = 8 << 20;
@@ -187,7 +188,7 @@ async fn chat(state: &State, request: Request<Incoming>) -> Response<Body> {
         Err(error) => return fail(&failure(400, format!("We could not parse the body: {error}")), "", None),
     };
     let text = asked.text();
-    let played = state.play(&Asked {
+    let mut played = state.play(&Asked {
         path: &path,
         api_key: api_key.as_deref(),
         chat: Some(Chat { model: &asked.model, text: &text }),
@@ -207,8 +208,8 @@ async fn chat(state: &State, request: Request<Incoming>) -> Response<Body> {
         ..Recorded::default()
     };
     let stamp = state.record(recorded);
-    tokio::time::sleep(played.delay).await;
-    match Turn::of(&played.reply, &asked) {
+    played.0.is_due().await;
+    match Turn::of(&played.0.reply, &asked) {
         Some(turn) if asked.stream => stream_events(events(&asked, &turn, stamp)),
         Some(turn) => reply(StatusCode::OK, &completion(&asked, &turn, stamp)),
         None => played.refusal(&asked.model, api_key.as_deref()),
@@ -217,7 +218,7 @@ async fn chat(state: &State, request: Request<Incoming>) -> Response<Body> {
 
 async fn models(state: &State, request: &Request<Incoming>) -> Response<Body> {
     let (path, api_key) = (request.uri().path(), bearer(request.headers()));
-    let played = state.play(&Asked { path, api_key: api_key.as_deref(), chat: None });
+    let mut played = state.play(&Asked { path, api_key: api_key.as_deref(), chat: None });
     let stamp = state.record(Recorded {
         method: "GET".into(),
         path: path.to_owned(),
@@ -226,8 +227,8 @@ async fn models(state: &State, request: &Request<Incoming>) -> Response<Body> {
         status: played.status(),
         ..Recorded::default()
     });
-    tokio::time::sleep(played.delay).await;
-    match &played.reply {
+    played.0.is_due().await;
+    match &played.0.reply {
         Reply::Models(ids) => reply(StatusCode::OK, &model_list(ids, stamp.created)),
         Reply::Error(_) => played.refusal("", api_key.as_deref()),
         Reply::Echo | Reply::Text(_) | Reply::ToolCalls(_) | Reply::Obey => {
@@ -237,21 +238,18 @@ async fn models(state: &State, request: &Request<Incoming>) -> Response<Body> {
 }
 
 /// What is about to be answered, and when.
-struct Played {
-    reply: Reply,
-    delay: Duration,
-}
+struct Played(Answer);
 
 impl Played {
     fn status(&self) -> u16 {
-        match &self.reply {
+        match &self.0.reply {
             Reply::Error(failure) => failure.status,
             _ => 200,
         }
     }
 
     fn refusal(&self, model: &str, api_key: Option<&str>) -> Response<Body> {
-        match &self.reply {
+        match &self.0.reply {
             Reply::Error(failure) => fail(failure, model, api_key),
             _ => fail(&failure(500, "The script's reply does not answer this request.".into()), model, api_key),
         }
@@ -263,13 +261,10 @@ impl State {
         if let Some(required) = &self.options.api_key
             && asked.api_key != Some(required)
         {
-            return Played {
-                reply: Reply::Error(Failure { status: 401, ..Failure::default() }),
-                delay: Duration::ZERO,
-            };
+            return Played(Answer::at_once(Reply::Error(Failure { status: 401, ..Failure::default() })));
         }
-        let (reply, delay) = self.scripts(|scripts| scripts.take(asked)).unwrap_or_default();
-        Played { reply, delay }
+        let scripted = self.scripts(|scripts| scripts.take(asked));
+        Played(scripted.unwrap_or_else(|| Answer::at_once(Reply::default())))
     }
 
     /// Keeps the request before its answer is delayed: a test may ask for it while it waits.

@@ -11,10 +11,10 @@ use super::namespace::TestNamespace;
 use crate::model_server::{Filter, Recorded};
 
 const PORT: u16 = 18789;
-/// The first turn of a gateway takes ten seconds, and more on a busy machine.
-const TURN: Duration = Duration::from_mins(2);
+/// A turn takes seconds; one that takes this long hangs.
+const TURN: Duration = Duration::from_mins(10);
 /// kube-proxy learns of a Pod that became ready a moment later than the API server, and refuses connections until then.
-const REACHED: Duration = Duration::from_secs(10);
+const REACHED: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 impl TestNamespace {

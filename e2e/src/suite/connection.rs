@@ -19,6 +19,6 @@ pub async fn client() -> Client {
     let read = Kubeconfig::read_from(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let options = KubeConfigOptions::default();
     let mut config = kube::Config::from_custom_kubeconfig(read, &options).await.expect("the kubeconfig is whole");
-    config.connect_timeout = Some(Duration::from_secs(10));
+    config.connect_timeout = Some(Duration::from_mins(1));
     Client::try_from(config).expect("the kubeconfig describes a client")
 }

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use super::connection;
+use super::namespace::SOON;
 use super::secrets::random;
 use super::wait::eventually;
 use crate::chart::workspace;
@@ -31,7 +31,6 @@ const GROUP: &str = "example.com/group";
 const POD_RANGE: &str = "10.96.255.0/24";
 /// A node that is not heard of for so many seconds is lost.
 const LEASE_SECONDS: &str = "40";
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// Some nodes for one test.
 pub struct FakeNodes {
@@ -83,7 +82,7 @@ impl FakeNodes {
 
     async fn are_ready(&self) {
         for name in &self.names {
-            let ready = eventually(LIMIT, async || {
+            let ready = eventually(SOON, async || {
                 let node = self.nodes.get(name).await.map_err(|error| error.to_string())?;
                 let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
                 // Kubernetes takes its own taint away once the node is ready.
@@ -99,7 +98,7 @@ impl FakeNodes {
     async fn remove(mut self) {
         for name in &self.names {
             let here = ListParams::default().fields(&format!("spec.nodeName={name}"));
-            let empty = eventually(LIMIT, async || {
+            let empty = eventually(SOON, async || {
                 let pods = self.pods.list(&here).await.map_err(|error| error.to_string())?.items;
                 let left: Vec<_> = pods.iter().map(ResourceExt::name_any).collect();
                 if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }

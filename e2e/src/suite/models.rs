@@ -1,7 +1,5 @@
 //! One scripted model server for all tests of a run, as a Pod; made by the first test that needs it. Touches the network.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
@@ -9,13 +7,13 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::namespace::SOON;
 use super::objects::resource;
 use super::wait::eventually;
 use crate::model_server::{self, SERVICE, manifest};
 
 /// Where it runs.
 pub const NAMESPACE: &str = "creel-e2e-models";
-const START: Duration = Duration::from_mins(1);
 
 /// A client of the model server, which answers.
 pub async fn model_server(client: &Client) -> model_server::Client {
@@ -24,11 +22,11 @@ pub async fn model_server(client: &Client) -> model_server::Client {
         create(client).await;
     }
     let services: Api<Service> = Api::namespaced(client.clone(), NAMESPACE);
-    let service = eventually(START, async || services.get(SERVICE.0).await.map_err(|error| error.to_string())).await;
+    let service = eventually(SOON, async || services.get(SERVICE.0).await.map_err(|error| error.to_string())).await;
     let address = service.expect("the model server has a Service").spec.and_then(|spec| spec.cluster_ip);
     let base = format!("http://{}:{}", address.expect("a Service has an address"), SERVICE.1);
     let models = model_server::Client::new(base).expect("an HTTP client");
-    let healthy = eventually(START, async || models.health().await.map_err(|error| error.to_string())).await;
+    let healthy = eventually(SOON, async || models.health().await.map_err(|error| error.to_string())).await;
     if let Err(seen) = healthy {
         panic!("the model server does not answer (its image is brought to the node by `cargo cluster images`): {seen}");
     }

@@ -13,10 +13,11 @@ use super::objects::{Condition, condition};
 use super::{connection, evidence, models, rendered, secrets, wait};
 use crate::model_server;
 
-/// Enough for what the operator does by itself, on a machine that does much else.
-pub const SOON: Duration = Duration::from_secs(30);
-/// Enough for a gateway to start while two others do.
-pub const START: Duration = Duration::from_mins(4);
+/// How long a test waits for what the operator does in seconds. A slow or shared machine needs ten times as long; only a hang needs
+/// this long. Creel looks at every object again after eight minutes, so a change that it has missed still shows.
+pub const SOON: Duration = Duration::from_mins(5);
+/// The same for a Pod that starts, or a job that runs on a schedule.
+pub const START: Duration = Duration::from_mins(7);
 
 /// A namespace, and the model server that its Providers point at.
 #[derive(Clone)]

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures::FutureExt;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -14,6 +13,7 @@ use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::namespace::SOON;
 use super::wait::eventually;
 use crate::chart::workspace;
 use crate::cluster::{Cluster, RELEASE_NAMESPACE};
@@ -22,8 +22,6 @@ use crate::cluster::{Cluster, RELEASE_NAMESPACE};
 pub const OPERATOR_USER: &str = "system:serviceaccount:creel-system:creel-operator";
 /// Its Deployment, and its Lease.
 pub const OPERATOR: &str = "creel-operator";
-/// Image on the node, a small binary: it stops and starts in seconds. Longer on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
 
 /// Where the logs of operators lie that a test ended: `<Pod>.log`.
 #[must_use]
@@ -93,7 +91,7 @@ pub async fn restart(client: &Client) {
     for pod in &before {
         api.delete(&pod.name_any(), &DeleteParams::default()).await.expect("a Pod can be deleted");
     }
-    let replaced = eventually(LIMIT, async || {
+    let replaced = eventually(SOON, async || {
         let now = pods(client).await;
         let new = now.iter().all(|pod| before.iter().all(|old| old.uid() != pod.uid()));
         if new && !now.is_empty() && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
@@ -119,7 +117,7 @@ async fn scale(client: &Client, replicas: i32) -> i32 {
     let change = json!({"spec": {"replicas": replicas}});
     api.patch_scale(OPERATOR, &PatchParams::default(), &Patch::Merge(&change)).await.expect("it can be scaled");
     let wanted = usize::try_from(replicas).unwrap_or_default();
-    let scaled = eventually(LIMIT, async || {
+    let scaled = eventually(SOON, async || {
         let now = pods(client).await;
         if now.len() == wanted && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
     });

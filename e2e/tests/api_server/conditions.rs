@@ -1,9 +1,9 @@
 //! What is missing: told within seconds, with object, field and remedy; waited for before it counts as a fault; healed by itself.
 
-use e2e::suite::{TestNamespace, agent, in_namespace, joined_agent, provider as served, secret, secret_value};
+use e2e::suite::{SOON, TestNamespace, agent, in_namespace, joined_agent, provider as served, secret, secret_value};
 use serde_json::json;
 
-use crate::stage::{SOON, cron_job, edit, make, merged, provider, reason, resting};
+use crate::stage::{cron_job, edit, make, merged, provider, reason, resting};
 
 /// The Agent lets its gateway rest, so that what heals starts no Pod.
 async fn rest(namespace: &TestNamespace, name: &str) {
@@ -186,12 +186,11 @@ async fn after_two_minutes_what_is_missing_is_a_fault_and_the_owner_of_a_deleted
         reason(&namespace, "b", "ReferencesResolved", "Resolved").await;
         namespace.delete("Agent", "a").await;
         is_waited_for(&namespace, "b", "GatewayNotFound").await;
-        let patience = std::time::Duration::from_secs(140);
         for (kind, name, why) in
             [("Agent", "b", "GatewayNotFound"), ("Agent", "c", "ProviderNotFound"), ("CronJob", "j", "AgentNotFound")]
         {
             let stalled = |condition: &e2e::suite::Condition| condition.status == "True" && condition.reason == why;
-            namespace.condition(kind, name, "Stalled", patience, stalled).await;
+            namespace.condition(kind, name, "Stalled", SOON, stalled).await;
             let ready = namespace.condition(kind, name, "Ready", SOON, |ready| ready.reason == why).await;
             assert_eq!(ready.status, "False", "{ready:?}");
             let events = namespace.events(kind, name).await;

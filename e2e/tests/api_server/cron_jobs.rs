@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use e2e::suite::{Condition, TestNamespace, in_namespace};
+use e2e::suite::{Condition, SOON, TestNamespace, in_namespace};
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, cron_job, cron_job_with, edit, make, provider, resting};
+use crate::stage::{cron_job, cron_job_with, edit, make, provider, resting};
 
 /// Waits for this reason in a condition of the CronJob's present generation.
 async fn reason(namespace: &TestNamespace, name: &str, condition_type: &str, reason: &str) -> Condition {

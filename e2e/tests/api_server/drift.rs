@@ -1,10 +1,10 @@
 //! Children edited or deleted by hand are put back; what is none of Creel's business stays.
 
-use e2e::suite::{TestNamespace, in_namespace};
+use e2e::suite::{SOON, TestNamespace, in_namespace};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, config_name, patch_by_hand, uid, with_children};
+use crate::stage::{config_name, patch_by_hand, uid, with_children};
 
 /// What people may not change.
 const CHILDREN: [(&str, &str); 5] = [

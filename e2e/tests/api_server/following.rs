@@ -2,10 +2,9 @@
 //! a machine Pods are only said to run, but where they are and when they came and went is real.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use e2e::suite::policy::{Rules, pod as peer};
-use e2e::suite::{FakeNodes, TestNamespace, in_namespace, with_fake_nodes};
+use e2e::suite::{FakeNodes, SOON, TestNamespace, in_namespace, with_fake_nodes};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
 use kube::ResourceExt;
@@ -15,8 +14,6 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::stage::{agent, make, merged, provider, sandbox};
-
-const MOVED: Duration = Duration::from_secs(40);
 
 /// What became of a Pod, by its UID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +61,7 @@ impl History {
             let all = places.iter().all(Option::is_some);
             if all { Ok((places, steps)) } else { Err(format!("{wanted:?} at {places:?} of {steps:?}")) }
         };
-        let (places, steps) = namespace.eventually("the watch shows every step", MOVED, look).await;
+        let (places, steps) = namespace.eventually("the watch shows every step", SOON, look).await;
         assert!(places.is_sorted(), "{wanted:#?} at {places:?} of {steps:#?}");
     }
 }
@@ -126,7 +123,7 @@ async fn placed(
     fits: impl Fn(&Placed, &[Placed]) -> bool,
 ) -> (Placed, Vec<Placed>) {
     namespace
-        .eventually(what, MOVED, async || {
+        .eventually(what, SOON, async || {
             let gateways = namespace.pods("a").await;
             let mut shells = Vec::new();
             for agent in agents {

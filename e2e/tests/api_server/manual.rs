@@ -2,10 +2,10 @@
 
 use e2e::cluster::Cluster;
 use e2e::kubectl::run;
-use e2e::suite::in_namespace;
+use e2e::suite::{SOON, in_namespace};
 use serde_json::json;
 
-use crate::stage::{SOON, cron_job, make, provider, reason, resting};
+use crate::stage::{cron_job, make, provider, reason, resting};
 
 #[tokio::test]
 async fn kubectl_explain_prints_the_manual() {

@@ -1,18 +1,13 @@
 //! Where Pods run when there are several nodes: the real scheduler decides, on nodes without a machine. A sandbox that shares the claim
 //! of its gateway is on the gateway's node, wherever that goes.
 
-use std::time::Duration;
-
-use e2e::suite::{FakeNodes, TestNamespace, in_namespace, joined_agent, with_fake_nodes};
+use e2e::suite::{FakeNodes, SOON, TestNamespace, in_namespace, joined_agent, with_fake_nodes};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, EvictParams, ListParams};
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::stage::{agent, edit, make, merged, provider, sandbox};
-
-/// kwok ends a Pod a second after it was told to.
-const MOVED: Duration = Duration::from_secs(40);
 
 /// The Agent `a` with a gateway of its own and `b` who joined it, both with a sandbox that shares the workspace.
 async fn on_fake_nodes(namespace: &TestNamespace, nodes: &FakeNodes) {
@@ -39,7 +34,7 @@ async fn pods(namespace: &TestNamespace, component: &str) -> Vec<Pod> {
 async fn together(namespace: &TestNamespace, sandboxes: usize, left: Option<&str>) -> String {
     let what = format!("the gateway and {sandboxes} sandboxes run on one node that is not {left:?}");
     namespace
-        .eventually(&what, MOVED, async || {
+        .eventually(&what, SOON, async || {
             let gateways = pods(namespace, "gateway").await;
             let all: Vec<_> = gateways.iter().chain(&pods(namespace, "sandbox").await).cloned().collect();
             let place = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
@@ -98,5 +93,5 @@ async fn never_held_back(namespace: &TestNamespace, nodes: &FakeNodes) {
         let bound = spec.affinity.is_none() && spec.node_name.is_some();
         if bound { Ok(()) } else { Err(json!(spec.affinity).to_string()) }
     };
-    namespace.eventually("the sandbox without the workspace is free of the gateway", MOVED, alone).await;
+    namespace.eventually("the sandbox without the workspace is free of the gateway", SOON, alone).await;
 }

@@ -1,12 +1,10 @@
 //! Whose children are whose: strangers are never taken over, a retained claim is taken up again, the rest goes with its Agent.
 
-use std::time::Duration;
-
-use e2e::suite::{TestNamespace, in_namespace};
+use e2e::suite::{SOON, TestNamespace, in_namespace};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, config_name, edit, make, merged, provider, reason, resting, uid, with_children};
+use crate::stage::{config_name, edit, make, merged, provider, reason, resting, uid, with_children};
 
 /// An object of somebody else under the name that Creel needs.
 fn stranger(kind: &str, name: &str) -> Value {
@@ -124,7 +122,7 @@ async fn delete_agent(namespace: &TestNamespace) {
     namespace.delete("Agent", "a").await;
     for (kind, name) in GOES.into_iter().chain([("ConfigMap", config.as_str())]) {
         namespace
-            .eventually(&format!("{kind} {name} is collected"), Duration::from_secs(30), async || {
+            .eventually(&format!("{kind} {name} is collected"), SOON, async || {
                 if namespace.find(kind, name).await.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
             })
             .await;
@@ -168,7 +166,7 @@ async fn a_claim_with_retention_delete_goes_with_its_agent() {
         with_children(&namespace, json!({"gateway": {"storage": {"retention": "Delete"}}})).await;
         delete_agent(&namespace).await;
         namespace
-            .eventually("the claim is collected", Duration::from_secs(30), async || {
+            .eventually("the claim is collected", SOON, async || {
                 let claim = namespace.find("PersistentVolumeClaim", "a-claim").await;
                 claim.map_or(Ok(()), |claim| Err(format!("{:?}", claim.metadata)))
             })

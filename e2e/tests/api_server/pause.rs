@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::suite::in_namespace;
+use e2e::suite::{SOON, in_namespace};
 use serde_json::json;
 
-use crate::stage::{
-    SOON, config_name, edit, make, merged, patch_by_hand, provider, reason, resting, uid, with_children,
-};
+use crate::stage::{config_name, edit, make, merged, patch_by_hand, provider, reason, resting, uid, with_children};
 
 #[tokio::test]
 async fn while_an_agent_is_paused_none_of_its_children_is_written() {

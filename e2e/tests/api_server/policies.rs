@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use e2e::cluster::RELEASE_NAMESPACE;
 use e2e::suite::policy::{Peer, Protocol, Rules, Traffic, outside, pod, tcp};
-use e2e::suite::{TestNamespace, in_namespace};
+use e2e::suite::{SOON, TestNamespace, in_namespace};
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, agent, make, merged, provider, resting, sandbox};
+use crate::stage::{agent, make, merged, provider, resting, sandbox};
 
 const SSH: u16 = 2222;
 const GATEWAY: u16 = 18789;
@@ -178,7 +178,7 @@ async fn policies(namespace: &TestNamespace, network: &Value) -> (Rules, Neighbo
 
 async fn present(namespace: &TestNamespace, policy: &str) {
     let look = async || namespace.find("NetworkPolicy", policy).await.map(|_| ()).ok_or("none".to_owned());
-    namespace.eventually(&format!("NetworkPolicy {policy} is there"), SOON * 2, look).await;
+    namespace.eventually(&format!("NetworkPolicy {policy} is there"), SOON, look).await;
 }
 
 /// Two gateways without sandboxes.
@@ -196,7 +196,7 @@ async fn the_gateways_policy_selects_the_pod_that_its_deployment_makes() {
     in_namespace("selected", async |namespace| {
         let (rules, _) = gateways(&namespace).await;
         let look = async || namespace.find("Deployment", "a-gateway").await.ok_or("none".to_owned());
-        let deployment = namespace.eventually("the Deployment is there", SOON * 2, look).await;
+        let deployment = namespace.eventually("the Deployment is there", SOON, look).await;
         let labels = deployment.data["spec"]["template"]["metadata"]["labels"].as_object().expect("labels").clone();
         let labels: Vec<_> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or(""))).collect();
         let peer = pod("10.244.0.10", (&namespace.name, &[]), &labels);

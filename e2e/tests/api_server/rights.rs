@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use e2e::chart::workspace;
 use e2e::cluster::{Cluster, RELEASE_NAME, RELEASE_NAMESPACE};
 use e2e::command::run;
-use e2e::suite::{client, in_namespace};
+use e2e::suite::{SOON, client, in_namespace};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, RoleBinding};
 use kube::api::{Api, PostParams};
@@ -164,7 +164,7 @@ async fn viewers_see_agents_and_editors_and_admins_write_them() {
             for resource in ["creel.dev/agents", "creel.dev/cronjobs", "creel.dev/providers", "creel.dev/sandboxes"] {
                 // The authorizer hears of the binding a moment later.
                 namespace
-                    .eventually(&format!("{role} lists {resource}"), crate::stage::SOON, async || {
+                    .eventually(&format!("{role} lists {resource}"), SOON, async || {
                         let sees = may(&namespace.client, &user, "list", resource, here).await;
                         if sees { Ok(()) } else { Err("not yet".to_owned()) }
                     })

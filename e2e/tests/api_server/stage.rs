@@ -1,15 +1,10 @@
 //! What these tests share: minimal objects, dry runs, edits as people make them. Touches the network.
 
-use std::time::Duration;
-
-use e2e::suite::{Condition, TestNamespace, client, resource};
+use e2e::suite::{Condition, SOON, TestNamespace, client, resource};
 use hyper::http::Request;
 use kube::Client;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-
-/// What the operator does by itself is done in this time.
-pub const SOON: Duration = Duration::from_secs(5);
 
 /// The smallest Agent.
 pub fn agent(name: &str) -> Value {
@@ -138,7 +133,7 @@ pub async fn with_children(namespace: &TestNamespace, spec: Value) {
     make(namespace, &provider("p")).await;
     make(namespace, &merged(resting("a"), json!({"spec": spec}))).await;
     namespace
-        .eventually("the Deployment is there", SOON * 2, async || {
+        .eventually("the Deployment is there", SOON, async || {
             namespace.find("Deployment", "a-gateway").await.map(|_| ()).ok_or("no Deployment".to_owned())
         })
         .await;

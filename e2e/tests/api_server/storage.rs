@@ -130,7 +130,7 @@ async fn a_claim_for_one_pod_only_is_refused_to_a_sandbox_that_shares_the_worksp
         let alone = json!({"spec": {"sandbox": {"workspaceAccess": "none"}}});
         edit(&namespace, "Agent", "a", &alone).await.expect("an edit");
         let still = |found: &e2e::suite::Condition| found.reason != "ClaimNotShareable";
-        namespace.condition("Agent", "a", "SandboxReady", crate::stage::SOON, still).await;
+        namespace.condition("Agent", "a", "SandboxReady", e2e::suite::SOON, still).await;
     })
     .await;
 }

@@ -1,14 +1,11 @@
 //! Edits that the running gateway takes up: the same Pod, no restart, seen in the next turn.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use e2e::model_server::{Recorded, Rule};
-use e2e::suite::{TestNamespace, agent, agent_with, in_namespace, joined_agent, provider, secret, secret_value};
+use e2e::suite::{SOON, TestNamespace, agent, agent_with, in_namespace, joined_agent, provider, secret, secret_value};
 use serde_json::json;
 
-/// A turn that begins so long after the edit, or earlier, shows it.
-const LIVE: Duration = Duration::from_secs(15);
 const EDITS: usize = 100;
 
 #[tokio::test]
@@ -30,13 +27,13 @@ async fn model_fallbacks_address_and_joining_agents_change_without_a_restart() {
 
         namespace.apply(&joined_agent("writer", "support", "main/small")).await;
         let joined = async || namespace.try_ask("support", "writer", "w", "are you there?").await;
-        let answer = namespace.eventually("the Agent that joined answers", LIVE, joined).await;
+        let answer = namespace.eventually("the Agent that joined answers", SOON, joined).await;
         assert_eq!(answer, "You said: are you there?");
         namespace.ready("writer").await;
         assert_eq!(namespace.get("Agent", "support").await.data["status"]["joinedAgents"], json!(["writer"]));
         namespace.delete("Agent", "writer").await;
         namespace
-            .eventually("the Agent that left answers no more", LIVE, async || {
+            .eventually("the Agent that left answers no more", SOON, async || {
                 match namespace.try_ask("support", "writer", "w", "are you there?").await {
                     Ok(answer) => Err(answer),
                     Err(refusal) => Ok(refusal),
@@ -57,7 +54,7 @@ async fn model_fallbacks_address_and_joining_agents_change_without_a_restart() {
 /// Asks until the request at the model server is as it should be.
 async fn shows(namespace: &TestNamespace, what: &str, fits: impl Fn(&Recorded) -> bool) {
     namespace
-        .eventually(what, LIVE, async || {
+        .eventually(what, SOON, async || {
             let seen = namespace.ask_and_see("support", "s", what).await;
             if fits(&seen) { Ok(()) } else { Err(format!("{} at {}", seen.model, seen.path)) }
         })

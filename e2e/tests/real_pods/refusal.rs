@@ -1,11 +1,10 @@
 //! What can't be: said with object, field and remedy, and nothing that ran is disturbed.
 
-use std::time::Duration;
-
-use e2e::suite::{Condition, RunningPod, TestNamespace, agent, in_namespace, joined_agent, provider, secret_value};
+use e2e::suite::{
+    Condition, RunningPod, SOON, TestNamespace, agent, in_namespace, joined_agent, provider, secret_value,
+};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(30);
 /// Merged into openclaw.json where the operator runs with `CREEL_TEST_CONFIG_HOLE=true`, as in `cargo verify`.
 const TEST_CONFIG: &str = "creel.dev/test-config";
 

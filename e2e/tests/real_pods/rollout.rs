@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::suite::{TestNamespace, agent, in_namespace, secret, secret_value};
+use e2e::suite::{SOON, TestNamespace, agent, in_namespace, secret, secret_value};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(30);
 /// A change settles within two seconds, so a restart that should not be shows well within this.
 const WATCHED: Duration = Duration::from_secs(30);
 

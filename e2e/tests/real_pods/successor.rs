@@ -1,13 +1,7 @@
 //! A gateway's Pod that is gone: the next one waits for it to end, starts, and knows what the one before knew.
 
-use std::time::Duration;
-
-use e2e::model_server::{Filter, Rule};
-use e2e::suite::{TestNamespace, agent, in_namespace, secret_value};
-
-/// Longer than a start, so that the next Pod has to wait.
-const SLOW_TURN: Duration = Duration::from_mins(1);
-const SOON: Duration = Duration::from_secs(30);
+use e2e::model_server::{Filter, MAX_DELAY, Rule};
+use e2e::suite::{SOON, TestNamespace, agent, in_namespace, secret_value};
 
 #[tokio::test]
 async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
@@ -24,7 +18,7 @@ async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
         let second = namespace.ask_and_see("support", "s", "words after an idle end").await.messages;
         assert!(second > first, "{second} messages, {first} before");
 
-        let slow = Rule::echo().when_text("take your time").delay(SLOW_TURN).path_prefix(namespace.prefix("main"));
+        let slow = Rule::echo().when_text("take your time").delay(MAX_DELAY).path_prefix(namespace.prefix("main"));
         namespace.models.script(&namespace.name, &[slow]).await.unwrap();
         let after = namespace.models.last_sequence().await.unwrap();
         let turn = namespace.try_ask("support", "support", "slow", "take your time");
@@ -34,6 +28,7 @@ async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
             namespace.delete_pod(&pod).await;
             let waits = |found: &e2e::suite::Condition| found.reason == "WaitingForPreviousPod";
             namespace.condition("Agent", "support", "GatewayReady", SOON, waits).await;
+            namespace.models.remove_script(&namespace.name).await.unwrap();
             namespace.replaced("support", &pod).await
         };
         let (answer, pod) = tokio::join!(turn, ended);

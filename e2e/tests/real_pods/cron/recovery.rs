@@ -1,8 +1,6 @@
 //! Gateways that are killed, that forget, and whose jobs are edited behind Creel's back: all jobs are back, none doubled, none lost.
 
-use std::time::Duration;
-
-use e2e::model_server::Rule;
+use e2e::model_server::{MAX_DELAY, Rule};
 use e2e::suite::{RunningPod, SOON, START, TestNamespace, in_namespace};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
@@ -10,8 +8,6 @@ use serde_json::{Value, json};
 
 use super::{AGENT, RARELY, holds_exactly, job, runs, writer};
 
-/// Far longer than it takes to kill a gateway.
-const SLOW: Duration = Duration::from_mins(2);
 const NAMES: [&str; 3] = ["daily", "notes", "slow"];
 /// Every process of the gateway's container at once.
 const KILL: &str = "for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -9 ${p#/proc/}; done 2>/dev/null; true";
@@ -114,7 +110,8 @@ async fn hands(namespace: &TestNamespace) {
 
 /// The gateway goes in the middle of a run, without a word. The run counts as failed, and the next one works.
 async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
-    let slow = Rule::text("at last").when_text("Take your time.").delay(SLOW).path_prefix(namespace.prefix("main"));
+    let slow =
+        Rule::text("at last").when_text("Take your time.").delay(MAX_DELAY).path_prefix(namespace.prefix("main"));
     namespace.models.script(&namespace.name, &[slow]).await.unwrap();
     namespace.run_now("slow", "to be cut off").await;
     namespace

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use e2e::suite::{RunningPod, TestNamespace};
+use e2e::suite::{RunningPod, SOON, TestNamespace};
 use tokio::time::timeout;
 
-/// Far more than any script here takes: one that goes on for longer hangs.
-const HANGS: Duration = Duration::from_mins(5);
-
-const SOON: Duration = Duration::from_secs(30);
+/// A script here takes seconds; one that takes this long hangs.
+const HANGS: Duration = Duration::from_mins(30);
 
 /// What the memory of either process may grow by, in kB.
 const GROWTH: u64 = 10 * 1024;

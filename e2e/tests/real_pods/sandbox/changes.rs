@@ -1,16 +1,11 @@
 //! Sandboxes and Pods that come and go while an Agent works: no call hangs, and the next one works.
 
-use std::time::{Duration, Instant};
-
 use e2e::suite::{RunningPod, SOON, TestNamespace, in_namespace, sandbox};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, EvictParams};
 use serde_json::json;
 
 use super::{AGENT, with_env, writer};
-
-/// A call that is cut off ends in this time, well or not.
-const LONGEST_CALL: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn an_agent_moves_to_another_sandbox_and_its_pod_outlives_a_deleted_one() {
@@ -68,21 +63,16 @@ async fn after_a_sandbox_pod_was_deleted_or_evicted_or_has_ended_the_next_call_w
 
 /// Ends the Pod while a command runs there: the call ends, and the next one works in what comes then.
 async fn cut_off(namespace: &TestNamespace, before: &RunningPod, ends: impl AsyncFn()) -> RunningPod {
-    let call = async {
-        let said = namespace.run_in_sandbox(AGENT, "sleep 1000; echo never").await;
-        (said, Instant::now())
-    };
+    let call = namespace.run_in_sandbox(AGENT, "sleep 1000; echo never");
     let end = async {
         namespace.runs_in_sandbox(AGENT, "sleep").await;
         ends().await;
-        Instant::now()
     };
-    let ((said, ended), begun) = tokio::join!(call, end);
-    assert!(!said.contains("never"), "{said}");
-    let took = ended.saturating_duration_since(begun);
-    assert!(took < LONGEST_CALL, "the call hung for {took:?}: {said}");
+    let (said, ()) = tokio::join!(call, end);
+    // A call that hangs would come back without an exit code: OpenClaw then lets its command run on in the background.
+    assert!(said.contains("exited with code") && !said.contains("never"), "{said}");
     namespace
-        .eventually("another Pod, or the same again, runs commands", LONGEST_CALL, async || {
+        .eventually("another Pod, or the same again, runs commands", SOON, async || {
             let now = namespace.sandbox_ready(AGENT).await;
             if now == *before { Err(format!("{now:?}")) } else { Ok(()) }
         })

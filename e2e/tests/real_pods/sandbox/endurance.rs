@@ -1,14 +1,11 @@
 //! What a long life costs: many calls and much data through one connection, between a gateway's container and a sandbox's.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use e2e::suite::{TestNamespace, in_namespace};
 
 use super::calls::Calls;
 use super::{AGENT, writer_with};
-
-/// Far more than it takes, and little enough that a wait anywhere on the way shows.
-const LONG: Duration = Duration::from_mins(3);
 
 /// 10,000 in all, four at a time.
 const SHORT: &str = r#"
@@ -49,7 +46,6 @@ async fn ten_thousand_calls_and_gigabytes_leave_neither_processes_nor_memory_tak
         let took = start.elapsed();
 
         println!("calls {short:?}, with data {took:?}");
-        assert!(took < LONG, "it took {took:?}");
         calls.leave_nothing(&before).await;
         assert_eq!(namespace.sandbox_ready(AGENT).await, pod, "neither container was restarted");
         assert_eq!(namespace.running(AGENT).await, [gateway]);

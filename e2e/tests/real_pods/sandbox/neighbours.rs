@@ -68,7 +68,7 @@ async fn login(namespace: &TestNamespace, from: &str, key: &str, agent: &str) ->
     let address = service.spec.and_then(|spec| spec.cluster_ip).expect("an address");
     let script = format!(
         "umask 077; {key} > /tmp/door-key; ssh -F none -i /tmp/door-key -o IdentitiesOnly=yes -o BatchMode=yes \
-         -o ConnectTimeout=10 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p 2222 sandbox@{address} hostname"
+         -o ConnectTimeout=60 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p 2222 sandbox@{address} hostname"
     );
     namespace.try_in_container(from, "gateway", &script).await
 }

@@ -1,14 +1,10 @@
 //! OpenClaw clears sandboxes away that it thinks idle or stale, by `rm -rf` of the directory in which the workspace is mounted.
 
-use std::time::Duration;
-
-use e2e::suite::{TestNamespace, in_namespace};
+use e2e::suite::{SOON, TestNamespace, in_namespace};
 use serde_json::json;
 
 use super::calls::Calls;
 use super::{AGENT, WORKSPACE, writer_with};
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// Tells OpenClaw that its sandboxes were last used long ago, and how many there are.
 const AGE: &str = r#"node -e '

@@ -31,13 +31,14 @@ async fn a_changed_value_replaces_the_sandbox_pod_at_once_or_when_idle_or_when_d
         tells(&values[1]).await;
 
         namespace.merge("Sandbox", "box", &json!({"spec": {"rotation": "WhenIdle"}})).await;
-        let running = namespace.run_in_sandbox(AGENT, "sleep 25; echo $TOOL_TOKEN");
+        let running = namespace.run_in_sandbox(AGENT, "mkfifo /tmp/over; cat /tmp/over; echo $TOOL_TOKEN");
         let changed = async {
-            namespace.runs_in_sandbox(AGENT, "sleep").await;
+            namespace.runs_in_sandbox(AGENT, "cat").await;
             set(&values[2]).await;
             is_pending(&namespace).await;
-            namespace.runs_in_sandbox(AGENT, "sleep").await;
-            assert_eq!(namespace.sandbox_ready(AGENT).await, pod, "it waits for the command");
+            let waits = namespace.stays("the sandbox's Pod", WATCHED, async || namespace.sandbox_ready(AGENT).await);
+            assert_eq!(waits.await, pod, "it waits for the command");
+            namespace.in_container(&pod.name, "shell", "true > /tmp/over").await;
         };
         let (said, ()) = tokio::join!(running, changed);
         assert!(said == values[1], "the command did not end well with the value that it began with");

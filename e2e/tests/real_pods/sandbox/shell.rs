@@ -1,8 +1,6 @@
 //! Where the commands of an Agent run, and how little they can do there.
 
-use std::time::{Duration, Instant};
-
-use e2e::suite::{TestNamespace, in_namespace, secret_value};
+use e2e::suite::{SOON, TestNamespace, in_namespace, secret_value};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use serde_json::{Value, json};
@@ -25,9 +23,6 @@ const NAMES: &str =
     "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -aoE '^[A-Za-z_][A-Za-z_0-9]*=' | sort -u";
 /// What every process has, whosever it is; `KUBERNETES_*` is where the API server is, for everybody.
 const EVERYBODYS: [&str; 8] = ["HOME=", "HOSTNAME=", "LANG=", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "TERM="];
-
-/// Long enough for what a lost connection costs, and far less than a call that hangs.
-const CLEAR_SOON: Duration = Duration::from_secs(45);
 
 #[tokio::test]
 async fn the_models_commands_run_in_the_sandbox_pod_and_can_do_no_more_than_they_must() {
@@ -123,18 +118,17 @@ async fn a_sandbox_that_restarts_in_the_middle_of_a_call_gives_a_clear_error_and
             // Every process of the container but the one that this script is.
             let kill = "for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -9 ${p#/proc/}; done 2>/dev/null; true";
             namespace.try_in_container(&pod.name, "shell", kill).await.ok();
-            Instant::now()
         };
-        let (said, since) = tokio::join!(interrupted, restarted);
-        assert!(since.elapsed() < CLEAR_SOON, "the call went on for {:?} after the sandbox was gone", since.elapsed());
+        let (said, ()) = tokio::join!(interrupted, restarted);
         assert!(!said.contains("never"), "{said}");
-        // Either the command was gone a moment before the connection, or the connection was.
+        // Either the command was gone a moment before the connection, or the connection was. A call that hangs would come back
+        // without an exit code: OpenClaw then lets its command run on in the background.
         let told =
             said.contains("exited with code 137") || said.contains("sandbox") && said.contains("exited with code");
         assert!(said.contains("begun") && told, "{said}");
 
         namespace
-            .eventually("the container was restarted", CLEAR_SOON, async || {
+            .eventually("the container was restarted", SOON, async || {
                 let now = namespace.sandbox_ready(AGENT).await;
                 if now.restarts > pod.restarts || now.uid != pod.uid { Ok(()) } else { Err(format!("{now:?}")) }
             })
