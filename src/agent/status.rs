@@ -300,7 +300,7 @@ pub fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str
         Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
         Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
         Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
-        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REFUSED, message),
+        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REJECTED, message),
     }
 }
 
@@ -310,7 +310,7 @@ pub fn config_applied(owner: &Agent, proof: Option<&Proof>, refused: Option<&str
     let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
     if let Some(message) = refused {
         let message = format!("The gateway refused the configuration; the last accepted one stays in force: {message}");
-        return condition(Status::False, reason::REFUSED, &message);
+        return condition(Status::False, reason::REJECTED, &message);
     }
     if owner.spec.suspend {
         return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended.");
@@ -319,7 +319,7 @@ pub fn config_applied(owner: &Agent, proof: Option<&Proof>, refused: Option<&str
         None => condition(Status::Unknown, reason::PENDING, "The gateway does not answer yet."),
         Some(Proof::Applied) => condition(Status::True, reason::APPLIED, "The gateway confirmed the configuration."),
         Some(Proof::Pending) => condition(Status::Unknown, reason::PENDING, "The gateway has not taken it up yet."),
-        Some(Proof::Refused(message)) => condition(Status::False, reason::REFUSED, message),
+        Some(Proof::Refused(message)) => condition(Status::False, reason::REJECTED, message),
         Some(Proof::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
         Some(Proof::Stalled) => condition(
             Status::False,

@@ -84,7 +84,7 @@ async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result
 fn turn_of_health(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let (now, before) = (find(after, HEALTHY)?, find(before, HEALTHY).map(|before| before.status.as_str()));
     match (before, now.status.as_str()) {
-        (Some("False"), "True") => Some(events::event(EventType::Normal, reason::RUN_SUCCEEDING, &now.message)),
+        (Some("False"), "True") => Some(events::event(EventType::Normal, reason::RUN_RECOVERED, &now.message)),
         (before, "False") if before != Some("False") => {
             let note = format!("{}: {}", now.reason, now.message);
             Some(events::event(EventType::Warning, reason::RUN_FAILING, &note))

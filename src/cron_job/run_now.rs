@@ -103,7 +103,7 @@ pub async fn serve(
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
             let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
-            context.publish(job, &events::event(EventType::Warning, reason::RUN_REFUSED, note)).await;
+            context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, note)).await;
         }
         return Ok(None);
     };
@@ -172,7 +172,7 @@ fn hurry(context: &Context, owner: &Agent) {
 /// Tells why the run was not taken; it is asked for again later.
 async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
     let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
-    context.publish(job, &events::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
+    context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
     Some(LATER)
 }
 

@@ -165,7 +165,7 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
         }
         Some(Held::Exactly) => condition(Status::True, reason::DECLARED, "The gateway holds exactly this job."),
         Some(Held::Refused(words)) => {
-            condition(Status::False, reason::REFUSED, &format!("The gateway does not accept the job: {words}"))
+            condition(Status::False, reason::REJECTED, &format!("The gateway does not accept the job: {words}"))
         }
         Some(Held::Failed(words)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, words),
         Some(Held::Waiting) => {

@@ -63,10 +63,10 @@ pub async fn apply(context: &Context, gathered: &Gathered, plan: &Plan, now: Tim
     };
     let sent = match children(context, gathered, plan, now, &mut applied).await {
         Err(error @ ApplyError::NotOurs { .. }) => {
-            Err(Fault { reason: reason::NAME_TAKEN, message: error.to_string(), carried: false })
+            Err(Fault { reason: reason::NAME_CONFLICT, message: error.to_string(), carried: false })
         }
         Err(error) if error.api().is_some_and(is_refusal) => {
-            Err(Fault { reason: reason::CHILD_REFUSED, message: error.to_string(), carried: false })
+            Err(Fault { reason: reason::CHILD_REJECTED, message: error.to_string(), carried: false })
         }
         other => Ok(other?),
     };
@@ -95,7 +95,7 @@ async fn children(
             // The claim that is there goes on to serve; the change is what can't be had.
             Err(error) if error.api().is_some_and(is_refusal) && live.claim.is_some() => {
                 applied.fault =
-                    Some(Fault { reason: reason::CLAIM_CHANGE_REFUSED, message: error.to_string(), carried: false });
+                    Some(Fault { reason: reason::CLAIM_CHANGE_REJECTED, message: error.to_string(), carried: false });
             }
             sent => applied.sent |= sent?,
         }

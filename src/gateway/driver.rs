@@ -97,7 +97,7 @@ async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> 
     let paused = is_paused(owner.annotations());
     let gathered = match gather::gather(context, Arc::clone(&owner)).await {
         Err(error) if error.reason().is_some() => {
-            let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);
+            let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
             let fault = Fault { reason, message: error.to_string(), carried: false };
             report::report(context, &owner, &Place::Blocked(fault), Vec::new()).await?;
             return Ok(Action::requeue(TRY_AGAIN));

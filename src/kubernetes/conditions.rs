@@ -55,13 +55,13 @@ pub mod reason {
     /// The Agent whose gateway to join has none of its own.
     pub const GATEWAY_NOT_OWNED: &str = "GatewayNotOwned";
     /// An object of the name that Creel needs belongs to somebody else.
-    pub const NAME_TAKEN: &str = "NameTaken";
+    pub const NAME_CONFLICT: &str = "NameConflict";
     /// The named claim does not exist.
     pub const CLAIM_NOT_FOUND: &str = "ClaimNotFound";
     /// The API server refused a child that the spec asks for.
-    pub const CHILD_REFUSED: &str = "ChildRefused";
+    pub const CHILD_REJECTED: &str = "ChildRejected";
     /// A change of the claim that Kubernetes does not allow.
-    pub const CLAIM_CHANGE_REFUSED: &str = "ClaimChangeRefused";
+    pub const CLAIM_CHANGE_REJECTED: &str = "ClaimChangeRejected";
     /// `spec.suspend` is true.
     pub const SUSPENDED: &str = "Suspended";
     /// The annotation `creel.dev/paused` is set.
@@ -93,7 +93,7 @@ pub mod reason {
     /// The gateway has not confirmed the configuration yet.
     pub const PENDING: &str = "Pending";
     /// The gateway refused the configuration; the last accepted one stays in force.
-    pub const REFUSED: &str = "Refused";
+    pub const REJECTED: &str = "Rejected";
     /// The gateway does not take up a configuration, though it answers.
     pub const RELOAD_STALLED: &str = "ReloadStalled";
     /// The gateway's admin route cannot be asked.
@@ -161,13 +161,13 @@ pub mod reason {
     /// An event: a job begins to fail.
     pub const RUN_FAILING: &str = "RunFailing";
     /// An event: a job that failed is well again.
-    pub const RUN_SUCCEEDING: &str = "RunSucceeding";
+    pub const RUN_RECOVERED: &str = "RunRecovered";
     /// An event: the gateway did not accept a run that was asked for.
-    pub const RUN_REFUSED: &str = "RunRefused";
+    pub const RUN_REJECTED: &str = "RunRejected";
     /// No Agent uses the object.
     pub const UNUSED: &str = "Unused";
     /// Nothing stands in the way.
-    pub const NOTHING_TO_DO: &str = "NothingToDo";
+    pub const AS_EXPECTED: &str = "AsExpected";
 }
 
 /// A condition's status.

@@ -42,7 +42,7 @@ impl Summary {
         | Self::Resting { reason, message }) = self;
         let condition = |kind, status| match status {
             Status::True => Desired::new(kind, status, reason, message),
-            Status::False | Status::Unknown => Desired::new(kind, status, reason::NOTHING_TO_DO, ""),
+            Status::False | Status::Unknown => Desired::new(kind, status, reason::AS_EXPECTED, ""),
         };
         [Desired::new(READY, ready, reason, message), condition(RECONCILING, working), condition(STALLED, stalled)]
     }

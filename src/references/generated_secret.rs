@@ -39,9 +39,9 @@ impl SecretError {
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::NotOurs(_) => Some(reason::NAME_TAKEN),
+            Self::NotOurs(_) => Some(reason::NAME_CONFLICT),
             Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
-            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REFUSED),
+            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REJECTED),
             Self::Random(_) | Self::Key(_) => None,
         }
     }

@@ -50,8 +50,8 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
     let mut applied = Applied::default();
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
     applied.fault = match children(context, pass, &mut applied).await {
-        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_TAKEN, error.to_string()),
-        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REFUSED, error.to_string()),
+        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_CONFLICT, error.to_string()),
+        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REJECTED, error.to_string()),
         other => other.map(|()| None)?,
     };
     Ok(applied)

@@ -59,7 +59,7 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassE
     };
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if error.reason().is_some() => {
-            let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);
+            let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
             remember(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
             return Ok(Action::requeue(TRY_AGAIN));
         }

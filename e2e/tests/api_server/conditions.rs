@@ -16,7 +16,7 @@ async fn is_waited_for(namespace: &TestNamespace, name: &str, why: &str) {
     assert_eq!(ready.status, "Unknown", "{ready:?}");
     let reconciling = reason(namespace, name, "Reconciling", why).await;
     assert_eq!(reconciling.status, "True", "{reconciling:?}");
-    let stalled = reason(namespace, name, "Stalled", "NothingToDo").await;
+    let stalled = reason(namespace, name, "Stalled", "AsExpected").await;
     assert_eq!(stalled.status, "False", "{stalled:?}");
 }
 

@@ -30,10 +30,10 @@ async fn is_never_taken_over(kind: &str, name: &str) {
         let before = make(&namespace, &stranger(kind, name)).await;
         make(&namespace, &provider("p")).await;
         make(&namespace, &resting("a")).await;
-        let taken = reason(&namespace, "a", "Stalled", "NameTaken").await;
+        let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
         assert!(taken.message.contains(&format!("{kind} \"{name}\"")), "{}", taken.message);
         assert_eq!(taken.status, "True");
-        let ready = reason(&namespace, "a", "Ready", "NameTaken").await;
+        let ready = reason(&namespace, "a", "Ready", "NameConflict").await;
         assert_eq!(ready.status, "False");
         let now = namespace.get(kind, name).await;
         let managers = now.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
@@ -97,11 +97,11 @@ async fn a_config_map_of_somebody_else_is_neither_taken_over_nor_deleted() {
             make(&namespace, &merged(stranger("ConfigMap", "copy"), json!({"metadata": {"labels": labels}}))).await,
         ];
         namespace.annotate("Agent", "a", "creel.dev/paused", None).await;
-        let taken = reason(&namespace, "a", "Stalled", "NameTaken").await;
+        let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
         assert!(taken.message.contains(&format!("ConfigMap \"{name}\"")), "{}", taken.message);
         namespace.delete("ConfigMap", &name).await;
         namespace.annotate("Agent", "a", "example.org/look", Some("again")).await;
-        reason(&namespace, "a", "Stalled", "NothingToDo").await;
+        reason(&namespace, "a", "Stalled", "AsExpected").await;
         let copy = namespace.get("ConfigMap", "copy").await;
         assert_eq!(copy.metadata.resource_version, strangers[1].metadata.resource_version, "the copy was written to");
     })

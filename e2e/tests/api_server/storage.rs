@@ -97,7 +97,7 @@ async fn a_claim_that_cannot_follow_is_reported_and_stays_as_it_is() {
         let before = uid(&namespace, "PersistentVolumeClaim", "a-claim").await;
         edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": null}})).await.expect("unset");
         change(&namespace, json!({"size": "1Gi", "storageClassName": "other"})).await.expect("set");
-        let stalled = reason(&namespace, "a", "Stalled", "ClaimChangeRefused").await;
+        let stalled = reason(&namespace, "a", "Stalled", "ClaimChangeRejected").await;
         assert!(stalled.message.contains("PersistentVolumeClaim \"a-claim\""), "{}", stalled.message);
         let claim = namespace.get("PersistentVolumeClaim", "a-claim").await;
         assert_eq!(claim.metadata.uid.as_deref(), Some(before.as_str()));
@@ -105,7 +105,7 @@ async fn a_claim_that_cannot_follow_is_reported_and_stays_as_it_is() {
         change(&namespace, json!({"size": "2Gi"})).await.expect("another size");
         edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": null}})).await.expect("unset");
         change(&namespace, json!({"size": "2Gi", "storageClassName": "no-such-class"})).await.expect("set back");
-        reason(&namespace, "a", "Stalled", "NothingToDo").await;
+        reason(&namespace, "a", "Stalled", "AsExpected").await;
     })
     .await;
 }

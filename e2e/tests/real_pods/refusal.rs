@@ -34,7 +34,7 @@ async fn a_refused_configuration_is_told_in_the_gateways_words_and_survives_a_re
 }
 
 async fn is_refused(namespace: &TestNamespace) {
-    let refused = |found: &Condition| found.status == "False" && found.reason == "Refused";
+    let refused = |found: &Condition| found.status == "False" && found.reason == "Rejected";
     let found = namespace.condition("Agent", "support", "ConfigApplied", SOON, refused).await;
     assert!(found.message.contains("noSuchKey"), "{found:?}");
 }

@@ -95,7 +95,7 @@ fn a_refused_configuration_is_told_in_the_gateways_words() {
     let (agent, state) =
         state(Some(&PodState::Ready), Some(&Proof::Refused("gateway: Unrecognized key: \"x\"".into())), |_| {});
     let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
-    assert_eq!(summary_of(&status), words("False", "False", "True", "Refused"));
+    assert_eq!(summary_of(&status), words("False", "False", "True", "Rejected"));
     let condition = find(&status.conditions, CONFIG_APPLIED).unwrap();
     assert!(condition.message.contains("Unrecognized key: \"x\""));
 }

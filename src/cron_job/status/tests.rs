@@ -154,7 +154,7 @@ fn a_suspended_agent_and_a_suspended_job_rest() {
     let mut case = Case::new("{every: 10m}", None);
     case.agent = agent("writer", "{suspend: true}");
     assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
-    assert_eq!(case.condition("Reconciling"), is("False", reason::NOTHING_TO_DO));
+    assert_eq!(case.condition("Reconciling"), is("False", reason::AS_EXPECTED));
     let case = Case::new("{every: 10m, suspend: true}", Some(found(false, &json!({}), &json!([]))));
     assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
     assert_eq!(case.condition(DECLARED), is("True", reason::DECLARED));

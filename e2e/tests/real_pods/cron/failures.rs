@@ -151,7 +151,7 @@ async fn is_well_again(namespace: &TestNamespace) {
     namespace
         .eventually("an Event says that it is well again", SOON, async || {
             let reasons = namespace.event_reasons("CronJob", "slow").await;
-            if reasons.contains(&"RunSucceeding".to_owned()) { Ok(()) } else { Err(format!("{reasons:?}")) }
+            if reasons.contains(&"RunRecovered".to_owned()) { Ok(()) } else { Err(format!("{reasons:?}")) }
         })
         .await;
 }
