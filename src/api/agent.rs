@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
-use super::cron_job::RunStatus;
 use super::environment::{EnvFromSource, EnvVar};
+use super::models::ModelSelection;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
+use super::runs::RunStatus;
 use super::sandbox::SandboxUse;
 
 /// An OpenClaw agent: which model answers, and on which gateway it lives.
@@ -58,30 +59,6 @@ pub struct AgentSpec {
     /// a process: the gateway is the trust boundary. It can't change once the Agent has joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_ref: Option<LocalReference>,
-}
-
-/// A first choice and what to fall back to, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct ModelSelection {
-    /// The model that answers first.
-    pub primary: ModelReference,
-    /// The models to try in order when the one before fails (no credit, rate limit, down), at most 8. Use models of other
-    /// Providers: without credit a whole Provider is out. Default: none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub fallbacks: Vec<ModelReference>,
-}
-
-/// A model of a Provider of the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
-pub struct ModelReference {
-    /// The name of the Provider. Example: `openai`.
-    #[schemars(length(min = 1, max = 63))]
-    pub provider: String,
-    /// The id of one of the Provider's models. Example: `gpt-4o-mini`.
-    #[schemars(length(min = 1, max = 128))]
-    pub model: String,
 }
 
 /// Turns that an Agent takes by itself.

@@ -5,8 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::agent::ModelSelection;
+use super::models::ModelSelection;
 use super::references::LocalReference;
+use super::runs::RunStatus;
 
 /// A schedule on the gateway of an Agent.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -206,15 +207,6 @@ pub struct Run {
     /// US dollars, by the prices in the Provider's spec; absent where it states none. Example: `0.0063`.
     #[serde(default, rename = "costUSD", skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
-}
-
-/// What became of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RunStatus {
-    Succeeded,
-    Failed,
-    NotDelivered,
-    Skipped,
 }
 
 /// Why the gateway stopped running a job.

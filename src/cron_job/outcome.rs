@@ -3,7 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::validate::Neighbours;
-use crate::api::cron_job::{self, RunStatus};
+use crate::api::cron_job;
+use crate::api::runs::RunStatus;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::names::provider_of;

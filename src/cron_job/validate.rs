@@ -8,9 +8,9 @@ use kube::ResourceExt;
 
 use super::schedule;
 use crate::api::Provider;
-use crate::api::agent::{ModelReference, ModelSelection};
 use crate::api::cron_job::{CronJob, DeliveryMode, Session};
 use crate::api::duration;
+use crate::api::models::{ModelReference, ModelSelection};
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::cron::declaration::{Declaration, Delivery, Work};
 use crate::openclaw::cron::key;
@@ -93,10 +93,7 @@ fn delivery(job: &CronJob) -> Delivery {
 }
 
 fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -> Result<(), Fault> {
-    let fallbacks = model.fallbacks.iter().enumerate();
-    let fields = std::iter::once(("spec.model.primary".to_owned(), &model.primary))
-        .chain(fallbacks.map(|(position, reference)| (format!("spec.model.fallbacks[{position}]"), reference)));
-    for (field, reference) in fields {
+    for (field, reference) in model.references() {
         let place = format!("{field} of CronJob \"{}\"", job.name_any());
         let fault = |reason, message| Err(Fault { reason, message, carried: false });
         let name = &reference.provider;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::marker;
-use super::names::{EnvName, escape, provider_id};
+use super::names::{EnvName, escape, provider_id, secret_ref};
 use super::paths;
 use super::sandbox::{self, Sandbox};
 
@@ -308,11 +308,6 @@ fn model(model: &Model) -> Value {
         rendered["cost"] = json!({"input": cost.input, "output": cost.output, "cacheRead": 0, "cacheWrite": 0});
     }
     rendered
-}
-
-/// A reference that OpenClaw resolves from its environment when it starts or reloads, and that fails closed.
-pub(super) fn secret_ref(variable: &str) -> Value {
-    json!({"source": "env", "provider": "default", "id": variable})
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::config::secret_ref;
+use super::names::secret_ref;
 use super::paths;
 use crate::api::sandbox::WorkspaceAccess;
 

@@ -7,7 +7,6 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use super::stores::{Stores, named, place, within};
-use crate::api::agent::ModelSelection;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{LABEL_AGENT, LABEL_GATEWAY};
@@ -60,11 +59,7 @@ pub fn gateway_owner(agent: &Agent) -> String {
 /// The names of the Providers that an Agent uses, sorted.
 #[must_use]
 pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
-    providers_in(&agent.spec.model)
-}
-
-fn providers_in(model: &ModelSelection) -> BTreeSet<String> {
-    std::iter::once(&model.primary).chain(&model.fallbacks).map(|model| model.provider.clone()).collect()
+    agent.spec.model.providers()
 }
 
 impl Wakes for Agent {
@@ -95,7 +90,7 @@ impl Wakes for Provider {
     fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
         let (namespace, name) = place(self);
         let mut wakes = agents_using(stores, &namespace, &BTreeSet::from([name.clone()]));
-        let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| providers_in(model).contains(&name));
+        let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| model.providers().contains(&name));
         let cron_jobs = within(&stores.cron_jobs, &namespace, naming);
         wakes.extend(cron_jobs.iter().flat_map(|job| job.wakes(stores)));
         wakes.insert(Wake::Provider { namespace, name });

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::heartbeat;
 use super::sandbox;
-use crate::api::agent::ModelReference;
+use crate::api::models::ModelReference;
 use crate::api::provider::{Header, Modality, Model, Protocol};
 use crate::api::{Agent, Provider};
 use crate::gateway::gather::Gathered;
@@ -49,7 +49,7 @@ pub fn serve(gathered: &Gathered) -> Served {
         let name = agent.name_any();
         match check(gathered, agent) {
             Ok(warnings) => {
-                needed.extend(model_references(agent).map(|reference| reference.provider.clone()));
+                needed.extend(agent.spec.model.providers());
                 served.agents.insert(name.clone(), AgentEntry::Rendered(agent_entry(gathered, agent)));
                 served.warnings.insert(name, warnings);
             }
@@ -92,7 +92,7 @@ fn check(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
 /// nothing.
 fn check_model(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
     let mut warnings = Vec::new();
-    for (field, reference) in fields(agent) {
+    for (field, reference) in agent.spec.model.references() {
         let fault = |reason, message| Fault { reason, message, carried: false };
         let place = format!("{field} of Agent \"{}\"", agent.name_any());
         let Some(provider) = gathered.providers.get(&reference.provider) else {
@@ -209,17 +209,6 @@ fn carried_source(variable: &SecretVariable, provider: &str) -> Source {
         optional: false,
         field: format!("the last good state of Provider \"{provider}\""),
     }
-}
-
-/// The models that an Agent names, with the field of each.
-fn fields(agent: &Agent) -> impl Iterator<Item = (String, &ModelReference)> {
-    let fallbacks = agent.spec.model.fallbacks.iter().enumerate();
-    std::iter::once(("spec.model.primary".to_owned(), &agent.spec.model.primary))
-        .chain(fallbacks.map(|(position, reference)| (format!("spec.model.fallbacks[{position}]"), reference)))
-}
-
-fn model_references(agent: &Agent) -> impl Iterator<Item = &ModelReference> {
-    std::iter::once(&agent.spec.model.primary).chain(&agent.spec.model.fallbacks)
 }
 
 fn agent_entry(gathered: &Gathered, agent: &Agent) -> config::Agent {

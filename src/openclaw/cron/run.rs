@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::job::{Outcome, time};
-use crate::api::cron_job::RunStatus;
+use crate::api::runs::RunStatus;
 
 /// One run that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,6 +31,18 @@ pub struct Run {
     /// The provider of the model, as openclaw.json names it.
     pub provider: Option<String>,
     pub usage: Option<Usage>,
+}
+
+/// How a run ended, in the gateway's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Ok,
+    Error,
+    Skipped,
+    /// A word of another version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Tokens of a run.
@@ -98,6 +109,11 @@ impl Run {
     pub fn was_asked_for(&self) -> bool {
         self.run_id.as_ref().is_some_and(|id| id.starts_with("manual:"))
     }
+}
+
+/// A time as the gateway writes it.
+pub(super) fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(milliseconds?).ok()
 }
 
 #[cfg(test)]
