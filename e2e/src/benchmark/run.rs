@@ -8,7 +8,7 @@ use super::error::Error;
 use super::table::Table;
 use super::{creation, cron, live, memory, sandbox, size, stage};
 use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_DOOR};
-use crate::images::{self, Image};
+use crate::images::{self, Image, Profile};
 use crate::progress::Progress;
 use crate::suite::TestNamespace;
 
@@ -71,7 +71,7 @@ async fn prepare(progress: &Progress) -> Result<(Cluster, Option<Image>), Error>
     if std::env::var_os(KUBECONFIG_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return Ok((cluster, None));
     }
-    let images = images::load_all(&cluster, progress).await?;
+    let images = images::load_all(&cluster, Profile::Release, progress).await?;
     // The annotation replaces the operator's Pod when its image was built anew under the same name.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     // The ways into a sandbox are exchanged through the same door as in the tests.

@@ -16,7 +16,7 @@ pub use report::Report;
 use crate::chart;
 use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_DOOR};
 use crate::command::run;
-use crate::images;
+use crate::images::{self, Profile};
 use crate::progress::Progress;
 
 /// Ten times what it takes, compiling included: only a hang takes so long.
@@ -157,7 +157,7 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     // What an earlier run left for the look back is not of this one. Nothing there is well too.
     std::fs::remove_dir_all(chart::workspace().join("target/suite")).ok();
     let cluster = report.step("cluster", Cluster::up(progress).await)?;
-    let images = report.step("images", images::load_all(&cluster, progress).await)?;
+    let images = report.step("images", images::load_all(&cluster, Profile::E2e, progress).await)?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     let installed = cluster.install_creel(&[TEST_DOOR[0], TEST_DOOR[1], digest], progress).await;
