@@ -1,9 +1,15 @@
-//! The status of an Agent, whether it owns its gateway or joined one.
+//! The status of every Agent, whether it owns its gateway or joined one: from what the other controllers publish.
 //!
 //! | room | does | touches |
 //! |---|---|---|
+//! | `driver` | names the steps of a reconcile | the network, through the steps |
+//! | `context` | what all reconciles share | nothing |
+//! | `gather` | what the facts say of the Agent | memory |
 //! | `status` | what is known of the gateway and the sandbox → conditions | nothing |
-//! | `report` | writes the status and Events, if they differ | the network |
+//! | `report` | writes the status and Events | the network |
 
+pub mod context;
+pub mod driver;
+pub mod gather;
 pub mod report;
 pub mod status;

@@ -1,6 +1,5 @@
 //! Plan and observations → the conditions and status of an Agent. Pure: `now` is an argument.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,9 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use crate::api::Agent;
-use crate::api::agent::{AgentStatus, GatewayStatus};
+use crate::api::agent::AgentStatus;
 use crate::gateway::config_sync::proof::Proof;
-use crate::gateway::plan::AgentFault;
 use crate::gateway::pod::PodState;
 use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
@@ -18,31 +16,10 @@ use crate::kubernetes::conditions::{
 };
 use crate::kubernetes::ready::{Summary, obstacle, patient};
 use crate::references::digests::Fault;
+use crate::world::facts::Fact;
+use crate::world::gateway_state::GatewayState;
 use crate::world::sandbox_states::SandboxState;
 use crate::world::triggers::gateway_owner;
-
-/// What a pass over a gateway found; the Agents on it take their status from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GatewayState {
-    pub ready: Desired,
-    pub config: Desired,
-    /// What stands in the way of the gateway as a whole.
-    pub fault: Option<Fault>,
-    pub status: GatewayStatus,
-    /// The Agents that the pass looked at.
-    pub agents: BTreeMap<String, Member>,
-}
-
-/// One Agent as the pass over its gateway saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The generation that was looked at.
-    pub generation: Option<i64>,
-    pub fault: Option<AgentFault>,
-    /// What it needs and is missing, and yet disturbs nothing that runs.
-    pub warnings: Vec<Fault>,
-    pub suspended: bool,
-}
 
 /// What an Agent's own pass found, before its gateway's state is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +44,15 @@ enum Shell<'a> {
     InSandbox(&'a SandboxState),
 }
 
+impl Shell<'_> {
+    /// Whether the conditions of the sandbox stay as the status of the Agent has them.
+    fn keeps(self, agent: &Agent) -> bool {
+        let state = if matches!(self, Shell::Unknown) { Fact::Unknown } else { Fact::Known(()) };
+        let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        state.keeps(before, SANDBOX_READY, agent.metadata.generation)
+    }
+}
+
 /// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last pass over the Agent's
 /// sandbox found.
 #[must_use]
@@ -78,7 +64,8 @@ pub fn status(
     now: Timestamp,
 ) -> (AgentStatus, Option<Duration>) {
     let before = agent.status.clone().unwrap_or_default();
-    if *place == Place::Unknown && told_already(agent, READY) {
+    let gateway = if *place == Place::Unknown { Fact::Unknown } else { Fact::Known(()) };
+    if gateway.keeps(&before.conditions, READY, agent.metadata.generation) {
         return (before, None);
     }
     let shell = match (&agent.spec.sandbox, sandbox) {
@@ -109,12 +96,6 @@ pub fn status(
         joined_agents: joined,
     };
     (status, again)
-}
-
-/// Whether the status tells of this condition for the present spec: a restart of the operator alone changes none of it.
-fn told_already(agent: &Agent, kind: &str) -> bool {
-    let Some(status) = &agent.status else { return false };
-    status.observed_generation == agent.metadata.generation && find(&status.conditions, kind).is_some()
 }
 
 fn keeps_last_good(agent: &Agent, place: &Place<'_>) -> bool {
@@ -152,10 +133,10 @@ fn conditions(
     all.extend(sandbox_conditions(shell));
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = merge(before, &all, agent.metadata.generation, now);
-    let as_before: &[&str] = match (shell, summary) {
-        (Shell::Unknown, Summary::Well { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
-        (Shell::Unknown, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
-        _ => &[],
+    let as_before: &[&str] = match (shell.keeps(agent), summary) {
+        (true, Summary::Well { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
+        (true, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
+        (false, _) => &[],
     };
     for condition in conditions.iter_mut().filter(|condition| as_before.contains(&condition.type_.as_str())) {
         if let Some(before) = find(before, &condition.type_) {
@@ -268,7 +249,7 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
     let well = Summary::ready("The gateway answers and runs this configuration; commands run in the sandbox.");
     match shell {
         Shell::None => Summary::ready("The gateway answers and runs this configuration."),
-        Shell::Unknown if told_already(agent, SANDBOX_READY) => well,
+        Shell::Unknown if shell.keeps(agent) => well,
         Shell::Unknown => pending("The sandbox has not been looked at yet."),
         Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
             pending("The sandbox has not been looked at since the last edit.")

@@ -15,42 +15,42 @@ use super::status::{self, Served, View};
 use super::validate::{Neighbours, validate};
 use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
-use crate::kubernetes::backoff::{Backoff, look_again};
-use crate::kubernetes::conditions::{HEALTHY, find, reason};
+use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::conditions::{DECLARED, HEALTHY, find, reason};
 use crate::kubernetes::events;
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::{CRON_JOB_MANAGER, is_paused};
 use crate::references::digests::Fault;
 use crate::references::suggest;
+use crate::world::facts::{Fact, Facts};
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
 use crate::world::schedules::Schedule;
 use crate::world::stores::{Stores, named, within};
 use crate::world::triggers::gateway_owner;
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = CronJob;
-    const NAME: &'static str = "cron-job";
+    const CONTROLLER: Controller = Controller::CronJob;
 
-    async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, PassError> {
+    async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, ReconcileError> {
         reconcile(&self.up_to_date(&job), self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_intent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_intent(gone.namespace, gone.name);
     }
 }
 
 /// One pass.
-async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, ReconcileError> {
     if job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let around = around(job, &context.stores);
-    if around.is_unknown && status::told_already(job) {
+    let around = around(job, &context.stores, &context.facts);
+    let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if around.known.keeps(before, DECLARED, job.metadata.generation) {
         return Ok(Action::requeue(look_again()));
     }
     let (next, again) = status::status(job, &around.view(job), Timestamp::now());
@@ -65,7 +65,11 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, PassError
 }
 
 /// Writes the status if it differs, and tells of turns in it; `None`: the object is gone.
-async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result<Option<CronJobStatus>, PassError> {
+async fn report(
+    job: &CronJob,
+    next: CronJobStatus,
+    context: &Context,
+) -> Result<Option<CronJobStatus>, ReconcileError> {
     if job.status.as_ref() == Some(&next) {
         return Ok(Some(next));
     }
@@ -100,8 +104,8 @@ struct Around {
     missing: Option<Fault>,
     fault: Option<Fault>,
     answers: bool,
-    /// Neither the gateway nor its jobs were looked at since the operator started.
-    is_unknown: bool,
+    /// Whether the gateway and its jobs were looked at, where the status depends on them.
+    known: Fact<()>,
     schedule: Option<Arc<Schedule>>,
     neighbours: Neighbours,
 }
@@ -121,7 +125,7 @@ impl Around {
     }
 }
 
-fn around(job: &CronJob, stores: &Stores) -> Around {
+fn around(job: &CronJob, stores: &Stores, facts: &Facts) -> Around {
     let namespace = job.namespace().unwrap_or_default();
     let name = &job.spec.agent_ref.name;
     let agent = named(&stores.agents, &namespace, name);
@@ -144,15 +148,19 @@ fn around(job: &CronJob, stores: &Stores) -> Around {
         }),
     };
     let owner = owner.unwrap_or_default();
-    let schedule = stores.schedules.of(&namespace, &owner);
-    let gateway = stores.gateways.of(&namespace, &owner);
+    let schedule = facts.schedules.of(&namespace, &owner);
+    let gateway = facts.gateways.of(&namespace, &owner);
     let agents = gather::agents(stores, &namespace, &owner);
     let neighbours = gather::neighbours(stores, &namespace, &agents);
     let fault = validate(job, &neighbours, Timestamp::now()).err();
-    let is_unknown = missing.is_none()
-        && fault.is_none()
-        && (!stores.gateways.is_known(&namespace, &owner) || (gateway.is_some() && schedule.is_none()));
-    Around { agent, owner: owner_object, missing, fault, answers: gateway.is_some(), is_unknown, schedule, neighbours }
+    let known = match &gateway {
+        _ if missing.is_some() || fault.is_some() => Fact::Known(()),
+        Fact::Unknown => Fact::Unknown,
+        Fact::Known(None) => Fact::Known(()),
+        Fact::Known(Some(_)) => schedule.as_ref().map(|_| ()),
+    };
+    let (answers, schedule) = (gateway.known().flatten().is_some(), schedule.known());
+    Around { agent, owner: owner_object, missing, fault, answers, known, schedule, neighbours }
 }
 
 fn agent_not_found(job: &CronJob, meant: &str) -> Fault {

@@ -23,7 +23,7 @@ use crate::api::{Agent, CronJob};
 use crate::kubernetes::caches::versioned::Versioned;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::events;
-use crate::kubernetes::reconciler::PassError;
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
 use crate::openclaw::cron::job::Job;
@@ -33,7 +33,6 @@ use crate::openclaw::socket::{self, RunAnswer};
 use crate::references::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
 use crate::world::gateways::Gateway;
 use crate::world::schedules::{Found, Held};
-use crate::world::triggers::Wake;
 
 /// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -87,14 +86,14 @@ pub async fn serve(
     status: &CronJobStatus,
     owner: &Agent,
     found: &Found,
-) -> Result<Option<Duration>, PassError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
     if step == Step::Nothing {
         return Ok(None);
     }
     let namespace = job.namespace().unwrap_or_default();
     // The pass over the gateway's jobs wakes this one when these are there.
-    let Some(gateway) = context.stores.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
+    let Some(gateway) = context.facts.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
     // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
     // as the gateway still has it.
     let is_over = found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now());
@@ -138,21 +137,21 @@ async fn ask(
     gateway: &Gateway,
     id: &str,
     intent: RunNow,
-) -> Result<Option<Duration>, PassError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let name = job.name_any();
     let Ok(runs) = context.admin.cron_runs(&gateway.endpoint, Some(id), LOOK_BACK).await else {
         return Ok(Some(LATER));
     };
     if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
         write(context, job, status, RunNow { finished: true, ..intent }).await?;
-        hurry(context, owner);
+        request_refresh(context, owner);
         return Ok(None);
     }
     let device = device(context, owner).await?;
     match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
         Ok(RunAnswer::Accepted { run_id }) => {
             tracing::info!(cron_job = name, run_id, "a run was asked for");
-            hurry(context, owner);
+            request_refresh(context, owner);
         }
         // One that waits for a slot is running to the gateway.
         Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
@@ -162,11 +161,9 @@ async fn ask(
     Ok(Some(ASK_AGAIN))
 }
 
-/// What ran has to be told, though nothing else in the cluster says that it did.
-fn hurry(context: &Context, owner: &Agent) {
-    let (namespace, owner) = (owner.namespace().unwrap_or_default(), owner.name_any());
-    context.stores.schedules.hurry(&namespace, &owner);
-    context.waker.wake(Wake::Schedule { namespace, owner });
+/// Nothing in the cluster shows that the job ran.
+fn request_refresh(context: &Context, owner: &Agent) {
+    context.facts.request_refresh(&owner.namespace().unwrap_or_default(), &owner.name_any());
 }
 
 /// Tells why the run was not taken; it is asked for again later.
@@ -177,7 +174,12 @@ async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Durati
 }
 
 /// Whether the object is still there.
-async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
+async fn write(
+    context: &Context,
+    job: &CronJob,
+    status: &CronJobStatus,
+    run_now: RunNow,
+) -> Result<bool, ReconcileError> {
     let next = CronJobStatus { run_now: Some(run_now.clone()), ..status.clone() };
     let is_there = write_status(&context.client, CRON_JOB_MANAGER, job, &next).await?;
     // Only what is written counts: another replica must know it too.

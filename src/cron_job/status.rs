@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::outcome;
@@ -12,7 +12,7 @@ use super::validate::Neighbours;
 use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run};
 use crate::api::runs::RunStatus;
 use crate::api::{Agent, CronJob};
-use crate::kubernetes::conditions::{DECLARED, Desired, HEALTHY, Status, find, merge, reason, whole_seconds};
+use crate::kubernetes::conditions::{DECLARED, Desired, HEALTHY, Status, merge, reason, whole_seconds};
 use crate::kubernetes::ready::{Summary, obstacle, patient};
 use crate::naming::is_paused;
 use crate::references::digests::Fault;
@@ -258,14 +258,6 @@ const FAILURES: [&str; 8] = [
     reason::NOT_DELIVERED,
     reason::RUN_FAILED,
 ];
-
-/// Whether the status tells of the present spec already: a restart of the operator alone changes none of it.
-#[must_use]
-pub fn told_already(job: &CronJob) -> bool {
-    let Some(status) = &job.status else { return false };
-    let told = |condition: &Condition| condition.observed_generation == job.metadata.generation;
-    status.observed_generation == job.metadata.generation && find(&status.conditions, DECLARED).is_some_and(told)
-}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -20,86 +20,55 @@ use super::plan::Plan;
 use super::pod::{self, PodState};
 use super::state;
 use super::validate;
-use crate::agent::report;
-use crate::agent::status::Place;
 use crate::api::Agent;
-use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::ledger::CACHE_LAG;
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::is_paused;
 use crate::references::digests::Fault;
 use crate::references::sources;
-use crate::world::stores::named;
-use crate::world::triggers::{Wake, gateway_owner};
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
 
 /// What the API server refused (a quota, say) is sent again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Agent;
-    const NAME: &'static str = "agent";
+    const CONTROLLER: Controller = Controller::Gateway;
 
-    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
         reconcile(agent, self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_agent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_owner(gone);
     }
 }
 
 /// One pass.
-async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    context.meet(&agent);
-    if agent.spec.gateway_ref.is_some() { join(&agent, context).await } else { own(agent, context).await }
-}
-
-/// An Agent that joined: its gateway's owner does the work, here is only its status.
-async fn join(agent: &Agent, context: &Context) -> Result<Action, PassError> {
-    let namespace = agent.namespace().unwrap_or_default();
-    let owner = gateway_owner(agent);
-    let state = context.state(&namespace, &owner);
-    let place = match named(&context.stores.agents, &namespace, &owner) {
-        None => Place::Nowhere(Fault {
-            reason: reason::GATEWAY_NOT_FOUND,
-            message: format!(
-                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{}\"): create it, or name another",
-                agent.name_any()
-            ),
-            carried: false,
-        }),
-        Some(other) if other.spec.gateway_ref.is_some() => Place::Nowhere(Fault {
-            reason: reason::GATEWAY_NOT_OWNED,
-            message: format!(
-                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{}\"): name \"{}\", whose gateway it joined",
-                agent.name_any(),
-                gateway_owner(&other)
-            ),
-            carried: false,
-        }),
-        Some(_) => state.as_deref().map_or(Place::Unknown, Place::On),
-    };
-    let again = report::report(context, agent, &place, Vec::new()).await?;
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+    if agent.spec.gateway_ref.is_some() {
+        // The gateway that it joined is its owner's to reconcile.
+        return Ok(Action::await_change());
+    }
+    own(agent, context).await
 }
 
 /// An Agent that owns a gateway: the gateway as a whole.
-async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
     let now = Timestamp::now();
     let paused = is_paused(owner.annotations());
+    let (namespace, name) = (owner.namespace().unwrap_or_default(), owner.name_any());
     let gathered = match gather::gather(context, Arc::clone(&owner)).await {
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
             let fault = Fault { reason, message: error.to_string(), carried: false };
-            report::report(context, &owner, &Place::Blocked(fault), Vec::new()).await?;
+            context.facts.gateway_states.publish(&namespace, &name, Err(fault));
             return Ok(Action::requeue(TRY_AGAIN));
         }
         gathered => gathered?,
@@ -118,19 +87,12 @@ async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> 
     }
     let state =
         Arc::new(state::observe(&gathered, &plan, &applied, pod.as_ref(), proof.as_ref(), config.as_ref(), paused));
-    let (namespace, name) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    if context.remember(&namespace, &name, &state) {
-        for joined in &gathered.joined {
-            context.waker.wake(Wake::Agent { namespace: namespace.clone(), name: joined.name_any() });
-        }
-    }
-    let joined = gathered.joined.iter().map(|agent| agent.name_any()).collect();
-    let again = report::report(context, &gathered.owner, &Place::On(&state), joined).await?;
-    Ok(Action::requeue(next(&plan, &applied, proof.as_ref(), again)))
+    context.facts.gateway_states.publish(&namespace, &name, Ok(state));
+    Ok(Action::requeue(next(&plan, &applied, proof.as_ref())))
 }
 
 /// When to look again.
-fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>, status_changes_in: Option<Duration>) -> Duration {
+fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>) -> Duration {
     let asks = matches!(proof, Some(Proof::Pending | Proof::Stalled)).then_some(ASK_AGAIN);
     let unreachable = matches!(proof, Some(Proof::Unreachable(_))).then_some(UNREACHABLE_HOLDS);
     let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
@@ -144,34 +106,26 @@ fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>, status_changes_in
         .any(unwatched)
         || plan.faults.values().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE);
     let refused = (applied.fault.is_some() || unread).then_some(TRY_AGAIN);
-    [applied.settles_in, asks, unreachable, seen, refused, status_changes_in]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or_else(look_again)
+    [applied.settles_in, asks, unreachable, seen, refused].into_iter().flatten().min().unwrap_or_else(look_again)
 }
 
 /// Tells people why a Pod is recreated. An event is informational: a pass does not fail for it.
 async fn announce(context: &Context, owner: &Agent, applied: &Applied) {
     let Some(rollout) = &applied.rollout else { return };
-    report::publish(
-        context,
-        owner,
-        &Event {
-            type_: EventType::Normal,
-            reason: reason::ROLLING_OUT.to_owned(),
-            action: "RecreatePod".to_owned(),
-            note: Some(format!("The gateway's Pod is recreated: {}", rollout.reason)),
-            related: None,
-        },
-    )
-    .await;
+    let event = Event {
+        type_: EventType::Normal,
+        reason: reason::ROLLING_OUT.to_owned(),
+        action: "RecreatePod".to_owned(),
+        note: Some(format!("The gateway's Pod is recreated: {}", rollout.reason)),
+        related: None,
+    };
+    context.publish(owner, &event).await;
 }
 
 type Asked = (Option<PodState>, Option<Proof>, Option<Mounted>);
 
 /// Looks at the Pod and asks the gateway; what it refuses is taken back at once, what it accepts is kept.
-async fn ask(context: &Context, gathered: &Gathered, applied: &Applied) -> Result<Asked, PassError> {
+async fn ask(context: &Context, gathered: &Gathered, applied: &Applied) -> Result<Asked, ReconcileError> {
     let owner = gathered.owner.uid().unwrap_or_default();
     let current = applied.plan.as_deref().and_then(|plan| pod::current(&gathered.live.pods, plan));
     let Some(current) = current.filter(|pod| !context.proofs.is_condemned(&owner, pod)) else {
@@ -195,7 +149,7 @@ async fn act(
     pod: &Pod,
     config: Mounted,
     step: Step<'_>,
-) -> Result<Mounted, PassError> {
+) -> Result<Mounted, ReconcileError> {
     let owner = gathered.owner.uid().unwrap_or_default();
     match step {
         Step::Wait => Ok(config),
@@ -230,7 +184,7 @@ async fn prove(
     owner: &str,
     pod: &Pod,
     config: &Mounted,
-) -> Result<Proof, PassError> {
+) -> Result<Proof, ReconcileError> {
     let namespace = gathered.owner.namespace().unwrap_or_default();
     let selector = sources::token(&gathered.owner);
     let token = match context.secrets.token(&context.client, &context.stores, &namespace, &selector).await {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -20,15 +21,16 @@ use crate::kubernetes::pod_status::is_ready;
 use crate::openclaw::paths;
 use crate::openclaw::rpc::{Endpoint, RpcError};
 use crate::references::sources;
+use crate::world::facts::Fact;
 use crate::world::gateways::Gateway;
 use crate::world::stores::named;
-use crate::world::triggers::{Wake, cron_jobs_of, gateway_owner};
+use crate::world::triggers::gateway_owner;
 
 /// Stops the jobs of agents that the next configuration does not hold: removes those of an Agent that is gone, disables those of one
 /// that is suspended or at fault. A gateway that can't be asked is put in order once it can.
 pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    let Some(gateway) = context.stores.gateway(&namespace, &owner) else { return };
+    let Some(gateway) = context.facts.gateway(&namespace, &owner) else { return };
     let Some(next) = plan.config.as_deref().map(agents_in) else { return };
     let leaving: BTreeSet<String> = gateway.agents.difference(&next).cloned().collect();
     if leaving.is_empty() {
@@ -36,24 +38,18 @@ pub async fn leave(context: &Context, gathered: &Gathered, plan: &Plan) {
     }
     // From now on nobody declares jobs for them.
     let staying = gateway.agents.intersection(&next).cloned().collect();
-    context.stores.gateways.remember(&namespace, &owner, Some(Gateway { agents: staying, ..(*gateway).clone() }));
+    let gateway = Gateway { agents: staying, ..(*gateway).clone() };
+    let endpoint = gateway.endpoint.clone();
+    context.facts.gateways.publish(&namespace, &owner, Some(Arc::new(gateway)));
     let is_here = |agent: &str| {
-        context.stores.spares_jobs(&namespace)
+        context.stores.keeps_unowned_jobs(&namespace)
             || named(&context.stores.agents, &namespace, agent)
                 .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
-    if let Err(error) = stop(context, &gateway.endpoint, &leaving, is_here).await {
+    if let Err(error) = stop(context, &endpoint, &leaving, is_here).await {
         tracing::warn!(gateway = owner, namespace, %error, "the jobs of an agent that leaves can't be stopped");
     }
-    wake(context, namespace, owner);
-}
-
-/// Wakes whoever rests on the gateway.
-fn wake(context: &Context, namespace: String, owner: String) {
-    for wake in cron_jobs_of(&context.stores, &namespace, &owner) {
-        context.waker.wake(wake);
-    }
-    context.waker.wake(Wake::Schedule { namespace, owner });
+    context.facts.request_refresh(&namespace, &owner);
 }
 
 async fn stop(
@@ -74,7 +70,7 @@ async fn stop(
     failed
 }
 
-/// Remembers whether the gateway answers and which agents it has, and wakes whoever rests on it.
+/// Publishes whether the gateway answers and which agents it has.
 pub async fn meet(
     context: &Context,
     gathered: &Gathered,
@@ -84,35 +80,31 @@ pub async fn meet(
     config: Option<&Mounted>,
 ) {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    let gateways = &context.stores.gateways;
+    let gateways = &context.facts.gateways;
+    let known = gateways.of(&namespace, &owner);
     let current = applied.plan.as_deref().and_then(|plan| pod::current(&gathered.live.pods, plan));
     let gateway = match (current.filter(|_| state == Some(&PodState::Ready)), proof, config) {
-        (Some(pod), Some(Proof::Applied), Some(config)) => proved(context, gathered, pod, config).await,
+        (Some(pod), Some(Proof::Applied), Some(config)) => proved(context, gathered, pod, config).await.map(Arc::new),
         // An edit is on its way: the agents that it knew it still knows.
-        (Some(pod), _, _) => match gateways.of(&namespace, &owner).filter(|known| known.run == pod::run(pod)) {
-            Some(known) => Some((*known).clone()),
-            None if gateways.is_known(&namespace, &owner) => None,
-            // It is just asked what it has taken up: nothing is known yet.
-            None if state == Some(&PodState::Ready) && matches!(proof, None | Some(Proof::Pending)) => return,
-            None => None,
+        (Some(pod), _, _) => match known {
+            Fact::Known(known) => known.filter(|known| known.run == pod::run(pod)),
+            // It is just asked what it has taken up.
+            Fact::Unknown if state == Some(&PodState::Ready) && matches!(proof, None | Some(Proof::Pending)) => return,
+            Fact::Unknown => None,
         },
         (None, _, _) => None,
     };
-    if gateways.remember(&namespace, &owner, gateway) {
-        wake(context, namespace, owner);
-    }
+    gateways.publish(&namespace, &owner, gateway);
 }
 
 /// Nobody asks the gateway of an Agent that is paused how it is: it counts as it was while its process runs, and no longer, because
 /// another Pod may have its address then.
 pub fn rest(context: &Context, gathered: &Gathered) {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    let gateways = &context.stores.gateways;
+    let gateways = &context.facts.gateways;
     let lives = |run: &str| gathered.live.pods.iter().any(|pod| is_ready(pod) && pod::run(pod) == run);
-    let known = gateways.of(&namespace, &owner).filter(|known| lives(&known.run));
-    if gateways.remember(&namespace, &owner, known.map(|known| (*known).clone())) {
-        wake(context, namespace, owner);
-    }
+    let known = gateways.of(&namespace, &owner).known().flatten();
+    gateways.publish(&namespace, &owner, known.filter(|known| lives(&known.run)));
 }
 
 async fn proved(context: &Context, gathered: &Gathered, pod: &Pod, config: &Mounted) -> Option<Gateway> {

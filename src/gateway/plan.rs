@@ -11,6 +11,7 @@ use crate::openclaw::names::EnvName;
 use crate::pods::fingerprint;
 pub use crate::pods::fingerprint::{changed as changed_parts, hash};
 use crate::references::digests::{Digests, Fault};
+pub use crate::world::gateway_state::AgentFault;
 
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
 pub const RESTART_PART: &str = "the annotation creel.dev/restart";
@@ -28,15 +29,6 @@ pub struct Plan {
     pub warnings: Vec<Fault>,
     /// The same of what each Agent's Providers need, by Agent.
     pub agent_warnings: BTreeMap<String, Vec<Fault>>,
-}
-
-/// Why an Agent's present spec is not in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentFault {
-    pub reason: &'static str,
-    pub message: String,
-    /// Whether the Agent's last good entry goes on in its place.
-    pub last_good_kept: bool,
 }
 
 /// What decides a gateway's Pod, all of it the user's.

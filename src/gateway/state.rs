@@ -10,13 +10,14 @@ use super::config_sync::proof::Proof;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
-use crate::agent::status::{self, GatewayState, Member};
+use crate::agent::status;
 use crate::api::Agent;
 use crate::api::agent::{GatewayStatus, Rollout};
 use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
 use crate::naming::{self, GatewayNames};
 use crate::references::digests::Fault;
 use crate::references::sources;
+use crate::world::gateway_state::{GatewayState, Member};
 
 /// The state of the gateway after the pass.
 #[must_use]

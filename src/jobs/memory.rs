@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::changes::{Change, Wanted};
 use super::history::History;
+use crate::world::facts::RefreshRequests;
 
 /// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
 pub const AGAIN: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ pub struct Basis {
     pub beating: BTreeSet<String>,
     /// Whether jobs that nobody seems to want stay.
     pub spares: bool,
+    /// How often something was asked of the gateway that nothing else here shows.
+    pub refreshes: RefreshRequests,
 }
 
 /// What is known of one gateway's jobs.
@@ -99,7 +102,7 @@ mod tests {
         let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
         let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
         let (agents, beating) = (BTreeSet::new(), BTreeSet::new());
-        Basis { run: run.to_owned(), agents, wanted, beating, spares: false }
+        Basis { run: run.to_owned(), agents, wanted, beating, spares: false, refreshes: RefreshRequests::default() }
     }
 
     #[test]

@@ -15,15 +15,16 @@ use super::memory::{AGAIN, Basis, Memory};
 use crate::api::{Agent, CronJob};
 use crate::cron_job::context::SetContext;
 use crate::cron_job::gather;
-use crate::kubernetes::backoff::{Backoff, look_again};
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::openclaw::cron::calls::Declared;
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::rpc::RpcError;
 use crate::world::gateways::Gateway;
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
 use crate::world::schedules::{Found, Held, Schedule};
-use crate::world::triggers::Wake;
 
 /// A gateway that could not be asked is left alone for this time.
 const UNREACHABLE: Duration = Duration::from_secs(5);
@@ -36,34 +37,29 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 
 type WantedJobs = BTreeMap<String, (Arc<CronJob>, Wanted)>;
 
-impl Controls for SetContext {
+impl Reconciler for SetContext {
     type Object = Agent;
-    const NAME: &'static str = "schedule";
+    const CONTROLLER: Controller = Controller::Jobs;
 
-    async fn reconcile(&self, owner: Arc<Agent>) -> Result<Action, PassError> {
+    async fn reconcile(&self, owner: Arc<Agent>) -> Result<Action, ReconcileError> {
         Ok(Action::requeue(reconcile(&owner, self).await))
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.stores.schedules.forget(namespace, name);
-        self.stores.gateways.forget(namespace, name);
-        drop(self.take_memory(namespace, name));
+    fn forget(&self, gone: &Gone<'_>) {
+        self.facts.forget_jobs(gone.namespace, gone.name);
+        drop(self.take_memory(gone.namespace, gone.name));
     }
 }
 
 /// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
 async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
-    let Some(gateway) = context.stores.gateway(&namespace, &name) else { return look_again() };
+    let Some(gateway) = context.facts.gateway(&namespace, &name) else { return look_again() };
     let agents = gather::agents(&context.stores, &namespace, &name);
     let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
     let mut memory = context.take_memory(&namespace, &name);
-    let spares = context.stores.spares_jobs(&namespace);
+    let spares = context.stores.keeps_unowned_jobs(&namespace);
     let pass = Pass {
         context,
         namespace: &namespace,
@@ -74,8 +70,8 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
         spares,
         now,
     };
-    let (basis, hurried) = (pass.basis(), context.stores.schedules.take_hurry(&namespace, &name));
-    if let Some(left) = memory.rests(&basis, Instant::now()).filter(|_| !hurried) {
+    let basis = pass.basis();
+    if let Some(left) = memory.rests(&basis, Instant::now()) {
         context.put_memory(&namespace, &name, memory);
         return left;
     }
@@ -87,34 +83,17 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
     context.put_memory(&namespace, &name, memory);
     match looked {
         Ok((schedule, again)) => {
-            tell(context, &namespace, &name, schedule);
+            context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
             again
         }
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
-            let before = context.stores.schedules.of(&namespace, &name);
+            let before = context.facts.schedules.of(&namespace, &name).known();
             let mut schedule = before.as_deref().cloned().unwrap_or_default();
             schedule.jobs.values_mut().for_each(|found| found.held = Held::Failed(error.to_string()));
-            tell(context, &namespace, &name, schedule);
+            context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
             UNREACHABLE
         }
-    }
-}
-
-/// Keeps what the pass found and wakes whoever tells of it.
-fn tell(context: &SetContext, namespace: &str, owner: &str, schedule: Schedule) {
-    let now = Arc::new(schedule);
-    let before = context.stores.schedules.remember(namespace, owner, Arc::clone(&now));
-    let before = before.as_deref();
-    let wake = |wake| context.waker.wake(wake);
-    let jobs = now.jobs.iter().filter(|(name, found)| before.and_then(|before| before.jobs.get(*name)) != Some(*found));
-    for (name, _) in jobs {
-        wake(Wake::CronJob { namespace: namespace.to_owned(), name: name.clone() });
-    }
-    let beats = now.heartbeats.iter();
-    for (agent, _) in beats.filter(|(agent, run)| before.and_then(|before| before.heartbeats.get(*agent)) != Some(*run))
-    {
-        wake(Wake::Agent { namespace: namespace.to_owned(), name: agent.clone() });
     }
 }
 
@@ -143,6 +122,7 @@ impl Pass<'_> {
             wanted: wanted.collect(),
             beating: self.beating.clone(),
             spares: self.spares,
+            refreshes: self.context.facts.refreshes(self.namespace, self.owner),
         }
     }
 
@@ -243,7 +223,7 @@ impl Pass<'_> {
 
     /// Whether the gateway still has this agent.
     fn knows(&self, agent: &str) -> bool {
-        let gateway = self.context.stores.gateways.of(self.namespace, self.owner);
+        let gateway = self.context.facts.gateways.of(self.namespace, self.owner).known().flatten();
         gateway.is_some_and(|gateway| gateway.run == self.gateway.run && gateway.agents.contains(agent))
     }
 

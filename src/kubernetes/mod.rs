@@ -11,7 +11,7 @@
 //! | `events` | Events on transitions of a condition | nothing |
 //! | `status` | writes the status of an object of ours | the network |
 //! | `errors` | what an error of the API server means | nothing |
-//! | `reconciler` | what the operator needs of each controller to run it | nothing |
+//! | `reconciler` | why a reconcile could not be finished | nothing |
 //! | `backoff` | how long a failing object waits | nothing |
 //! | `debounce` | lets a burst of changes settle | nothing |
 //! | `pod_status` | reads a Pod's status, whatever runs in it | nothing |

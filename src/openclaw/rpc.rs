@@ -56,6 +56,12 @@ pub struct Endpoint {
     pub token: SecretString,
 }
 
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address && self.token.expose_secret() == other.token.expose_secret()
+    }
+}
+
 /// Asks gateways. Cheap to clone; connections are kept for a short while.
 #[derive(Clone, Debug)]
 pub struct AdminClient {

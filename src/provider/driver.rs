@@ -8,30 +8,28 @@ use kube::runtime::controller::Action;
 use super::gather;
 use super::status;
 use crate::api::Provider;
-use crate::kubernetes::backoff::{Backoff, look_again};
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::PROVIDER_MANAGER;
 use crate::references::checker::Presence;
+use crate::world::queues::Controller;
+use crate::world::runtime::Reconciler;
 
 /// Shared by all passes.
 pub struct Context(pub Presence);
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Provider;
-    const NAME: &'static str = "provider";
+    const CONTROLLER: Controller = Controller::Provider;
 
-    async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, PassError> {
+    async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, ReconcileError> {
         reconcile(provider, self).await
-    }
-
-    fn backoff(&self) -> &Backoff {
-        &self.0.backoff
     }
 }
 
 /// One pass.
-async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, ReconcileError> {
     if provider.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }

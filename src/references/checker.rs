@@ -8,14 +8,12 @@ use kube::Client;
 
 use super::digests::{Read, Source, SourceName};
 use super::read::{DigestKey, References};
-use crate::kubernetes::backoff::Backoff;
 use crate::world::stores::Stores;
 
 /// Shared by all passes of such a controller.
 pub struct Presence {
     pub client: Client,
     pub stores: Arc<Stores>,
-    pub backoff: Backoff,
     references: References,
     /// Only presence counts here: any key serves, and it stays in this process.
     digest_key: DigestKey,
@@ -28,7 +26,6 @@ impl Presence {
         Ok(Self {
             client: client.clone(),
             stores: Arc::clone(stores),
-            backoff: Backoff::default(),
             references: References::default(),
             digest_key: DigestKey { uid: "presence".to_owned(), key },
         })

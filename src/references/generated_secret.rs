@@ -11,6 +11,7 @@ use super::ssh_keys::SshKeyError;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::{brief, is_refusal};
+use crate::kubernetes::reconciler::Failure;
 use crate::naming::is_child_of;
 use crate::world::stores::{Stores, named};
 
@@ -34,8 +35,18 @@ pub enum SecretError {
     Api { name: String, source: Box<kube::Error> },
 }
 
+impl Failure for SecretError {
+    fn api(&self) -> Option<&kube::Error> {
+        Self::api(self)
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        Self::reason(self)
+    }
+}
+
 impl SecretError {
-    /// The reason of a condition, where only a person can mend it.
+    /// The reason of a condition, where only a person can repair it.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self {

@@ -16,51 +16,47 @@ use super::step::decide;
 use super::validate::{Verdict, validate};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::kubernetes::backoff::{Backoff, look_again};
+use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::ledger::CACHE_LAG;
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{SandboxNames, is_paused};
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
 use crate::world::sandbox_states::SandboxState;
-use crate::world::triggers::{Wake, gateway_owner};
 
 /// What no watch tells the end of is looked at again after this time.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Agent;
-    const NAME: &'static str = "sandbox";
+    const CONTROLLER: Controller = Controller::Sandbox;
 
-    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
         reconcile(agent, self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_agent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_agent(gone);
     }
 }
 
 /// One pass.
-async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    context.meet(&agent);
     let Some(used) = agent.spec.sandbox.clone() else {
         if !is_paused(agent.annotations()) {
             apply::remove(context, &agent).await?;
         }
-        remember(context, &agent, None);
+        publish(context, &agent, None);
         return Ok(Action::requeue(look_again()));
     };
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
-            remember(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
+            publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
             return Ok(Action::requeue(TRY_AGAIN));
         }
         gathered => gathered?,
@@ -79,24 +75,14 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassE
         apply::apply(context, &pass).await?
     };
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
-    remember(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
+    publish(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
     Ok(Action::requeue(next(&gathered, &verdict, &applied, now)))
 }
 
-/// Keeps what the pass found and wakes whoever tells of it: the Agent, its gateway's configuration, and the Sandbox, before and now.
-fn remember(context: &Context, agent: &Agent, state: Option<SandboxState>) {
+/// Publishes what the reconcile found; `None`: the Agent has no sandbox.
+fn publish(context: &Context, agent: &Agent, state: Option<SandboxState>) {
     let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
-    let states = &context.stores.sandbox_states;
-    let before = states.of(&namespace, &name).map(|state| state.sandbox.clone());
-    let now = state.as_ref().map(|state| state.sandbox.clone());
-    if !states.remember(&namespace, &name, state) {
-        return;
-    }
-    let agents = [name, gateway_owner(agent)];
-    let agents = agents.map(|name| Wake::Agent { namespace: namespace.clone(), name });
-    let sandboxes = [before, now].into_iter().flatten();
-    let sandboxes = sandboxes.map(|name| Wake::Sandbox { namespace: namespace.clone(), name });
-    agents.into_iter().chain(sandboxes).for_each(|wake| context.waker.wake(wake));
+    context.facts.sandbox_states.publish(&namespace, &name, state.map(Arc::new));
 }
 
 /// When to look again.

@@ -8,54 +8,59 @@ use kube::runtime::controller::Action;
 
 use super::status::{self, User};
 use crate::api::Sandbox;
-use crate::kubernetes::backoff::{Backoff, look_again};
-use crate::kubernetes::reconciler::{Controls, PassError};
+use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::conditions::READY;
+use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::SANDBOX_MANAGER;
 use crate::references::checker::Presence;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::sources;
+use crate::world::facts::Facts;
+use crate::world::queues::Controller;
+use crate::world::runtime::Reconciler;
 use crate::world::stores::{Stores, within};
 use crate::world::triggers::sandbox_name;
 
 /// Shared by all passes.
-pub struct Context(pub Presence);
+pub struct Context {
+    pub presence: Presence,
+    pub facts: Arc<Facts>,
+}
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Sandbox;
-    const NAME: &'static str = "sandbox-count";
+    const CONTROLLER: Controller = Controller::SandboxTemplate;
 
-    async fn reconcile(&self, sandbox: Arc<Sandbox>) -> Result<Action, PassError> {
-        reconcile(&sandbox, &self.0).await
-    }
-
-    fn backoff(&self) -> &Backoff {
-        &self.0.backoff
+    async fn reconcile(&self, sandbox: Arc<Sandbox>) -> Result<Action, ReconcileError> {
+        reconcile(&sandbox, self).await
     }
 }
 
 /// One pass.
-async fn reconcile(sandbox: &Sandbox, presence: &Presence) -> Result<Action, PassError> {
+async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, ReconcileError> {
     if sandbox.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let fault = missing(sandbox, presence).await;
-    let users = users(sandbox, &presence.stores);
-    if told_already(sandbox, &users) {
+    let fault = missing(sandbox, &context.presence).await;
+    let users = users(sandbox, &context.presence.stores, &context.facts);
+    if keeps(sandbox, &users) {
         return Ok(Action::requeue(look_again()));
     }
     let (next, again) = status::status(sandbox, &users, fault.as_ref(), Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
-        write_status(&presence.client, SANDBOX_MANAGER, sandbox, &next).await?;
+        write_status(&context.presence.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
 }
 
-/// Whether an Agent's sandbox has not been looked at since the operator started, while the status tells of it: it stays until then.
-fn told_already(sandbox: &Sandbox, users: &[User]) -> bool {
+/// Whether the status stays: it tells of a Pod that is not known yet.
+fn keeps(sandbox: &Sandbox, users: &[User]) -> bool {
     let Some(status) = &sandbox.status else { return false };
-    let told = |user: &User| user.state.is_none() && status.pods.iter().any(|pod| pod.agent == user.agent);
-    status.observed_generation == sandbox.metadata.generation && users.iter().any(told)
+    let generation = sandbox.metadata.generation;
+    users.iter().any(|user| {
+        user.state.keeps(&status.conditions, READY, generation) && status.pods.iter().any(|pod| pod.agent == user.agent)
+    })
 }
 
 /// The first thing that the environment names and that is not there.
@@ -66,7 +71,7 @@ async fn missing(sandbox: &Sandbox, presence: &Presence) -> Option<Fault> {
 }
 
 /// The Agents that name the Sandbox, sorted, with what is known of their Pods.
-fn users(sandbox: &Sandbox, stores: &Stores) -> Vec<User> {
+fn users(sandbox: &Sandbox, stores: &Stores, facts: &Facts) -> Vec<User> {
     let (namespace, name) = (sandbox.namespace().unwrap_or_default(), sandbox.name_any());
     let using = within(&stores.agents, &namespace, |agent| {
         agent.metadata.deletion_timestamp.is_none() && sandbox_name(agent).as_ref() == Some(&name)
@@ -74,8 +79,9 @@ fn users(sandbox: &Sandbox, stores: &Stores) -> Vec<User> {
     let mut users: Vec<User> = using
         .iter()
         .map(|agent| {
-            let state = stores.sandbox_states.of(&namespace, &agent.name_any());
-            User { agent: agent.name_any(), state: state.filter(|state| state.sandbox == name) }
+            let state = facts.sandbox_states.of(&namespace, &agent.name_any());
+            let state = state.map(|state| state.filter(|state| state.sandbox == name));
+            User { agent: agent.name_any(), state }
         })
         .collect();
     users.sort_by(|a, b| a.agent.cmp(&b.agent));

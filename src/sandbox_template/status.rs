@@ -10,6 +10,7 @@ use crate::api::{Sandbox, SandboxStatus};
 use crate::kubernetes::conditions::{Desired, PATIENCE, READY, Status, find, merge, reason};
 use crate::naming::SandboxNames;
 use crate::references::digests::Fault;
+use crate::world::facts::Fact;
 use crate::world::sandbox_states::SandboxState;
 
 /// So many Pods are listed.
@@ -19,8 +20,14 @@ const MOST_PODS: usize = 100;
 #[derive(Clone, Debug)]
 pub struct User {
     pub agent: String,
-    /// What the last pass over its sandbox found; `None`: none was made of this Sandbox yet.
-    pub state: Option<Arc<SandboxState>>,
+    /// What the last reconcile of its sandbox found; `None`: none was created from this Sandbox yet.
+    pub state: Fact<Option<Arc<SandboxState>>>,
+}
+
+impl User {
+    fn state(&self) -> Option<&SandboxState> {
+        self.state.as_ref().known()?.as_deref()
+    }
 }
 
 /// The status, and when to look again because time alone changes it. `users`: sorted by name.
@@ -66,7 +73,7 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
     let of = |status, reason, message: &str| Desired::new(READY, status, reason, message);
     let first = |status| wanted.iter().find(|user| status_of(user) == status);
     let told = |user: &User| {
-        let message = user.state.as_ref().map_or("its Pod has not been looked at yet", |state| &state.ready.message);
+        let message = user.state().map_or("its Pod has not been looked at yet", |state| &state.ready.message);
         format!("Agent \"{}\": {message}", user.agent)
     };
     if users.is_empty() {
@@ -83,15 +90,15 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
 }
 
 fn status_of(user: &User) -> Status {
-    user.state.as_ref().map_or(Status::Unknown, |state| state.ready.status)
+    user.state().map_or(Status::Unknown, |state| state.ready.status)
 }
 
 fn reason_of(user: &User) -> &'static str {
-    user.state.as_ref().map_or(reason::PENDING, |state| state.ready.reason)
+    user.state().map_or(reason::PENDING, |state| state.ready.reason)
 }
 
 fn pod(sandbox: &Sandbox, user: &User) -> SandboxPod {
-    let state = user.state.as_deref();
+    let state = user.state();
     let access =
         state.map_or(sandbox.spec.workspace_access, |state: &SandboxState| -> WorkspaceAccess { state.access });
     let ready = status_of(user) == Status::True;
@@ -122,7 +129,7 @@ mod tests {
             pending: "spec.image changed".into(),
             generation: Some(1),
         };
-        User { agent: agent.into(), state: Some(Arc::new(state)) }
+        User { agent: agent.into(), state: Fact::Known(Some(Arc::new(state))) }
     }
 
     fn sandbox() -> Sandbox {

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// What a pass came to.
+/// What a reconcile came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
@@ -19,7 +19,7 @@ pub enum Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pass {
+struct Reconcile {
     controller: &'static str,
     outcome: &'static str,
 }
@@ -51,7 +51,7 @@ type Durations = Family<Controller, Histogram, fn() -> Histogram>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    passes: Family<Pass, Counter>,
+    reconciles: Family<Reconcile, Counter>,
     durations: Durations,
     leader: Gauge,
     pub gateway_calls: GatewayCalls,
@@ -60,12 +60,12 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("creel");
-        let passes = Family::<Pass, Counter>::default();
-        registry.register("reconciliations", "Passes over objects, by controller and outcome", passes.clone());
+        let reconciles = Family::<Reconcile, Counter>::default();
+        registry.register("reconciliations", "Reconciles of objects, by controller and outcome", reconciles.clone());
         let durations = Durations::new_with_constructor(|| Histogram::new([0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 30.0]));
         registry.register_with_unit(
             "reconciliation_duration",
-            "How long passes took",
+            "How long reconciles took",
             Unit::Seconds,
             durations.clone(),
         );
@@ -73,19 +73,19 @@ impl Default for Metrics {
         registry.register("gateway_calls", "Calls to gateways, by method", gateway_calls.0.clone());
         let leader = Gauge::default();
         registry.register("leader", "1 while this replica holds the Lease", leader.clone());
-        Self { registry, passes, durations, leader, gateway_calls }
+        Self { registry, reconciles, durations, leader, gateway_calls }
     }
 }
 
 impl Metrics {
-    /// Counts one pass.
-    pub fn pass(&self, controller: &'static str, outcome: Outcome, took: Duration) {
+    /// Counts one reconcile.
+    pub fn reconciled(&self, controller: &'static str, outcome: Outcome, took: Duration) {
         let outcome = match outcome {
             Outcome::Done => "done",
             Outcome::Failed => "failed",
             Outcome::TimedOut => "timed-out",
         };
-        self.passes.get_or_create(&Pass { controller, outcome }).inc();
+        self.reconciles.get_or_create(&Reconcile { controller, outcome }).inc();
         self.durations.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
     }
 
@@ -109,9 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pass_is_counted_by_controller_and_outcome() {
+    fn a_reconcile_is_counted_by_controller_and_outcome() {
         let metrics = Metrics::default();
-        metrics.pass("agent", Outcome::Failed, Duration::from_millis(20));
+        metrics.reconciled("agent", Outcome::Failed, Duration::from_millis(20));
         metrics.gateway_calls.count("cron.list");
         let text = metrics.text();
         assert!(text.contains(r#"creel_gateway_calls_total{method="cron.list"} 1"#), "{text}");

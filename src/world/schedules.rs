@@ -1,10 +1,7 @@
-//! What the passes over the schedules of gateways found, for the status of CronJobs and Agents. Memory only: after a restart of the
-//! operator each is unknown until its first pass.
+//! What the reconcile of a gateway's jobs found, for the status of CronJobs and Agents.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::kubernetes::caches::by_name::Places;
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 
@@ -45,40 +42,4 @@ pub enum Held {
     AgentUnknown,
     /// Nothing was asked for: the CronJob is at fault or paused, or its time has passed.
     NotWanted,
-}
-
-/// By namespace and name of the Agent that owns the gateway.
-#[derive(Debug, Default)]
-pub struct Schedules {
-    found: Places<Arc<Schedule>>,
-    /// The gateways that have to be looked at although nothing in the cluster says so.
-    hurried: Places<()>,
-}
-
-impl Schedules {
-    /// What the last pass found.
-    #[must_use]
-    pub fn of(&self, namespace: &str, owner: &str) -> Option<Arc<Schedule>> {
-        self.found.get(namespace, owner)
-    }
-
-    /// Remembers what a pass found; returns what was known before.
-    pub fn remember(&self, namespace: &str, owner: &str, schedule: Arc<Schedule>) -> Option<Arc<Schedule>> {
-        self.found.put(namespace, owner, schedule)
-    }
-
-    /// Something was asked of the gateway: the next pass looks at it before its time.
-    pub fn hurry(&self, namespace: &str, owner: &str) {
-        self.hurried.put(namespace, owner, ());
-    }
-
-    /// Whether something was asked of the gateway since the last pass.
-    pub fn take_hurry(&self, namespace: &str, owner: &str) -> bool {
-        self.hurried.take(namespace, owner).is_some()
-    }
-
-    /// Forgets a gateway that is gone.
-    pub fn forget(&self, namespace: &str, owner: &str) {
-        self.found.take(namespace, owner);
-    }
 }

@@ -1,53 +1,51 @@
-//! Whom a change of one object concerns. Pure: looks only at the object and the stores.
+//! Whom a change of an object concerns. Pure: looks only at the change and the stores. For facts, see
+//! [`fact_triggers`](super::fact_triggers).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::stores::{Stores, named, place, within};
+use super::queues::{Controller, Trigger};
+use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{LABEL_AGENT, LABEL_GATEWAY};
 use crate::references::digests::{Source, SourceKind, SourceName};
 use crate::references::sources;
 
-/// One object to look at again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wake {
-    Agent {
-        namespace: String,
-        name: String,
-    },
-    Provider {
-        namespace: String,
-        name: String,
-    },
-    /// The sandbox of one Agent: its Pod and what belongs to it.
-    SandboxOf {
-        namespace: String,
-        agent: String,
-    },
-    /// A Sandbox, which counts the Pods made from it.
-    Sandbox {
-        namespace: String,
-        name: String,
-    },
-    /// The jobs of one gateway, by the Agent that owns it.
-    Schedule {
-        namespace: String,
-        owner: String,
-    },
-    CronJob {
-        namespace: String,
-        name: String,
-    },
+/// A watched object, which knows whom it concerns.
+pub trait Watched {
+    /// Whom it concerns as it is.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger>;
+
+    /// Whom it concerns if nothing but its status differs from `before`; `None`: more than that differs.
+    fn status_concerns(&self, _before: &Self) -> Option<Trigger> {
+        None
+    }
 }
 
-/// Knows whom a change of it concerns.
-pub trait Wakes {
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake>;
+/// Whom the step from one state of an object to the next concerns. What it named before concerns as many as what it names now: an Agent
+/// that leaves, a label edited by hand.
+pub fn of_change<K: Watched>(before: Option<&K>, after: &K, stores: &Stores) -> BTreeSet<Trigger> {
+    if let Some(trigger) = before.and_then(|before| after.status_concerns(before)) {
+        return BTreeSet::from([trigger]);
+    }
+    let mut triggers = after.concerns(stores);
+    triggers.extend(before.into_iter().flat_map(|before| before.concerns(stores)));
+    triggers
+}
+
+/// Whether nothing but the status differs: no controller reads the status of an object that another one reports.
+fn differs_in_status_only<K: Resource>(before: &K, after: &K) -> bool {
+    let (before, after) = (before.meta(), after.meta());
+    before.uid == after.uid
+        && before.generation == after.generation
+        && before.deletion_timestamp == after.deletion_timestamp
+        && before.labels == after.labels
+        && before.annotations == after.annotations
 }
 
 /// The Agent whose gateway this Agent lives on.
@@ -62,190 +60,218 @@ pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
     agent.spec.model.providers()
 }
 
-impl Wakes for Agent {
-    /// Itself, its gateway's owner, the Agents that joined it, the sandboxes of all of them, the schedule of its gateway and the CronJobs
-    /// that it serves, and the Providers and the Sandbox that it uses (they count their Agents).
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let mut wakes = BTreeSet::from([
-            Wake::Agent { namespace: namespace.clone(), name: name.clone() },
-            Wake::Agent { namespace: namespace.clone(), name: gateway_owner(self) },
-        ]);
-        let joined = within(&stores.agents, &namespace, |other| gateway_owner(other) == name);
-        for other in joined.iter().map(|other| other.name_any()).chain([name.clone()]) {
-            wakes.insert(Wake::SandboxOf { namespace: namespace.clone(), agent: other.clone() });
-            wakes.insert(Wake::Agent { namespace: namespace.clone(), name: other });
-        }
-        wakes.insert(Wake::Schedule { namespace: namespace.clone(), owner: gateway_owner(self) });
-        wakes.extend(cron_jobs_of(stores, &namespace, &name));
-        wakes.extend(sandbox_name(self).map(|name| Wake::Sandbox { namespace: namespace.clone(), name }));
-        let used = providers_of(self).into_iter();
-        wakes.extend(used.map(|name| Wake::Provider { namespace: namespace.clone(), name }));
-        wakes
-    }
-}
-
-impl Wakes for Provider {
-    /// Itself, the Agents that use it and the owners of their gateways, and the CronJobs that name it.
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let mut wakes = agents_using(stores, &namespace, &BTreeSet::from([name.clone()]));
-        let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| model.providers().contains(&name));
-        let cron_jobs = within(&stores.cron_jobs, &namespace, naming);
-        wakes.extend(cron_jobs.iter().flat_map(|job| job.wakes(stores)));
-        wakes.insert(Wake::Provider { namespace, name });
-        wakes
-    }
-}
-
-impl Wakes for CronJob {
-    /// Itself, and the schedule of its Agent's gateway.
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let owner = named(&stores.agents, &namespace, &self.spec.agent_ref.name).map(|agent| gateway_owner(&agent));
-        let schedule = owner.map(|owner| Wake::Schedule { namespace: namespace.clone(), owner });
-        schedule.into_iter().chain([Wake::CronJob { namespace, name }]).collect()
-    }
-}
-
-/// The CronJobs that an Agent serves, and those of the Agents on its gateway.
-#[must_use]
-pub fn cron_jobs_of(stores: &Stores, namespace: &str, agent: &str) -> BTreeSet<Wake> {
-    let lives_there = |name: &str| {
-        name == agent || named(&stores.agents, namespace, name).is_some_and(|served| gateway_owner(&served) == agent)
-    };
-    let jobs = within(&stores.cron_jobs, namespace, |job| lives_there(&job.spec.agent_ref.name));
-    jobs.iter().map(|job| Wake::CronJob { namespace: namespace.to_owned(), name: job.name_any() }).collect()
-}
-
-impl Wakes for Sandbox {
-    /// Itself, and the Agents that name it: their sandboxes, and their gateways' configuration.
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let users = within(&stores.agents, &namespace, |agent| sandbox_name(agent).as_ref() == Some(&name));
-        let mut wakes: BTreeSet<Wake> = users
-            .iter()
-            .flat_map(|agent| {
-                let (namespace, agent, owner) = (namespace.clone(), agent.name_any(), gateway_owner(agent));
-                [
-                    Wake::SandboxOf { namespace: namespace.clone(), agent: agent.clone() },
-                    Wake::Agent { namespace: namespace.clone(), name: agent },
-                    Wake::Agent { namespace, name: owner },
-                ]
-            })
-            .collect();
-        wakes.insert(Wake::Sandbox { namespace, name });
-        wakes
-    }
-}
-
-impl Wakes for PartialObjectMeta<Secret> {
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let source = (SourceKind::Secret, name);
-        let providers: BTreeSet<_> =
-            within(&stores.providers, &namespace, |provider| names(&sources::of_provider(provider), &source))
-                .iter()
-                .map(|provider| provider.name_any())
-                .collect();
-        let mut wakes = agents_using(stores, &namespace, &providers);
-        wakes.extend(providers.into_iter().map(|name| Wake::Provider { namespace: namespace.clone(), name }));
-        wakes.extend(gateways_reading(stores, &namespace, &source));
-        wakes.extend(sandboxes_reading(stores, &namespace, &source));
-        wakes.extend(labelled(self, stores));
-        // The key with which a gateway enters its sandboxes lies in its generated Secret.
-        wakes.extend(sandboxes_of_gateway(self, stores));
-        wakes
-    }
-}
-
-impl Wakes for PartialObjectMeta<ConfigMap> {
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let (namespace, name) = place(self);
-        let source = (SourceKind::ConfigMap, name);
-        let mut wakes = gateways_reading(stores, &namespace, &source);
-        wakes.extend(sandboxes_reading(stores, &namespace, &source));
-        wakes
-    }
-}
-
-impl Wakes for Pod {
-    /// A sandbox follows its gateway's Pod from node to node.
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        let mut wakes = labelled(self, stores);
-        wakes.extend(sandboxes_of_gateway(self, stores));
-        wakes
-    }
-}
-
-impl<K: Resource> Wakes for Observed<K> {
-    fn wakes(&self, stores: &Stores) -> BTreeSet<Wake> {
-        labelled(&self.object, stores)
-    }
-}
-
-/// The sandboxes that the gateway to which the object belongs connects to.
-fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Wake> {
-    let (Some(owner), Some(namespace)) = (child.labels().get(LABEL_GATEWAY), child.namespace()) else {
-        return BTreeSet::new();
-    };
-    let with_sandbox =
-        within(&stores.agents, &namespace, |agent| gateway_owner(agent) == *owner && agent.spec.sandbox.is_some());
-    with_sandbox.iter().map(|agent| Wake::SandboxOf { namespace: namespace.clone(), agent: agent.name_any() }).collect()
-}
-
 /// The name of the Sandbox that an Agent uses.
 #[must_use]
 pub fn sandbox_name(agent: &Agent) -> Option<String> {
     agent.spec.sandbox.as_ref().map(|sandbox| sandbox.reference.name.clone())
 }
 
-/// Whom the labels name: the Agent whose gateway it is part of; or the Agent whose sandbox it is part of, and, because the
-/// configuration says where the sandbox is, the owner of that Agent's gateway.
-fn labelled<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Wake> {
-    let Some(namespace) = child.namespace() else { return BTreeSet::new() };
-    let mut wakes = BTreeSet::new();
-    if let Some(name) = child.labels().get(LABEL_GATEWAY) {
-        wakes.insert(Wake::Agent { namespace: namespace.clone(), name: name.clone() });
-    }
-    if let Some(name) = child.labels().get(LABEL_AGENT) {
-        wakes.insert(Wake::SandboxOf { namespace: namespace.clone(), agent: name.clone() });
-        let owner = named(&stores.agents, &namespace, name).map(|agent| gateway_owner(&agent));
-        wakes.extend(owner.map(|name| Wake::Agent { namespace, name }));
-    }
-    wakes
+/// The Agents on the gateway of `owner`, its own included, whether they are about to go or not.
+#[must_use]
+pub fn agents_on_gateway(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> {
+    within(&stores.agents, namespace, |agent| gateway_owner(agent) == owner)
 }
 
-/// The Agents that use one of these Providers, and the owners of their gateways.
-fn agents_using(stores: &Stores, namespace: &str, providers: &BTreeSet<String>) -> BTreeSet<Wake> {
+/// The CronJobs of all Agents on a gateway.
+#[must_use]
+pub fn cron_jobs_on_gateway(stores: &Stores, namespace: &str, owner: &str) -> BTreeSet<Trigger> {
+    let on_gateway = |agent: &str| {
+        agent == owner || named(&stores.agents, namespace, agent).is_some_and(|agent| gateway_owner(&agent) == owner)
+    };
+    let jobs = within(&stores.cron_jobs, namespace, |job| on_gateway(&job.spec.agent_ref.name));
+    jobs.iter().map(|job| Trigger::new(Controller::CronJob, namespace, job.name_any())).collect()
+}
+
+impl Watched for Agent {
+    /// Its own status, its gateway, its sandbox, the jobs of its gateway, and the Providers and the Sandbox that it uses (they count their
+    /// Agents). If others joined it: their status and sandboxes. And all CronJobs of the gateway: which models they may name depends on
+    /// the Agents there.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let owner = gateway_owner(self);
+        let trigger = |controller, name: String| Trigger::new(controller, &namespace, name);
+        let mut triggers = BTreeSet::from([
+            trigger(Controller::Gateway, name.clone()),
+            trigger(Controller::Gateway, owner.clone()),
+            trigger(Controller::Jobs, owner.clone()),
+        ]);
+        let joined = agents_on_gateway(stores, &namespace, &name);
+        for other in joined.iter().map(|other| other.name_any()).chain([name.clone()]) {
+            triggers.insert(trigger(Controller::Sandbox, other.clone()));
+            triggers.insert(trigger(Controller::Agent, other));
+        }
+        triggers.extend(cron_jobs_on_gateway(stores, &namespace, &owner));
+        // Those of an Agent that just left the store are found by its name.
+        triggers.extend(cron_jobs_on_gateway(stores, &namespace, &name));
+        triggers.extend(sandbox_name(self).map(|name| trigger(Controller::SandboxTemplate, name)));
+        triggers.extend(providers_of(self).into_iter().map(|name| trigger(Controller::Provider, name)));
+        triggers
+    }
+
+    fn status_concerns(&self, before: &Self) -> Option<Trigger> {
+        of_status(Controller::Agent, before, self)
+    }
+}
+
+/// The controller that reports the status, if nothing else differs: it may have to be put right.
+fn of_status<K: Resource>(controller: Controller, before: &K, after: &K) -> Option<Trigger> {
+    let (namespace, name) = key_of(after);
+    differs_in_status_only(before, after).then(|| Trigger::new(controller, &namespace, name))
+}
+
+impl Watched for Provider {
+    /// Itself, the gateways of the Agents that use it, and the CronJobs that name it.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let mut triggers = gateways_using(stores, &namespace, &BTreeSet::from([name.clone()]));
+        let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| model.providers().contains(&name));
+        let cron_jobs = within(&stores.cron_jobs, &namespace, naming);
+        triggers.extend(cron_jobs.iter().flat_map(|job| job.concerns(stores)));
+        triggers.insert(Trigger::new(Controller::Provider, &namespace, name));
+        triggers
+    }
+
+    fn status_concerns(&self, before: &Self) -> Option<Trigger> {
+        of_status(Controller::Provider, before, self)
+    }
+}
+
+impl Watched for CronJob {
+    /// Itself, and the jobs of its Agent's gateway.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let owner = named(&stores.agents, &namespace, &self.spec.agent_ref.name).map(|agent| gateway_owner(&agent));
+        let jobs = owner.map(|owner| Trigger::new(Controller::Jobs, &namespace, owner));
+        jobs.into_iter().chain([Trigger::new(Controller::CronJob, &namespace, name)]).collect()
+    }
+
+    fn status_concerns(&self, before: &Self) -> Option<Trigger> {
+        of_status(Controller::CronJob, before, self)
+    }
+}
+
+impl Watched for Sandbox {
+    /// Itself, and of the Agents that name it the sandboxes and the gateways.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let users = within(&stores.agents, &namespace, |agent| sandbox_name(agent).as_ref() == Some(&name));
+        let mut triggers: BTreeSet<Trigger> = users
+            .iter()
+            .flat_map(|agent| {
+                [
+                    Trigger::new(Controller::Sandbox, &namespace, agent.name_any()),
+                    Trigger::new(Controller::Gateway, &namespace, gateway_owner(agent)),
+                ]
+            })
+            .collect();
+        triggers.insert(Trigger::new(Controller::SandboxTemplate, &namespace, name));
+        triggers
+    }
+
+    fn status_concerns(&self, before: &Self) -> Option<Trigger> {
+        of_status(Controller::SandboxTemplate, before, self)
+    }
+}
+
+impl Watched for PartialObjectMeta<Secret> {
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let source = (SourceKind::Secret, name);
+        let providers: BTreeSet<_> =
+            within(&stores.providers, &namespace, |provider| names(&sources::of_provider(provider), &source))
+                .iter()
+                .map(|provider| provider.name_any())
+                .collect();
+        let mut triggers = gateways_using(stores, &namespace, &providers);
+        triggers.extend(providers.into_iter().map(|name| Trigger::new(Controller::Provider, &namespace, name)));
+        triggers.extend(gateways_reading(stores, &namespace, &source));
+        triggers.extend(sandboxes_reading(stores, &namespace, &source));
+        triggers.extend(labelled(self, stores));
+        // The key with which a gateway enters its sandboxes is in its generated Secret.
+        triggers.extend(sandboxes_of_gateway(self, stores));
+        triggers
+    }
+}
+
+impl Watched for PartialObjectMeta<ConfigMap> {
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let (namespace, name) = key_of(self);
+        let source = (SourceKind::ConfigMap, name);
+        let mut triggers = gateways_reading(stores, &namespace, &source);
+        triggers.extend(sandboxes_reading(stores, &namespace, &source));
+        triggers
+    }
+}
+
+impl Watched for Pod {
+    /// A sandbox follows its gateway's Pod from node to node.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let mut triggers = labelled(self, stores);
+        triggers.extend(sandboxes_of_gateway(self, stores));
+        triggers
+    }
+}
+
+impl<K: Resource> Watched for Observed<K> {
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        labelled(&self.object, stores)
+    }
+}
+
+/// The sandboxes that the gateway to which the object belongs connects to.
+fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {
+    let (Some(owner), Some(namespace)) = (child.labels().get(LABEL_GATEWAY), child.namespace()) else {
+        return BTreeSet::new();
+    };
+    let with_sandbox =
+        within(&stores.agents, &namespace, |agent| gateway_owner(agent) == *owner && agent.spec.sandbox.is_some());
+    with_sandbox.iter().map(|agent| Trigger::new(Controller::Sandbox, &namespace, agent.name_any())).collect()
+}
+
+/// Whom the labels name: the gateway that it is part of; or the sandbox that it is part of, and, because the configuration says where
+/// the sandbox is, the gateway of its Agent.
+fn labelled<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {
+    let Some(namespace) = child.namespace() else { return BTreeSet::new() };
+    let mut triggers = BTreeSet::new();
+    if let Some(name) = child.labels().get(LABEL_GATEWAY) {
+        triggers.insert(Trigger::new(Controller::Gateway, &namespace, name));
+    }
+    if let Some(name) = child.labels().get(LABEL_AGENT) {
+        triggers.insert(Trigger::new(Controller::Sandbox, &namespace, name));
+        let owner = named(&stores.agents, &namespace, name).map(|agent| gateway_owner(&agent));
+        triggers.extend(owner.map(|name| Trigger::new(Controller::Gateway, &namespace, name)));
+    }
+    triggers
+}
+
+/// The gateways of the Agents that use one of these Providers.
+fn gateways_using(stores: &Stores, namespace: &str, providers: &BTreeSet<String>) -> BTreeSet<Trigger> {
     if providers.is_empty() {
         return BTreeSet::new();
     }
     within(&stores.agents, namespace, |agent| !providers_of(agent).is_disjoint(providers))
         .iter()
-        .flat_map(|agent| [agent.name_any(), gateway_owner(agent)])
-        .map(|name| Wake::Agent { namespace: namespace.to_owned(), name })
+        .map(|agent| Trigger::new(Controller::Gateway, namespace, gateway_owner(agent)))
         .collect()
 }
 
-/// The owners of gateways whose own environment or token names this object.
-fn gateways_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Wake> {
+/// The gateways whose own environment or token names this object.
+fn gateways_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Trigger> {
     within(&stores.agents, namespace, |agent| names(&sources::of_gateway(agent), source))
         .iter()
-        .map(|agent| Wake::Agent { namespace: namespace.to_owned(), name: agent.name_any() })
+        .map(|agent| Trigger::new(Controller::Gateway, namespace, agent.name_any()))
         .collect()
 }
 
 /// The Sandboxes whose environment names this object, and the sandboxes of the Agents that use them.
-fn sandboxes_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Wake> {
+fn sandboxes_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Trigger> {
     let reading = within(&stores.sandboxes, namespace, |sandbox| names(&sources::of_sandbox(sandbox), source));
     let reading: BTreeSet<_> = reading.iter().map(|sandbox| sandbox.name_any()).collect();
     let using =
         within(&stores.agents, namespace, |agent| sandbox_name(agent).is_some_and(|name| reading.contains(&name)));
-    let sandboxes =
-        using.iter().map(|agent| Wake::SandboxOf { namespace: namespace.to_owned(), agent: agent.name_any() });
-    let counts = reading.into_iter().map(|name| Wake::Sandbox { namespace: namespace.to_owned(), name });
-    sandboxes.chain(counts).collect()
+    let sandboxes = using.iter().map(|agent| Trigger::new(Controller::Sandbox, namespace, agent.name_any()));
+    let templates = reading.into_iter().map(|name| Trigger::new(Controller::SandboxTemplate, namespace, name));
+    sandboxes.chain(templates).collect()
 }
 
 fn names(sources: &[Source], (kind, name): &SourceName) -> bool {

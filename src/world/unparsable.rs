@@ -10,7 +10,7 @@ type Place = (String, String, String);
 
 /// With the list of its kind that told of each.
 #[derive(Debug, Default)]
-pub struct Unreadable(Mutex<Known>);
+pub struct Unparsable(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -19,14 +19,14 @@ struct Known {
     lists: HashMap<String, u64>,
 }
 
-impl Unreadable {
+impl Unparsable {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the namespace has one of these kinds.
     #[must_use]
-    pub fn lies_in(&self, namespace: &str, kinds: &[&str]) -> bool {
+    pub fn any_in(&self, namespace: &str, kinds: &[&str]) -> bool {
         self.known().objects.keys().any(|(kind, of, _)| of == namespace && kinds.contains(&kind.as_str()))
     }
 
@@ -61,11 +61,11 @@ mod tests {
 
     #[test]
     fn an_object_is_unreadable_until_it_is_mended_or_a_whole_list_lacks_it() {
-        let unreadable = Unreadable::default();
-        let lies = || unreadable.lies_in("assistants", &["Agent", "CronJob"]);
+        let unreadable = Unparsable::default();
+        let lies = || unreadable.any_in("assistants", &["Agent", "CronJob"]);
         unreadable.remember("CronJob", "assistants", "notes", false);
-        assert!(lies() && !unreadable.lies_in("default", &["CronJob"]));
-        assert!(!unreadable.lies_in("assistants", &["Agent"]));
+        assert!(lies() && !unreadable.any_in("default", &["CronJob"]));
+        assert!(!unreadable.any_in("assistants", &["Agent"]));
         unreadable.remember("CronJob", "assistants", "notes", true);
         assert!(!lies());
         unreadable.begin_list("CronJob");

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cron_job::fixtures::{agent, at, cron_job, neighbours};
-use crate::kubernetes::conditions::READY;
+use crate::kubernetes::conditions::{READY, find};
 use crate::openclaw::cron::job::listed;
 
 const NOW: &str = "2026-01-01T00:00:00Z";

@@ -1,0 +1,65 @@
+//! One reconcile of one Agent: its status. Touches the network through its steps.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::context::Context;
+use super::gather::{Gathered, gather};
+use super::{report, status};
+use crate::api::Agent;
+use crate::api::agent::AgentStatus;
+use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
+
+impl Reconciler for Context {
+    type Object = Agent;
+    const CONTROLLER: Controller = Controller::Agent;
+
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
+        reconcile(&agent, self).await
+    }
+
+    fn forget(&self, gone: &Gone<'_>) {
+        self.edits.settled(&gone.uid.to_owned());
+    }
+}
+
+/// One reconcile.
+async fn reconcile(agent: &Agent, context: &Context) -> Result<Action, ReconcileError> {
+    if agent.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let gathered = gather(&context.stores, &context.facts, agent);
+    let (next, again) = next(agent, &gathered);
+    if agent.status.as_ref() != Some(&next) {
+        if let Some(wait) = settles_in(context, agent, &gathered) {
+            return Ok(Action::requeue(wait));
+        }
+        report::report(context, agent, &next).await?;
+    }
+    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+}
+
+/// The status, and when time alone will change it.
+fn next(agent: &Agent, gathered: &Gathered) -> (AgentStatus, Option<Duration>) {
+    let (place, sandbox) = (gathered.place(), gathered.sandbox.as_deref());
+    let (mut next, again) = status::status(agent, &place, sandbox, gathered.joined(agent), Timestamp::now());
+    next.heartbeat = gathered.heartbeat().or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
+    (next, again)
+}
+
+/// The gateway takes up most edits in a moment, and publishes that. Only one that takes longer is reported as under way.
+fn settles_in(context: &Context, agent: &Agent, gathered: &Gathered) -> Option<Duration> {
+    let (uid, generation) = (agent.uid().unwrap_or_default(), agent.metadata.generation.unwrap_or_default());
+    if gathered.is_behind(agent) {
+        return context.edits.wait(&uid, &generation.to_string(), Instant::now());
+    }
+    context.edits.settled(&uid);
+    None
+}

@@ -1,0 +1,110 @@
+//! What the facts say of one Agent. Looks at the stores and facts only.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::status::Place;
+use crate::api::Agent;
+use crate::api::agent::HeartbeatStatus;
+use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::openclaw::cron::run::Run;
+use crate::references::digests::Fault;
+use crate::world::facts::{Fact, Facts};
+use crate::world::gateway_state::GatewayFound;
+use crate::world::sandbox_states::SandboxState;
+use crate::world::stores::{Stores, named};
+use crate::world::triggers::gateway_owner;
+
+/// What the status of one Agent is made of.
+#[derive(Debug)]
+pub struct Gathered {
+    gateway: Result<Fact<GatewayFound>, Fault>,
+    pub sandbox: Option<Arc<SandboxState>>,
+    heartbeat: Option<Run>,
+}
+
+impl Gathered {
+    /// Where the Agent lives.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        match &self.gateway {
+            Err(fault) => Place::Nowhere(fault.clone()),
+            Ok(Fact::Unknown) => Place::Unknown,
+            Ok(Fact::Known(Err(fault))) => Place::Blocked(fault.clone()),
+            Ok(Fact::Known(Ok(state))) => Place::On(state),
+        }
+    }
+
+    /// The names of the Agents that joined this one, sorted; as the status has them while the gateway can't be looked at.
+    #[must_use]
+    pub fn joined(&self, agent: &Agent) -> Vec<String> {
+        match &self.gateway {
+            Ok(_) | Err(_) if agent.spec.gateway_ref.is_some() => Vec::new(),
+            Ok(Fact::Known(Ok(state))) => {
+                state.agents.keys().filter(|name| **name != agent.name_any()).cloned().collect()
+            }
+            Ok(_) | Err(_) => agent.status.as_ref().map(|status| status.joined_agents.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The heartbeat that ended last.
+    #[must_use]
+    pub fn heartbeat(&self) -> Option<HeartbeatStatus> {
+        let run = self.heartbeat.as_ref()?;
+        Some(HeartbeatStatus { time: Time(whole_seconds(run.began()?)), status: run.result(), error: run.words() })
+    }
+
+    /// Whether the gateway or the sandbox has not been looked at since the last edit of the Agent.
+    #[must_use]
+    pub fn is_behind(&self, agent: &Agent) -> bool {
+        let generation = agent.metadata.generation;
+        let gateway = match &self.gateway {
+            Ok(Fact::Unknown) => true,
+            Ok(Fact::Known(Ok(state))) => {
+                state.agents.get(&agent.name_any()).is_none_or(|member| member.generation != generation)
+            }
+            Ok(Fact::Known(Err(_))) | Err(_) => false,
+        };
+        let sandbox = self.sandbox.as_ref().is_none_or(|state| state.generation != generation);
+        gateway || (agent.spec.sandbox.is_some() && sandbox)
+    }
+}
+
+/// Looks at everything for the status of `agent`.
+#[must_use]
+pub fn gather(stores: &Stores, facts: &Facts, agent: &Agent) -> Gathered {
+    let (namespace, name, owner) = (agent.namespace().unwrap_or_default(), agent.name_any(), gateway_owner(agent));
+    let schedule = facts.schedules.of(&namespace, &owner).known();
+    Gathered {
+        gateway: match no_gateway(stores, &namespace, agent) {
+            Some(fault) => Err(fault),
+            None => Ok(facts.gateway_states.of(&namespace, &owner)),
+        },
+        sandbox: facts.sandbox_states.of(&namespace, &name).known().flatten(),
+        heartbeat: schedule.and_then(|schedule| schedule.heartbeats.get(&name).cloned()),
+    }
+}
+
+/// Why there is no gateway to join.
+fn no_gateway(stores: &Stores, namespace: &str, agent: &Agent) -> Option<Fault> {
+    let (name, owner) = (agent.name_any(), &agent.spec.gateway_ref.as_ref()?.name);
+    let fault = |reason, message| Some(Fault { reason, message, carried: false });
+    match named(&stores.agents, namespace, owner) {
+        None => fault(
+            reason::GATEWAY_NOT_FOUND,
+            format!(
+                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{name}\"): create it, or name another"
+            ),
+        ),
+        Some(other) if other.spec.gateway_ref.is_some() => fault(
+            reason::GATEWAY_NOT_OWNED,
+            format!(
+                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{name}\"): name \"{}\", whose gateway it joined",
+                gateway_owner(&other)
+            ),
+        ),
+        Some(_) => None,
+    }
+}

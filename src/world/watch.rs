@@ -1,0 +1,112 @@
+//! Keeps one store true, and queues whom each event concerns. Touches the network.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use kube::core::ObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+
+use super::queues::{Queues, Trigger};
+use super::unparsable::Unparsable;
+
+/// What the store keeps of a watched object; of one that does not parse, its metadata.
+pub type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
+
+/// A watch of one kind.
+pub struct Watch<W, K, T>
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    pub writer: Writer<K>,
+    pub convert: Convert<W, K>,
+    /// Whom the step from one state of an object to the next concerns.
+    pub triggers: T,
+    pub queues: Queues,
+    pub unparsable: Arc<Unparsable>,
+}
+
+impl<W, K, T, I> Watch<W, K, T>
+where
+    K: Lookup<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    T: Fn(Option<&K>, &K) -> I,
+    I: IntoIterator<Item = Trigger>,
+{
+    /// Never ends by itself. After a lost watch the list says nothing of what was deleted meanwhile: so what is no longer there is
+    /// queued too.
+    pub async fn drive(mut self, stream: impl Stream<Item = watcher::Result<Event<W>>> + Send) {
+        let mut stream = std::pin::pin!(
+            stream
+                .default_backoff()
+                .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted"))
+        );
+        while let Some(event) = stream.next().await {
+            if let Some(event) = event.ok().and_then(|event| self.read(event)) {
+                self.apply(&event);
+            }
+        }
+    }
+
+    fn read(&self, event: Event<W>) -> Option<Event<K>> {
+        match event {
+            Event::Apply(object) => self.convert(object, false).map(Event::Apply),
+            // Gone is gone, whether its last state could be read or not.
+            Event::Delete(object) => self.convert(object, true).map(Event::Delete),
+            Event::InitApply(object) => self.convert(object, false).map(Event::InitApply),
+            Event::Init => {
+                self.unparsable.begin_list(&K::kind(&()));
+                Some(Event::Init)
+            }
+            Event::InitDone => {
+                self.unparsable.end_list(&K::kind(&()));
+                Some(Event::InitDone)
+            }
+        }
+    }
+
+    /// What the store is to keep of a watched object; of one that does not parse, what it kept before: the last good state stays.
+    fn convert(&self, object: W, is_gone: bool) -> Option<K> {
+        let converted = (self.convert)(object);
+        let (key, parses) = match &converted {
+            Ok(object) => (object.to_object_ref(()), true),
+            Err(metadata) => {
+                let name = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
+                (name.within(metadata.namespace.as_deref().unwrap_or_default()), false)
+            }
+        };
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        self.unparsable.remember(&K::kind(&()), namespace, &key.name, parses || is_gone);
+        converted.ok().or_else(|| self.reader().get(&key).map(|object| K::clone(&object)))
+    }
+
+    fn reader(&self) -> Store<K> {
+        self.writer.as_reader()
+    }
+
+    fn apply(&mut self, event: &Event<K>) {
+        let reader = self.reader();
+        let before = match event {
+            Event::InitDone => reader.state(),
+            Event::Apply(object) => reader.get(&object.to_object_ref(())).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        self.writer.apply_watcher_event(event);
+        match event {
+            Event::Apply(object) => self.queue(before.first().map(AsRef::as_ref), object),
+            Event::Delete(object) => self.queue(None, object),
+            Event::InitDone => {
+                reader.state().iter().for_each(|object| self.queue(None, object));
+                let gone = |object: &&Arc<K>| reader.get(&object.to_object_ref(())).is_none();
+                before.iter().filter(gone).for_each(|object| self.queue(None, object));
+            }
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+
+    fn queue(&self, before: Option<&K>, after: &K) {
+        self.queues.push((self.triggers)(before, after));
+    }
+}
