@@ -5,26 +5,26 @@ use std::collections::BTreeSet;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// A first choice and what to fall back to, in order.
+/// A first choice and its fallbacks, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct ModelSelection {
-    /// The model that answers first.
+    /// The model that is tried first.
     pub primary: ModelReference,
-    /// The models to try in order when the one before fails (no credit, rate limit, down), at most 8. Use models of other
-    /// Providers: without credit a whole Provider is out. Default: none.
+    /// The models to try, in order, when the previous one fails (no credit, rate limit, outage), at most 8. Use models of other
+    /// Providers: when credit runs out, all models of a Provider fail. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub fallbacks: Vec<ModelReference>,
 }
 
-/// A model of a Provider of the same namespace.
+/// A model of a Provider in the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 pub struct ModelReference {
     /// The name of the Provider. Example: `openai`.
     #[schemars(length(min = 1, max = 63))]
     pub provider: String,
-    /// The id of one of the Provider's models. Example: `gpt-4o-mini`.
+    /// The id of one of the models in the Provider's spec. Example: `gpt-4o-mini`.
     #[schemars(length(min = 1, max = 128))]
     pub model: String,
 }

@@ -31,11 +31,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start the cluster, or find that it runs already. It goes on when this command ends.
+    /// Start the cluster, unless it is running. It keeps running when this command ends.
     Up,
-    /// Stop the cluster and remove it, also what an interrupted start left. Images and built programs are kept.
+    /// Stop and remove the cluster, including the remains of an interrupted start. Images and built programs are kept.
     Down,
-    /// Tell whether the cluster runs.
+    /// Show whether the cluster is running.
     Status,
     /// Print the path of the administrator's kubeconfig.
     Kubeconfig,
@@ -70,7 +70,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         }
         Command::Down => {
             Cluster::down(Keep::Images, &progress).await?;
-            progress.say("no cluster runs here");
+            progress.say("no cluster is running");
         }
         Command::Status => {
             let cluster = Cluster::open().await?;

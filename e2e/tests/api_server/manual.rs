@@ -29,14 +29,14 @@ async fn kubectl_explain_prints_the_manual() {
     }
     // Kubernetes has a kind of this name too.
     for (field, words) in [
-        ("cronjobs", "A CronJob tells an Agent to do something by a schedule."),
+        ("cronjobs", "A CronJob runs an Agent on a schedule."),
         ("cronjobs", "kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s)"),
         ("cronjobs.spec.schedule", "Example: `0 4 * * *`."),
         ("cronjobs.spec.every", "1 second to 8760 hours;"),
         ("cronjobs.spec.timeZone", "Default: `Etc/UTC`."),
         ("cronjobs.spec.session", "Default: `Isolated`."),
         ("cronjobs.spec.delivery.mode", "Default: `None`."),
-        ("cronjobs.status.conditions", "`Declared`: the gateway holds exactly this job;"),
+        ("cronjobs.status.conditions", "`Declared`: the gateway has exactly this job;"),
     ] {
         let explain = ["explain", field, "--api-version=creel.dev/v1alpha1"];
         let manual = run(cluster.kubectl(), &explain).await.expect(field);

@@ -19,7 +19,7 @@ async fn accepted(server: &Server, spec: Value) {
 #[tokio::test]
 async fn an_image_is_named_by_digest_or_by_a_tag_that_is_not_latest() {
     let server = Server::new().await;
-    let words = "name an image by digest (…@sha256:…) or by a tag that is not latest";
+    let words = "the image needs a digest (…@sha256:…) or a tag other than latest";
     for image in ["openclaw:latest", "openclaw", "registry.example:5000/openclaw", "openclaw@sha256:abc", "open claw:1"]
     {
         refused(&server, json!({"gateway": {"image": image}}), words).await;
@@ -38,7 +38,7 @@ async fn a_name_is_a_dns_label_of_at_most_40_characters() {
         for (object, kind) in [(agent(name), "an Agent"), (provider(name), "a Provider")] {
             let said = server.dry_run(&object).await.expect_err(name);
             let names_what_to_do =
-                said.contains(&format!("the name of {kind} is a DNS label of at most 40 characters"));
+                said.contains(&format!("the name of {kind} must be a DNS label of at most 40 characters"));
             assert!(names_what_to_do || said.contains("RFC 1123"), "{said}");
         }
     }
@@ -167,14 +167,14 @@ async fn a_heartbeat_comes_every_fifteen_seconds_at_most_and_in_a_part_of_the_da
     let server = Server::new().await;
     let heartbeat = |heartbeat: Value| json!({"heartbeat": heartbeat});
     for every in ["5s", "14999ms", "8761h", "30", "1d"] {
-        let words = "every is a duration from 15s to 8760h, like 30m or 1h30m";
+        let words = "every must be a duration from 15s to 8760h, for example 30m or 1h30m";
         refused(&server, heartbeat(json!({"every": every})), words).await;
     }
     refused(&server, heartbeat(json!({})), "spec.heartbeat.every").await;
     let within = |start: &str, end: &str| {
         heartbeat(json!({"every": "30m", "activeHours": {"start": start, "end": end, "timeZone": "Europe/Paris"}}))
     };
-    refused(&server, within("08:00", "08:00"), "from start to the same time is no time at all").await;
+    refused(&server, within("08:00", "08:00"), "start and end must differ").await;
     for (start, end, field) in [
         ("25:00", "22:00", "start"),
         ("24:00", "22:00", "start"),

@@ -24,7 +24,7 @@ fn without_schedule(spec: Value) -> Value {
 #[tokio::test]
 async fn exactly_one_of_schedule_every_and_at_says_when() {
     let server = Server::new().await;
-    let words = "set exactly one of schedule (five fields of cron), every (a duration) and at (a time)";
+    let words = "set exactly one of schedule (five cron fields), every (a duration) and at (a time)";
     let at = "2099-02-01T16:00:00+01:00";
     for when in [
         without_schedule(json!({})),
@@ -47,7 +47,7 @@ async fn exactly_one_of_schedule_every_and_at_says_when() {
 #[tokio::test]
 async fn a_schedule_has_five_fields() {
     let server = Server::new().await;
-    let words = "a schedule has five fields with spaces between them: minute, hour, day of month, month, day of week";
+    let words = "schedule must have five fields separated by spaces: minute, hour, day of month, month, day of week";
     for schedule in ["0 4 * * * *", "0 4 * *   ", "00 04 ** **", "0\t4\t*\t*\t*", " 0 4 * * *", "0 4 * * * "] {
         refused(&server, json!({"schedule": schedule}), words).await;
     }
@@ -63,7 +63,7 @@ async fn a_schedule_has_five_fields() {
 #[tokio::test]
 async fn a_time_zone_goes_with_a_schedule_only() {
     let server = Server::new().await;
-    let words = "timeZone goes with schedule only";
+    let words = "timeZone is only allowed with schedule";
     let zone = json!({"timeZone": "Europe/Paris"});
     refused(&server, without_schedule(merged(zone.clone(), json!({"every": "30m"}))), words).await;
     refused(&server, without_schedule(merged(zone.clone(), json!({"at": "2099-02-01T16:00:00Z"}))), words).await;
@@ -75,7 +75,7 @@ async fn a_time_zone_goes_with_a_schedule_only() {
 async fn every_is_a_duration_from_a_second_to_a_year() {
     let server = Server::new().await;
     for every in ["0s", "500ms", "999ms", "8761h", "9000h", "30", "1d", "-30m", "1.5h", "half an hour"] {
-        refused(&server, without_schedule(json!({"every": every})), "every is a duration from 1s to 8760h").await;
+        refused(&server, without_schedule(json!({"every": every})), "every must be a duration from 1s to 8760h").await;
     }
     for every in ["1s", "1500ms", "1h30m", "8760h"] {
         accepted(&server, without_schedule(json!({"every": every}))).await;
@@ -86,7 +86,7 @@ async fn every_is_a_duration_from_a_second_to_a_year() {
 async fn a_run_may_take_from_a_second_to_a_day() {
     let server = Server::new().await;
     for timeout in ["0s", "100ms", "25h", "24h1s", "10"] {
-        refused(&server, json!({"timeout": timeout}), "timeout is a duration from 1s to 24h").await;
+        refused(&server, json!({"timeout": timeout}), "timeout must be a duration from 1s to 24h").await;
     }
     for timeout in ["1s", "10m", "24h"] {
         accepted(&server, json!({"timeout": timeout})).await;
@@ -96,7 +96,7 @@ async fn a_run_may_take_from_a_second_to_a_day() {
 #[tokio::test]
 async fn a_reminder_in_the_main_session_has_no_model_time_limit_thinking_or_delivery() {
     let server = Server::new().await;
-    let words = "with session Main the message joins the Agent's main session";
+    let words = "session Main sends the message to the Agent's main session";
     let model = json!({"model": {"primary": {"provider": "p", "model": "small"}}});
     let announced = json!({"delivery": {"mode": "Announce", "channel": "telegram", "to": "12345"}});
     let posted = json!({"delivery": {"mode": "Webhook", "url": "https://hooks.example.com/notes"}});
@@ -113,7 +113,7 @@ async fn a_reminder_in_the_main_session_has_no_model_time_limit_thinking_or_deli
 async fn a_delivery_names_what_its_mode_needs_and_nothing_else() {
     let server = Server::new().await;
     let delivery = |delivery: Value| json!({"delivery": delivery});
-    let announce = "delivery by Announce names channel and to; others name neither";
+    let announce = "mode Announce requires channel and to; other modes allow neither";
     for incomplete in [
         json!({"mode": "Announce"}),
         json!({"mode": "Announce", "channel": "telegram"}),
@@ -124,7 +124,7 @@ async fn a_delivery_names_what_its_mode_needs_and_nothing_else() {
     ] {
         refused(&server, delivery(incomplete), announce).await;
     }
-    let webhook = "delivery by Webhook names url; others do not";
+    let webhook = "mode Webhook requires url; other modes do not allow it";
     let url = "https://hooks.example.com/notes";
     for incomplete in [
         json!({"mode": "Webhook"}),
@@ -136,7 +136,7 @@ async fn a_delivery_names_what_its_mode_needs_and_nothing_else() {
     }
     for url in ["hooks.example.com", "ftp://example.com/", "https://user:key@example.com/", "https://", "/notes"] {
         let posted = json!({"mode": "Webhook", "url": url});
-        refused(&server, delivery(posted), "url is an http or https URL without credentials").await;
+        refused(&server, delivery(posted), "url must be an http or https URL without credentials").await;
     }
     for whole in [
         json!({}),
@@ -152,7 +152,7 @@ async fn a_delivery_names_what_its_mode_needs_and_nothing_else() {
 async fn something_is_to_be_done_and_not_too_much_of_it() {
     let server = Server::new().await;
     refused(&server, json!({"message": ""}), "spec.message").await;
-    refused(&server, json!({"message": " \n\t"}), "say what is to be done").await;
+    refused(&server, json!({"message": " \n\t"}), "message must not be blank").await;
     refused(&server, json!({"message": null}), "spec.message").await;
     refused(&server, json!({"message": "x".repeat(32_769)}), "spec.message").await;
     accepted(&server, json!({"message": "x".repeat(32_768)})).await;
@@ -179,7 +179,7 @@ async fn the_name_of_a_cron_job_is_a_dns_label() {
     let long = "a".repeat(64);
     for name in [long.as_str(), "a.b", "1a"] {
         let said = server.dry_run(&cron_job(name, "a")).await.expect_err(name);
-        assert!(said.contains("the name of a CronJob is a DNS label"), "{said}");
+        assert!(said.contains("the name of a CronJob must be a DNS label"), "{said}");
     }
     for name in [&long[..63], "a", "nightly-2"] {
         server.dry_run(&cron_job(name, "a")).await.expect(name);

@@ -52,7 +52,7 @@ async fn a_header_has_a_plain_name_and_one_source() {
         refused(&server, header(json!({"name": name, "value": "v"})), words).await;
     }
     for name in ["Authorization", "host", "Content-Length", "TRANSFER-ENCODING", "connection"] {
-        let words = "this header is set by the client itself; use credentials for the API key";
+        let words = "the HTTP client sets this header itself; use credentials for the API key";
         refused(&server, header(json!({"name": name, "value": "v"})), words).await;
     }
     let words = "a header value consists of printable ASCII characters";

@@ -36,7 +36,7 @@ async fn access_to_the_workspace_is_none_ro_or_rw_and_no_other_word() {
 #[tokio::test]
 async fn the_image_of_a_sandbox_is_named_by_digest_or_by_a_tag_that_is_not_latest() {
     let server = Server::new().await;
-    let words = "name an image by digest (…@sha256:…) or by a tag that is not latest";
+    let words = "the image needs a digest (…@sha256:…) or a tag other than latest";
     for image in ["python:latest", "python", "registry.example:5000/python", "python@sha256:abc", "pyt hon:1"] {
         refused(&server, json!({"image": image}), words).await;
     }
@@ -66,12 +66,17 @@ async fn an_exception_names_a_range_or_pods_and_ports_that_exist() {
     let server = Server::new().await;
     let allow = |entry: Value| json!({"network": {"allow": [entry]}});
     let pods = json!({"podSelector": {"matchLabels": {"app": "git"}}});
-    let words = "set cidr, or podSelector and namespaceSelector, not both";
+    let words = "set either cidr, or podSelector and/or namespaceSelector";
     for entry in [json!({}), json!({"ports": [443]}), merged(pods.clone(), json!({"cidr": "10.0.0.0/8"}))] {
         refused(&server, allow(entry), words).await;
     }
     for cidr in ["10.0.0.1", "10.0.0.0/33", "everything"] {
-        refused(&server, allow(json!({"cidr": cidr})), "name a range of addresses like 10.0.0.0/24 or fd00::/8").await;
+        refused(
+            &server,
+            allow(json!({"cidr": cidr})),
+            "cidr must be a range of addresses, for example 10.0.0.0/24 or fd00::/8",
+        )
+        .await;
     }
     for port in [0, 65_536, -1] {
         let entry = json!({"cidr": "10.0.0.0/8", "ports": [port]});
@@ -91,7 +96,7 @@ async fn variables_and_names_follow_the_same_rules_as_those_of_a_gateway() {
     accepted(&server, json!({"env": [{"name": "GITEA_TOKEN", "value": "x"}]})).await;
     for name in ["a.b", "1a", "a-"] {
         let said = server.dry_run(&sandbox(name)).await.expect_err(name);
-        assert!(said.contains("the name of a Sandbox is a DNS label") || said.contains("RFC 1123"), "{said}");
+        assert!(said.contains("the name of a Sandbox must be a DNS label") || said.contains("RFC 1123"), "{said}");
     }
     let misspelt = json!({"workspaceAcess": "rw"});
     refused(&server, misspelt, "unknown field \"spec.workspaceAcess\"").await;

@@ -19,7 +19,7 @@ async fn a_claim_can_grow_but_not_shrink() {
         make(&namespace, &merged(resting("a"), storage(json!({"size": "2Gi"})))).await;
         for size in [json!("1Gi"), json!("2047Mi"), json!(1)] {
             let said = change(&namespace, json!({"size": size})).await.expect_err("the claim shrank");
-            assert!(said.contains("a claim can grow but not shrink: set size to at least what it was"), "{said}");
+            assert!(said.contains("a claim can grow but not shrink: set size to at least its current value"), "{said}");
         }
         for size in ["2048Mi", "3Gi"] {
             change(&namespace, json!({"size": size})).await.expect(size);
@@ -35,11 +35,11 @@ async fn class_and_mode_of_a_claim_cannot_change() {
         make(&namespace, &merged(resting("a"), first)).await;
         for class in [json!("other"), Value::Null] {
             let said = change(&namespace, json!({"storageClassName": class})).await.expect_err("the class changed");
-            assert!(said.contains("storageClassName of a claim can't change; create a new Agent"), "{said}");
+            assert!(said.contains("storageClassName is immutable: create a new Agent instead"), "{said}");
         }
         for mode in [json!("ReadWriteMany"), Value::Null] {
             let said = change(&namespace, json!({"accessMode": mode})).await.expect_err("the mode changed");
-            assert!(said.contains("accessMode of a claim can't change; create a new Agent"), "{said}");
+            assert!(said.contains("accessMode is immutable: create a new Agent instead"), "{said}");
         }
     })
     .await;
@@ -56,7 +56,7 @@ async fn an_existing_claim_leaves_no_say_in_size_class_mode_and_retention() {
     ] {
         let both = storage(merged(json!({"existingClaim": "mine"}), extra));
         let said = server.dry_run(&merged(resting("a"), both)).await.expect_err("both were accepted");
-        let words = "existingClaim is used as it is: leave out size, storageClassName, accessMode and retention";
+        let words = "existingClaim is used as it is: omit size, storageClassName, accessMode and retention";
         assert!(said.contains(words), "{said}");
     }
 }
