@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(error.reason(), Some(reason::SECRET_KEY_NOT_FOUND));
         assert_eq!(
             error.to_string(),
-            "Secret \"concierge-secret\" has lost its key \"ssh-key\": delete the Secret, and it is made anew"
+            "Secret \"concierge-secret\" is missing key \"ssh-key\": delete the Secret and Creel recreates it"
         );
     }
 }

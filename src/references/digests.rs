@@ -118,7 +118,7 @@ pub fn resolve(sources: &[Source], reads: &BTreeMap<SourceName, Read>, previous:
             }
             Read::Unreadable(why) => {
                 let message =
-                    format!("{} \"{}\" can't be read ({}): {why}", source.kind.as_str(), source.name, source.field);
+                    format!("{} \"{}\" cannot be read ({}): {why}", source.kind.as_str(), source.name, source.field);
                 carry(source, reason::REFERENCE_UNREADABLE, message, previous, &mut resolved);
             }
         }

@@ -21,13 +21,13 @@ pub const DIGEST_KEY: &str = "digest-key";
 /// Why a Secret is not to be had.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    #[error("Secret \"{0}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name")]
+    #[error("Secret \"{0}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent")]
     NotOurs(String),
-    #[error("Secret \"{name}\" has lost its key \"{key}\": delete the Secret, and it is made anew")]
+    #[error("Secret \"{name}\" is missing key \"{key}\": delete the Secret and Creel recreates it")]
     Damaged { name: String, key: &'static str },
     #[error("Secret \"{name}\" has no key \"{key}\"")]
     NoToken { name: String, key: String },
-    #[error("the operating system gave no random bytes")]
+    #[error("cannot read random bytes from the OS")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
     Key(#[from] SshKeyError),

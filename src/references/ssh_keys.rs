@@ -7,9 +7,9 @@ use thiserror::Error;
 /// Why a key could not be made.
 #[derive(Debug, Error)]
 pub enum SshKeyError {
-    #[error("the operating system gave no random bytes")]
+    #[error("cannot read random bytes from the OS")]
     Random(#[from] getrandom::Error),
-    #[error("an SSH key can't be written in OpenSSH's format")]
+    #[error("cannot write an SSH key in OpenSSH format")]
     Format(#[source] russh::keys::ssh_key::Error),
 }
 

@@ -26,7 +26,7 @@ pub fn check(name: &str, place: &str) -> Result<TimeZone, String> {
     let known: Vec<_> = DATABASE.available().filter(|known| known.as_str() != NO_ZONE).collect();
     let meant = suggest::suggestion(name, known.iter().map(TimeZoneName::as_str));
     Err(format!(
-        "Time zone \"{name}\" does not exist ({place}){meant}: name one of the IANA database, like \"Europe/Paris\""
+        "Time zone \"{name}\" does not exist ({place}){meant}: use an IANA name, for example \"Europe/Paris\""
     ))
 }
 
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(
             check("Europe/Pari", PLACE).unwrap_err(),
             "Time zone \"Europe/Pari\" does not exist (spec.timeZone of CronJob \"notes\") (did you mean \"Europe/Paris\"?): \
-             name one of the IANA database, like \"Europe/Paris\""
+             use an IANA name, for example \"Europe/Paris\""
         );
     }
 
