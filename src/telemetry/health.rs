@@ -68,7 +68,7 @@ where
         let stream = match accept().await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a health connection could not be taken");
+                tracing::warn!(%error, "cannot accept a health connection");
                 tokio::time::sleep(AFTER_A_FAILURE).await;
                 continue;
             }
@@ -85,7 +85,7 @@ where
                 .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = served.await {
-                tracing::debug!(%error, "a health connection broke off");
+                tracing::debug!(%error, "a health connection failed");
             }
         });
     }

@@ -9,9 +9,9 @@ use crate::settings::LogFormat;
 /// Why logging could not start.
 #[derive(Debug, Error)]
 pub enum LogError {
-    #[error("--log \"{filter}\" is no filter: use a level, or target=level pairs such as info,creel::agent=debug")]
+    #[error("--log \"{filter}\" is not a valid filter: use a level, or target=level pairs such as info,creel::gateway=debug")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
-    #[error("logging could not start")]
+    #[error("cannot start logging")]
     Init(#[from] TryInitError),
 }
 
