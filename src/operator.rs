@@ -1,23 +1,21 @@
 //! `creel operator`: stores, controllers, leader election, one shutdown. Touches the network.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_controller::LeaderElection;
-use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use kube::Client;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent;
-use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::cron_job;
 use crate::gateway;
+use crate::kubernetes::errors::is_not_found;
 use crate::openclaw::rpc::{AdminClient, RpcError};
 use crate::provider;
-use crate::references::checker::Presence;
+use crate::references::checker::ReferenceChecker;
 use crate::sandbox;
 use crate::sandbox_template;
 use crate::settings::Settings;
@@ -25,28 +23,30 @@ use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::Metrics;
 use crate::world::facts::Facts;
 use crate::world::queues::queues;
-use crate::world::registry::{self, Watching};
+use crate::world::registry::{self, NotServed, Watching};
 use crate::world::runtime::Runtime;
 use crate::world::stores::Stores;
 
 /// The Lease that one replica holds.
 const LEASE: &str = "creel-operator";
+/// How long CRDs that were just applied may take to be served.
+const CRDS_TAKE: Duration = Duration::from_mins(1);
 /// Why the operator stopped.
 #[derive(Debug, Error)]
 pub enum OperatorError {
     #[error("no Kubernetes cluster: neither a service account nor a usable kubeconfig")]
     Cluster(#[source] Box<kube::Error>),
-    #[error("the CRDs of Creel are not installed ({0}): apply crds/, or install the chart")]
-    CrdsMissing(#[source] Box<kube::Error>),
-    #[error("{listen} can't be listened on for health and metrics")]
+    #[error("{0}: apply crds/, or install the chart")]
+    NotServed(Box<NotServed>),
+    #[error("cannot listen on {listen} for health and metrics")]
     Listen { listen: std::net::SocketAddr, source: std::io::Error },
-    #[error("signals can't be received")]
+    #[error("cannot receive signals")]
     Signals(#[source] std::io::Error),
-    #[error("the client for gateways can't be built")]
+    #[error("cannot build the client for gateways")]
     Admin(#[source] RpcError),
-    #[error("the operating system gave no random bytes")]
+    #[error("cannot read random bytes from the operating system")]
     Random(#[source] getrandom::Error),
-    #[error("a watch ended")]
+    #[error("a watch stream ended unexpectedly")]
     WatchEnded,
     #[error("the Lease \"{LEASE}\" was lost to another replica")]
     LeaseLost,
@@ -88,7 +88,7 @@ async fn lead(
     readiness: &Readiness,
     metrics: &Arc<Metrics>,
 ) -> Result<(), OperatorError> {
-    wait_for_crds(&client, readiness).await?;
+    wait_for_kinds(&client, readiness).await?;
     readiness.set(None);
     // On the heap: it holds every controller.
     let work = Box::pin(control(client, settings, readiness, metrics));
@@ -97,36 +97,22 @@ async fn lead(
     result.unwrap_or(Err(OperatorError::LeaseLost))
 }
 
-/// A fresh `helm install` may start the operator a moment before its CRDs are served.
-async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
-    readiness.set(Some("the CRDs of creel.dev are not served yet"));
+/// A fresh `helm install` may start the operator a moment before its CRDs are served. An API server that does not answer is waited for.
+async fn wait_for_kinds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
+    readiness.set(Some("not every kind that is watched can be listed yet: see the log"));
     let started = Instant::now();
     loop {
-        let found = futures::try_join!(
-            served::<Agent>(client),
-            served::<Provider>(client),
-            served::<Sandbox>(client),
-            served::<CronJob>(client)
-        )
-        .map(|_| ());
-        match found {
+        match registry::served(client).await {
             Ok(()) => return Ok(()),
-            Err(error) if started.elapsed() > Duration::from_mins(1) => {
-                return Err(OperatorError::CrdsMissing(Box::new(error)));
+            Err(missing) if is_not_found(&missing.source) && started.elapsed() > CRDS_TAKE => {
+                return Err(OperatorError::NotServed(Box::new(missing)));
             }
-            Err(error) => {
-                tracing::info!(%error, "waiting for the CRDs");
+            Err(missing) => {
+                tracing::info!(%missing, "waiting for the API server");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
-}
-
-async fn served<K>(client: &Client) -> Result<(), kube::Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    Api::<K>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await.map(|_| ())
 }
 
 /// Fills the stores, then runs the controllers on them.
@@ -166,14 +152,20 @@ fn controllers(
     metrics: &Metrics,
 ) -> Result<Runtime, OperatorError> {
     let world = || (Arc::clone(stores), Arc::clone(facts));
-    let presence = || Presence::new(client, stores).map_err(OperatorError::Random);
+    let references = || ReferenceChecker::new(client).map_err(OperatorError::Random);
     let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
     let agents = agent::context::Context::new(client, world(), &settings.identity);
     let sandboxes = sandbox::context::Context::new(client, world(), &settings);
-    let templates = sandbox_template::driver::Context { presence: presence()?, facts: Arc::clone(facts) };
+    let templates = sandbox_template::driver::Context {
+        client: client.clone(),
+        stores: Arc::clone(stores),
+        facts: Arc::clone(facts),
+        references: references()?,
+    };
     let jobs = cron_job::context::SetContext::new(world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
-    let providers = provider::driver::Context(presence()?);
+    let providers =
+        provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
     let gateways = gateway::context::Context::new(client, world(), settings, admin);
     Ok(runtime
         .controller(&stores.agents, gateways)

@@ -30,7 +30,7 @@ use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
-use crate::references::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
+use crate::references::generated_secret::{SecretError, ensure, known_version, value, version_of};
 use crate::world::gateways::Gateway;
 use crate::world::schedules::{Found, Held};
 
@@ -190,7 +190,7 @@ async fn write(
 /// The operator's own device at this gateway; its Secret is made if it is not there.
 async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretError> {
     let (namespace, names) = (owner.namespace().unwrap_or_default(), GatewayNames::of(&owner.name_any()));
-    let version = version_in_store(&context.stores, &namespace, &names.device);
+    let version = known_version(&context.stores, &namespace, &names.device);
     if let Some(device) = version.and_then(|version| context.devices.get(&namespace, &names.device, &version)) {
         return Ok(device);
     }

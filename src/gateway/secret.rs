@@ -13,7 +13,7 @@ use crate::api::references::SecretKeySelector;
 use crate::kubernetes::caches::versioned::Versioned;
 use crate::naming::{AGENT_MANAGER, GatewayNames, child_of};
 pub use crate::references::generated_secret::SecretError;
-use crate::references::generated_secret::{self, DIGEST_KEY, ensure, version_in_store, version_of};
+use crate::references::generated_secret::{self, DIGEST_KEY, ensure, known_version, version_of};
 use crate::references::read::DigestKey;
 use crate::references::sources::{SSH_KEY, TOKEN_KEY};
 use crate::references::ssh_keys;
@@ -37,7 +37,7 @@ impl SecretMemory {
         names: &GatewayNames,
     ) -> Result<DigestKey, SecretError> {
         let namespace = owner.namespace().unwrap_or_default();
-        let version = version_in_store(stores, &namespace, &names.secret);
+        let version = known_version(stores, &namespace, &names.secret);
         if let Some(key) = version.and_then(|version| self.digest_keys.get(&namespace, &names.secret, &version)) {
             return Ok(key);
         }
@@ -57,7 +57,7 @@ impl SecretMemory {
         selector: &SecretKeySelector,
     ) -> Result<SecretString, SecretError> {
         let place = format!("{}/{}", selector.name, selector.key);
-        let version = version_in_store(stores, namespace, &selector.name);
+        let version = known_version(stores, namespace, &selector.name);
         if let Some(token) = version.and_then(|version| self.tokens.get(namespace, &place, &version)) {
             return Ok(token);
         }

@@ -19,6 +19,12 @@ pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
+/// What was asked for is not there.
+#[must_use]
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
 /// The namespace is being deleted: everything in it goes, and nothing more can be made.
 #[must_use]
 pub fn is_namespace_terminating(error: &kube::Error) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Client;
 use kube::runtime::controller::Action;
 
 use super::gather;
@@ -12,12 +13,17 @@ use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::PROVIDER_MANAGER;
-use crate::references::checker::Presence;
+use crate::references::checker::ReferenceChecker;
 use crate::world::queues::Controller;
-use crate::world::runtime::Reconciler;
+use crate::world::runtime::{Gone, Reconciler};
+use crate::world::stores::Stores;
 
 /// Shared by all passes.
-pub struct Context(pub Presence);
+pub struct Context {
+    pub client: Client,
+    pub stores: Arc<Stores>,
+    pub references: ReferenceChecker,
+}
 
 impl Reconciler for Context {
     type Object = Provider;
@@ -26,6 +32,10 @@ impl Reconciler for Context {
     async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, ReconcileError> {
         reconcile(provider, self).await
     }
+
+    fn forget(&self, gone: &Gone<'_>) {
+        self.references.forget(gone.uid);
+    }
 }
 
 /// One pass.
@@ -33,10 +43,10 @@ async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action,
     if provider.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let gathered = gather::gather(&context.0, &provider).await;
+    let gathered = gather::gather(context, &provider).await;
     let (next, again) = status::status(&provider, &gathered, Timestamp::now());
     if provider.status.as_ref() != Some(&next) {
-        write_status(&context.0.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
+        write_status(&context.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
 }

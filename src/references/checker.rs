@@ -1,39 +1,43 @@
-//! What controllers share that only look whether the values exist which their objects name: reads, and the memory between passes.
+//! For controllers that only check whether the values exist which their objects name: reads, and the memory between reconciles.
 //! Touches the network.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use kube::Client;
 
 use super::digests::{Read, Source, SourceName};
-use super::read::{DigestKey, References};
-use crate::world::stores::Stores;
+use super::read::{DigestKey, References, Versions};
 
-/// Shared by all passes of such a controller.
-pub struct Presence {
-    pub client: Client,
-    pub stores: Arc<Stores>,
+/// Shared by all reconciles of such a controller.
+pub struct ReferenceChecker {
+    client: Client,
     references: References,
-    /// Only presence counts here: any key serves, and it stays in this process.
-    digest_key: DigestKey,
+    /// Only presence counts here: any key will do, and it stays in this process.
+    key: Vec<u8>,
 }
 
-impl Presence {
-    pub fn new(client: &Client, stores: &Arc<Stores>) -> Result<Self, getrandom::Error> {
+impl ReferenceChecker {
+    pub fn new(client: &Client) -> Result<Self, getrandom::Error> {
         let mut key = vec![0_u8; 32];
         getrandom::fill(&mut key)?;
-        Ok(Self {
-            client: client.clone(),
-            stores: Arc::clone(stores),
-            references: References::default(),
-            digest_key: DigestKey { uid: "presence".to_owned(), key },
-        })
+        Ok(Self { client: client.clone(), references: References::default(), key })
     }
 
-    /// Reads what the sources name.
-    pub async fn read(&self, namespace: &str, sources: &[Source]) -> BTreeMap<SourceName, Read> {
+    /// Reads what the sources of an object name. `uid`: of the object.
+    pub async fn read(
+        &self,
+        versions: &impl Versions,
+        namespace: &str,
+        uid: &str,
+        sources: &[Source],
+    ) -> BTreeMap<SourceName, Read> {
         let names: BTreeSet<_> = sources.iter().map(|source| (source.kind, source.name.clone())).collect();
-        self.references.read(&self.client, &self.stores, namespace, names, &self.digest_key).await
+        let key = DigestKey { uid: uid.to_owned(), key: self.key.clone() };
+        self.references.read(&self.client, versions, namespace, names, &key).await
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.references.forget(uid);
     }
 }

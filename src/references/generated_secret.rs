@@ -6,14 +6,14 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 use thiserror::Error;
 
-use super::read::DigestKey;
+use super::digests::SourceKind;
+use super::read::{DigestKey, Versions, version};
 use super::ssh_keys::SshKeyError;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::{brief, is_refusal};
 use crate::kubernetes::reconciler::Failure;
 use crate::naming::is_child_of;
-use crate::world::stores::{Stores, named};
 
 /// The key under which environment digests are made.
 pub const DIGEST_KEY: &str = "digest-key";
@@ -98,15 +98,14 @@ pub fn digest_key(secret: &Secret) -> Result<DigestKey, SecretError> {
     Ok(DigestKey { uid: secret.uid().unwrap_or_default(), key: value(secret, DIGEST_KEY)?.to_vec() })
 }
 
-/// UID and resourceVersion of a Secret as the store shows it.
+/// The version of a Secret, as far as it is known without reading it.
 #[must_use]
-pub fn version_in_store(stores: &Stores, namespace: &str, name: &str) -> Option<String> {
-    let metadata = &named(&stores.secrets, namespace, name)?.metadata;
-    Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))
+pub fn known_version(versions: &impl Versions, namespace: &str, name: &str) -> Option<String> {
+    versions.of(namespace, &(SourceKind::Secret, name.to_owned()))
 }
 
-/// The same of a Secret that was read.
+/// The version of a Secret that was read.
 #[must_use]
 pub fn version_of(secret: &Secret) -> String {
-    format!("{}/{}", secret.uid().unwrap_or_default(), secret.resource_version().unwrap_or_default())
+    version(&secret.metadata).unwrap_or_default()
 }

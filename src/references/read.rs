@@ -1,19 +1,36 @@
 //! Reads Secrets and ConfigMaps that objects name. Touches the network; keeps digests, never values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::reflector::ObjectRef;
+use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
 use super::digests::{Read, SourceKind, SourceName, digest};
 use crate::kubernetes::errors::brief;
-use crate::world::stores::Stores;
 
 /// So many reads at once for one object.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
+
+/// What is known of Secrets and ConfigMaps without reading them.
+pub trait Versions: Sync {
+    /// UID and resourceVersion of the object, as [`version`] writes them; `None`: it is not known.
+    fn of(&self, namespace: &str, source: &SourceName) -> Option<String>;
+}
+
+impl<V: Versions + Send> Versions for Arc<V> {
+    fn of(&self, namespace: &str, source: &SourceName) -> Option<String> {
+        V::of(self, namespace, source)
+    }
+}
+
+/// What tells one state of an object from another: UID and resourceVersion.
+#[must_use]
+pub fn version(metadata: &ObjectMeta) -> Option<String> {
+    Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))
+}
 
 /// Who reads, and the random key under which digests are made.
 #[derive(Clone, Debug)]
@@ -35,47 +52,50 @@ pub struct References {
 }
 
 impl References {
-    /// The digest of each key of each source. What the store knows to be unchanged is not read again.
+    /// The digest of each key of each source. What is known to be unchanged is not read again, and what is not named any more is
+    /// forgotten.
     pub async fn read(
         &self,
         client: &Client,
-        stores: &Stores,
+        versions: &impl Versions,
         namespace: &str,
         names: BTreeSet<SourceName>,
         key: &DigestKey,
     ) -> BTreeMap<SourceName, Read> {
+        self.cache().retain(|(of, name, uid), _| *uid != key.uid || (of == namespace && names.contains(name)));
         stream::iter(names)
             .map(|name| async move {
-                let read = self.read_one(client, stores, namespace, &name, key).await;
+                let read = self.read_one(client, versions, namespace, &name, key).await;
                 (name, read)
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT)
             .collect()
             .await
     }
 
     /// Forgets what was read for a gateway that is gone.
     pub fn forget(&self, digest_key_uid: &str) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, _, uid), _| uid != digest_key_uid);
+        self.cache().retain(|(_, _, uid), _| uid != digest_key_uid);
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<CacheKey, Remembered>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_one(
         &self,
         client: &Client,
-        stores: &Stores,
+        versions: &impl Versions,
         namespace: &str,
         name: &SourceName,
         key: &DigestKey,
     ) -> Read {
         let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone());
-        let version = stored_version(stores, namespace, name);
-        if let Some(version) = &version {
-            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((known, keys)) = cache.get(&cache_key)
-                && known == version
-            {
-                return Read::Keys(keys.clone());
-            }
+        let version = versions.of(namespace, name);
+        if let Some((known, keys)) = self.cache().get(&cache_key)
+            && version.as_ref() == Some(known)
+        {
+            return Read::Keys(keys.clone());
         }
         match fetch(client, namespace, name).await {
             Ok(Some((version, data))) => {
@@ -83,25 +103,13 @@ impl References {
                     .into_iter()
                     .map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value)))
                     .collect();
-                let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-                cache.insert(cache_key, (version, digests.clone()));
+                self.cache().insert(cache_key, (version, digests.clone()));
                 Read::Keys(digests)
             }
             Ok(None) => Read::Missing,
             Err(why) => Read::Unreadable(why),
         }
     }
-}
-
-/// UID and resourceVersion as the store shows them.
-fn stored_version(stores: &Stores, namespace: &str, (kind, name): &SourceName) -> Option<String> {
-    let metadata = match kind {
-        SourceKind::Secret => stores.secrets.get(&ObjectRef::new(name).within(namespace))?.metadata.clone(),
-        SourceKind::ConfigMap => {
-            stores.config_map_metadata.get(&ObjectRef::new(name).within(namespace))?.metadata.clone()
-        }
-    };
-    Some(format!("{}/{}", metadata.uid?, metadata.resource_version?))
 }
 
 type Data = BTreeMap<String, Vec<u8>>;
@@ -121,6 +129,5 @@ async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> R
             (map.metadata, text.chain(binary).collect())
         }
     };
-    let version = format!("{}/{}", metadata.uid.unwrap_or_default(), metadata.resource_version.unwrap_or_default());
-    Ok(Some((version, data)))
+    Ok(Some((version(&metadata).unwrap_or_default(), data)))
 }

@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt};
 use crate::api::Agent;
 use crate::kubernetes::caches::versioned::Versioned;
 use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
-use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, value, version_in_store, version_of};
+use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, known_version, value, version_of};
 use crate::references::read::DigestKey;
 use crate::references::sources::SSH_KEY;
 use crate::references::ssh_keys::{self, public_of};
@@ -45,7 +45,7 @@ impl KeyMemory {
         names: &SandboxNames,
     ) -> Result<Keys, SecretError> {
         let namespace = agent.namespace().unwrap_or_default();
-        let version = version_in_store(stores, &namespace, &names.sandbox);
+        let version = known_version(stores, &namespace, &names.sandbox);
         if let Some(keys) = version.and_then(|version| self.own.get(&namespace, &names.sandbox, &version)) {
             return Ok(keys);
         }
@@ -67,7 +67,7 @@ impl KeyMemory {
         owner: &str,
     ) -> Result<Option<String>, SecretError> {
         let name = GatewayNames::of(owner).secret;
-        let Some(version) = version_in_store(stores, namespace, &name) else { return Ok(None) };
+        let Some(version) = known_version(stores, namespace, &name) else { return Ok(None) };
         if let Some(key) = self.gateways.get(namespace, &name, &version) {
             return Ok(key);
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use kube::{Client, ResourceExt};
 
 use super::status::{self, User};
 use crate::api::Sandbox;
@@ -13,18 +13,20 @@ use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::SANDBOX_MANAGER;
-use crate::references::checker::Presence;
+use crate::references::checker::ReferenceChecker;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::sources;
 use crate::world::facts::Facts;
 use crate::world::queues::Controller;
-use crate::world::runtime::Reconciler;
+use crate::world::runtime::{Gone, Reconciler};
 use crate::world::stores::{Stores, within};
 use crate::world::triggers::sandbox_name;
 
 /// Shared by all passes.
 pub struct Context {
-    pub presence: Presence,
+    pub client: Client,
+    pub stores: Arc<Stores>,
+    pub references: ReferenceChecker,
     pub facts: Arc<Facts>,
 }
 
@@ -35,6 +37,10 @@ impl Reconciler for Context {
     async fn reconcile(&self, sandbox: Arc<Sandbox>) -> Result<Action, ReconcileError> {
         reconcile(&sandbox, self).await
     }
+
+    fn forget(&self, gone: &Gone<'_>) {
+        self.references.forget(gone.uid);
+    }
 }
 
 /// One pass.
@@ -42,14 +48,14 @@ async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, Recon
     if sandbox.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let fault = missing(sandbox, &context.presence).await;
-    let users = users(sandbox, &context.presence.stores, &context.facts);
+    let fault = missing(sandbox, context).await;
+    let users = users(sandbox, &context.stores, &context.facts);
     if keeps(sandbox, &users) {
         return Ok(Action::requeue(look_again()));
     }
     let (next, again) = status::status(sandbox, &users, fault.as_ref(), Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
-        write_status(&context.presence.client, SANDBOX_MANAGER, sandbox, &next).await?;
+        write_status(&context.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }
     Ok(Action::requeue(again.unwrap_or_else(look_again)))
 }
@@ -64,9 +70,10 @@ fn keeps(sandbox: &Sandbox, users: &[User]) -> bool {
 }
 
 /// The first thing that the environment names and that is not there.
-async fn missing(sandbox: &Sandbox, presence: &Presence) -> Option<Fault> {
+async fn missing(sandbox: &Sandbox, context: &Context) -> Option<Fault> {
     let sources = sources::of_sandbox(sandbox);
-    let reads = presence.read(&sandbox.namespace().unwrap_or_default(), &sources).await;
+    let (namespace, uid) = (sandbox.namespace().unwrap_or_default(), sandbox.uid().unwrap_or_default());
+    let reads = context.references.read(&context.stores, &namespace, &uid, &sources).await;
     resolve(&sources, &reads, &Digests::default()).faults.into_iter().next()
 }
 

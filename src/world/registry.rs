@@ -7,40 +7,87 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
-use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
+use kube::api::ListParams;
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{Lookup, Store};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use thiserror::Error;
 
 use super::queues::Queues;
 use super::stores::Stores;
 use super::triggers::{Watched, of_change};
 use super::unparsable::Unparsable;
+use super::watch::Need::{self, Required};
 use super::watch::{Convert, Watch};
 use crate::kubernetes::apply::Child;
+use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
 
 /// Every watched kind, one line each.
 fn register(kinds: &mut Kinds) -> Stores {
     Stores {
-        agents: kinds.ours(),
-        providers: kinds.ours(),
-        sandboxes: kinds.ours(),
-        cron_jobs: kinds.ours(),
-        secrets: kinds.metadata(),
-        config_map_metadata: kinds.metadata(),
-        deployments: kinds.children(),
-        config_maps: kinds.children(),
-        services: kinds.children(),
-        service_accounts: kinds.children(),
-        network_policies: kinds.children(),
-        claims: kinds.children(),
-        pods: kinds.pods(),
+        agents: kinds.ours(Required),
+        providers: kinds.ours(Required),
+        sandboxes: kinds.ours(Required),
+        cron_jobs: kinds.ours(Required),
+        secrets: kinds.metadata(Required),
+        config_map_metadata: kinds.metadata(Required),
+        deployments: kinds.children(Required),
+        config_maps: kinds.children(Required),
+        services: kinds.children(Required),
+        service_accounts: kinds.children(Required),
+        network_policies: kinds.children(Required),
+        claims: kinds.children(Required),
+        pods: kinds.pods(Required),
         unparsable: Arc::clone(&kinds.unparsable),
     }
+}
+
+/// A watched kind.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub resource: ApiResource,
+    pub need: Need,
+}
+
+impl Kind {
+    fn of<K: Resource<DynamicType = ()>>(need: Need) -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), need }
+    }
+}
+
+/// Every watched kind.
+#[must_use]
+pub fn kinds(client: &Client) -> Vec<Kind> {
+    let mut kinds = Kinds::new(client.clone());
+    register(&mut kinds);
+    kinds.watched
+}
+
+/// A required kind can't be listed.
+#[derive(Debug, Error)]
+#[error("{} of {} can't be listed: {}", kind.plural, kind.api_version, brief(source))]
+pub struct NotServed {
+    pub kind: ApiResource,
+    pub source: kube::Error,
+}
+
+/// Whether the API server serves every required kind.
+pub async fn served(client: &Client) -> Result<(), NotServed> {
+    let required = kinds(client).into_iter().filter(|kind| kind.need == Required);
+    future::try_join_all(required.map(async |Kind { resource: kind, .. }| {
+        let api = Api::<DynamicObject>::all_with(client.clone(), &kind);
+        match api.list_metadata(&ListParams::default().limit(1)).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(NotServed { kind, source }),
+        }
+    }))
+    .await
+    .map(drop)
 }
 
 /// The stores, and what keeps them true.
@@ -66,8 +113,9 @@ pub fn watch(client: &Client, queues: &Queues) -> Watching {
 type Start = Box<dyn FnOnce(Arc<Stores>, Queues) -> BoxFuture<'static, ()> + Send>;
 
 /// The kinds that are described and not yet watched: whom an object concerns depends on all stores.
-struct Kinds {
+pub struct Kinds {
     client: Client,
+    watched: Vec<Kind>,
     pending: Vec<Start>,
     ready: Vec<BoxFuture<'static, Result<(), WriterDropped>>>,
     unparsable: Arc<Unparsable>,
@@ -75,16 +123,16 @@ struct Kinds {
 
 impl Kinds {
     fn new(client: Client) -> Self {
-        Self { client, pending: Vec::new(), ready: Vec::new(), unparsable: Arc::default() }
+        Self { client, watched: Vec::new(), pending: Vec::new(), ready: Vec::new(), unparsable: Arc::default() }
     }
 
     /// A kind of ours: an object that does not parse is a warning, not a dead watch.
-    fn ours<K>(&mut self) -> Store<K>
+    pub fn ours<K>(&mut self, need: Need) -> Store<K>
     where
         K: Resource<DynamicType = ()> + Watched + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
         let stream = watcher(Api::<DeserializeGuard<K>>::all(self.client.clone()), watcher::Config::default());
-        self.store(stream, |DeserializeGuard(parsed)| match parsed {
+        self.store(Kind::of::<K>(need), stream, |DeserializeGuard(parsed)| match parsed {
             Ok(mut object) => {
                 object.meta_mut().managed_fields = None;
                 Ok(object)
@@ -97,28 +145,28 @@ impl Kinds {
     }
 
     /// A kind of our children: only what carries our label, pruned.
-    fn children<K>(&mut self) -> Store<Observed<K>>
+    pub fn children<K>(&mut self, need: Need) -> Store<Observed<K>>
     where
         K: Child + 'static,
         Observed<K>: Watched,
     {
         let stream = watcher(Api::<K>::all(self.client.clone()), labelled());
-        self.store(stream, |child| {
+        self.store(Kind::of::<K>(need), stream, |child| {
             let manager = if is_sandbox(child.meta()) { SANDBOX_MANAGER } else { AGENT_MANAGER };
             Ok(Observed::new(child, manager))
         })
     }
 
-    fn pods(&mut self) -> Store<Pod> {
+    pub fn pods(&mut self, need: Need) -> Store<Pod> {
         let stream = watcher(Api::<Pod>::all(self.client.clone()), labelled());
-        self.store(stream, |mut pod: Pod| {
+        self.store(Kind::of::<Pod>(need), stream, |mut pod: Pod| {
             pod.metadata.managed_fields = None;
             Ok(pod)
         })
     }
 
     /// Only names, versions and owners: what users keep in these objects does not belong in our memory.
-    fn metadata<K>(&mut self) -> Store<PartialObjectMeta<K>>
+    pub fn metadata<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -130,7 +178,7 @@ impl Kinds {
         PartialObjectMeta<K>: Watched,
     {
         let stream = watcher(Api::<PartialObjectMeta<K>>::all(self.client.clone()), watcher::Config::default());
-        self.store(stream, |mut object: PartialObjectMeta<K>| {
+        self.store(Kind::of::<K>(need), stream, |mut object: PartialObjectMeta<K>| {
             object.metadata.managed_fields = None;
             object.metadata.annotations = None;
             Ok(object)
@@ -139,6 +187,7 @@ impl Kinds {
 
     fn store<W, K>(
         &mut self,
+        kind: Kind,
         stream: impl Stream<Item = watcher::Result<Event<W>>> + Send + 'static,
         convert: Convert<W, K>,
     ) -> Store<K>
@@ -148,12 +197,13 @@ impl Kinds {
     {
         let writer = Writer::<K>::default();
         let reader = writer.as_reader();
-        let (waits, unparsable) = (reader.clone(), Arc::clone(&self.unparsable));
+        let (waits, unparsable, need) = (reader.clone(), Arc::clone(&self.unparsable), kind.need);
         self.ready.push(async move { waits.wait_until_ready().await }.boxed());
         self.pending.push(Box::new(move |stores, queues| {
             let triggers = move |before: Option<&K>, after: &K| of_change(before, after, &stores);
-            Watch { writer, convert, triggers, queues, unparsable }.drive(stream).boxed()
+            Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream).boxed()
         }));
+        self.watched.push(kind);
         reader
     }
 }
@@ -166,4 +216,59 @@ fn is_sandbox(metadata: &ObjectMeta) -> bool {
 
 fn labelled() -> watcher::Config {
     watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::api::CRD_FILES;
+
+    type Names = BTreeSet<(String, String)>;
+
+    /// Group and plural of each watched kind. Nothing is asked of the client's server.
+    fn watched() -> Names {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let kinds = kinds(&Client::try_from(config).unwrap());
+        kinds.into_iter().map(|kind| (kind.resource.group, kind.resource.plural)).collect()
+    }
+
+    /// The words of `[a, b]` after this key.
+    fn words(line: &str, key: &str) -> Option<Vec<String>> {
+        let list =
+            line.trim().trim_start_matches("- ").strip_prefix(key)?.trim().strip_prefix('[')?.strip_suffix(']')?;
+        Some(list.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect())
+    }
+
+    /// What the chart lets the operator watch.
+    fn watchable() -> Names {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/creel/templates/rbac.yaml");
+        let (mut groups, mut resources, mut all) = (Vec::new(), Vec::new(), Names::new());
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            groups = words(line, "apiGroups:").unwrap_or(groups);
+            resources = words(line, "resources:").unwrap_or(resources);
+            let verbs = words(line, "verbs:").unwrap_or_default();
+            if ["list", "watch"].iter().any(|verb| verbs.iter().any(|have| have == verb)) {
+                assert!(["list", "watch"].iter().all(|verb| verbs.iter().any(|have| have == verb)), "{line}");
+                let of_group =
+                    |group: &String| resources.iter().map(|name| (group.clone(), name.clone())).collect::<Vec<_>>();
+                all.extend(groups.iter().flat_map(of_group));
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn the_chart_lets_the_operator_watch_exactly_the_registered_kinds() {
+        assert_eq!(watched(), watchable());
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_ours_is_watched() {
+        let ours: Names = watched().into_iter().filter(|(group, _)| group == "creel.dev").collect();
+        let crds = CRD_FILES.map(|(_, crd)| crd().spec).map(|spec| (spec.group, spec.names.plural));
+        assert_eq!(ours, Names::from(crds));
+    }
 }

@@ -12,6 +12,8 @@ use kube::{Resource, ResourceExt};
 use super::unparsable::Unparsable;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
+use crate::references::digests::{SourceKind, SourceName};
+use crate::references::read::{Versions, version};
 
 /// The stores. [`registry`](super::registry) says how each is filled.
 pub struct Stores {
@@ -41,6 +43,15 @@ impl Stores {
     #[must_use]
     pub fn keeps_unowned_jobs(&self, namespace: &str) -> bool {
         self.unparsable.any_in(namespace, &WANTING_JOBS)
+    }
+}
+
+impl Versions for Stores {
+    fn of(&self, namespace: &str, (kind, name): &SourceName) -> Option<String> {
+        match kind {
+            SourceKind::Secret => version(&named(&self.secrets, namespace, name)?.metadata),
+            SourceKind::ConfigMap => version(&named(&self.config_map_metadata, namespace, name)?.metadata),
+        }
     }
 }
 

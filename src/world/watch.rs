@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use kube::core::ObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
@@ -16,6 +16,14 @@ use super::unparsable::Unparsable;
 /// What the store keeps of a watched object; of one that does not parse, its metadata.
 pub type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
 
+/// Whether the operator can work without a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    /// In a cluster that does not serve the kind there are no objects of it. Once it is served, they are watched.
+    Optional,
+}
+
 /// A watch of one kind.
 pub struct Watch<W, K, T>
 where
@@ -27,6 +35,7 @@ where
     pub triggers: T,
     pub queues: Queues,
     pub unparsable: Arc<Unparsable>,
+    pub need: Need,
 }
 
 impl<W, K, T, I> Watch<W, K, T>
@@ -38,14 +47,17 @@ where
     /// Never ends by itself. After a lost watch the list says nothing of what was deleted meanwhile: so what is no longer there is
     /// queued too.
     pub async fn drive(mut self, stream: impl Stream<Item = watcher::Result<Event<W>>> + Send) {
-        let mut stream = std::pin::pin!(
-            stream
-                .default_backoff()
-                .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted"))
-        );
+        let mut stream = std::pin::pin!(stream.default_backoff());
         while let Some(event) = stream.next().await {
-            if let Some(event) = event.ok().and_then(|event| self.read(event)) {
-                self.apply(&event);
+            match event {
+                Ok(event) => {
+                    let event = self.read(event);
+                    event.iter().for_each(|event| self.apply(event));
+                }
+                Err(error) if self.need == Need::Optional && is_not_served(&error) => {
+                    [Event::Init, Event::InitDone].iter().for_each(|event| self.apply(event));
+                }
+                Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted"),
             }
         }
     }
@@ -109,4 +121,14 @@ where
     fn queue(&self, before: Option<&K>, after: &K) {
         self.queues.push((self.triggers)(before, after));
     }
+}
+
+/// The API server does not know the kind.
+fn is_not_served(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))) = error
+    else {
+        return false;
+    };
+    status.code == 404
 }
