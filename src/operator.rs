@@ -171,7 +171,7 @@ fn controllers(
     let agents = agent::context::Context::new(client, world(), &settings.identity);
     let sandboxes = sandbox::context::Context::new(client, world(), &settings);
     let templates = sandbox_template::driver::Context { presence: presence()?, facts: Arc::clone(facts) };
-    let jobs = cron_job::context::SetContext::new(world(), admin.clone());
+    let jobs = crate::jobs::context::Context::new(world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers = provider::driver::Context(presence()?);
     let gateways = gateway::context::Context::new(client, world(), settings, admin);

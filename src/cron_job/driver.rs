@@ -9,12 +9,12 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
-use super::gather;
 use super::run_now;
 use super::status::{self, Served, View};
-use super::validate::{Neighbours, validate};
 use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
+use crate::declarations::validate::{Neighbours, validate};
+use crate::declarations::wanted;
 use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::conditions::{DECLARED, HEALTHY, find, reason};
 use crate::kubernetes::events;
@@ -150,8 +150,8 @@ fn around(job: &CronJob, stores: &Stores, facts: &Facts) -> Around {
     let owner = owner.unwrap_or_default();
     let schedule = facts.schedules.of(&namespace, &owner);
     let gateway = facts.gateways.of(&namespace, &owner);
-    let agents = gather::agents(stores, &namespace, &owner);
-    let neighbours = gather::neighbours(stores, &namespace, &agents);
+    let agents = wanted::agents(stores, &namespace, &owner);
+    let neighbours = wanted::neighbours(stores, &namespace, &agents);
     let fault = validate(job, &neighbours, Timestamp::now()).err();
     let known = match &gateway {
         _ if missing.is_some() || fault.is_some() => Fact::Known(()),

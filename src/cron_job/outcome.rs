@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::validate::Neighbours;
 use crate::api::cron_job;
 use crate::api::runs::RunStatus;
+use crate::declarations::validate::Neighbours;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::names::provider_of;
@@ -60,7 +60,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cron_job::fixtures::neighbours;
+    use crate::declarations::fixtures::neighbours;
 
     fn told(entry: Value) -> cron_job::Run {
         let mut run: Run = serde_json::from_value(entry).unwrap();

@@ -16,10 +16,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::schedule::is_over;
-use super::validate::description;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
+use crate::declarations::schedule::is_over;
+use crate::declarations::validate::description;
 use crate::kubernetes::caches::versioned::Versioned;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::events;

@@ -7,11 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::outcome;
-use super::schedule::{is_over, text};
-use super::validate::Neighbours;
 use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run};
 use crate::api::runs::RunStatus;
 use crate::api::{Agent, CronJob};
+use crate::declarations::schedule::{is_over, text};
+use crate::declarations::validate::Neighbours;
 use crate::kubernetes::conditions::{DECLARED, Desired, HEALTHY, Status, merge, reason, whole_seconds};
 use crate::kubernetes::ready::{Summary, obstacle, patient};
 use crate::naming::is_paused;

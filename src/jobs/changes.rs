@@ -2,24 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::declarations::wanted::Wanted;
 use crate::openclaw::cron::declaration::{Declaration, Schedule};
 use crate::openclaw::cron::job::Job;
-
-/// What a CronJob wants of its gateway.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and they occur together")]
-pub struct Wanted {
-    /// `None`: the CronJob is at fault, and what the gateway holds stays as it is.
-    pub declaration: Option<Declaration>,
-    /// Whether it shall run.
-    pub enabled: bool,
-    /// Nothing is sent.
-    pub paused: bool,
-    /// Whether the gateway knows the agent; a job of another one can't be declared, and must not run.
-    pub agent_known: bool,
-    /// Its one time has passed: it is not declared any more.
-    pub over: bool,
-}
 
 /// One call.
 #[derive(Clone, Debug, PartialEq)]

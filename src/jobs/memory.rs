@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::changes::{Change, Wanted};
+use super::changes::Change;
 use super::history::History;
+use crate::declarations::wanted::Wanted;
 use crate::world::facts::RefreshRequests;
 
 /// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::changes::{Change, Wanted, best, changes};
+use super::changes::{Change, best, changes};
+use super::context::Context;
 use super::due::ask_again;
 use super::history::History;
 use super::memory::{AGAIN, Basis, Memory};
 use crate::api::{Agent, CronJob};
-use crate::cron_job::context::SetContext;
-use crate::cron_job::gather;
+use crate::declarations::wanted::{self, Wanted};
 use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::openclaw::cron::calls::Declared;
@@ -37,7 +37,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 
 type WantedJobs = BTreeMap<String, (Arc<CronJob>, Wanted)>;
 
-impl Reconciler for SetContext {
+impl Reconciler for Context {
     type Object = Agent;
     const CONTROLLER: Controller = Controller::Jobs;
 
@@ -52,11 +52,11 @@ impl Reconciler for SetContext {
 }
 
 /// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
-async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
+async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
     let Some(gateway) = context.facts.gateway(&namespace, &name) else { return look_again() };
-    let agents = gather::agents(&context.stores, &namespace, &name);
-    let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
+    let agents = wanted::agents(&context.stores, &namespace, &name);
+    let wanted = wanted::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
     let mut memory = context.take_memory(&namespace, &name);
     let spares = context.stores.keeps_unowned_jobs(&namespace);
@@ -99,7 +99,7 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
 
 /// What a pass works with.
 struct Pass<'a> {
-    context: &'a SetContext,
+    context: &'a Context,
     namespace: &'a str,
     owner: &'a str,
     gateway: &'a Gateway,

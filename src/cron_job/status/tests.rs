@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cron_job::fixtures::{agent, at, cron_job, neighbours};
+use crate::declarations::fixtures::{agent, at, cron_job, neighbours};
 use crate::kubernetes::conditions::{READY, find};
 use crate::openclaw::cron::job::listed;
 

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cron_job::fixtures::{at, cron_job, neighbours};
-use crate::cron_job::validate::validate;
+use crate::declarations::fixtures::{at, cron_job, neighbours};
+use crate::declarations::validate::validate;
 use crate::openclaw::cron::job::listed;
 
 const NOW: &str = "2026-01-01T00:00:00Z";

@@ -127,7 +127,7 @@ fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cron_job::fixtures::{at, cron_job, neighbours};
+    use crate::declarations::fixtures::{at, cron_job, neighbours};
 
     fn validated(spec: &str) -> Result<Declaration, Fault> {
         validate(&cron_job("notes", spec), &neighbours(), at("2026-01-01T00:00:00Z"))

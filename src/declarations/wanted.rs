@@ -1,4 +1,4 @@
-//! The Agents, Providers and CronJobs around one of them. Looks at the stores only.
+//! What the CronJobs of a gateway want of it. Looks at the stores only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,28 @@ use kube::ResourceExt;
 use super::schedule::is_over;
 use super::validate::{Neighbours, validate};
 use crate::api::{Agent, CronJob};
-use crate::jobs::changes::Wanted;
 use crate::naming::is_paused;
+use crate::openclaw::cron::declaration::Declaration;
 use crate::openclaw::cron::key;
 use crate::world::gateways::Gateway;
 use crate::world::stores::{Stores, within};
 use crate::world::triggers::{gateway_owner, providers_of};
+
+/// What a CronJob wants of its gateway.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and they occur together")]
+pub struct Wanted {
+    /// `None`: the CronJob is at fault, and what the gateway holds stays as it is.
+    pub declaration: Option<Declaration>,
+    /// Whether it runs when it is due.
+    pub enabled: bool,
+    /// Nothing is sent.
+    pub paused: bool,
+    /// Whether the gateway knows the agent; a job of any other one can't be declared, and must not run.
+    pub agent_known: bool,
+    /// Its one time has passed: it is not declared any more.
+    pub over: bool,
+}
 
 /// The Agents on the gateway of `owner`, its own included.
 #[must_use]
