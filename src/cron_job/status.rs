@@ -11,15 +11,15 @@ use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run};
 use crate::api::runs::RunStatus;
 use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::{is_over, text};
-use crate::declarations::validate::Neighbours;
+use crate::declarations::validate::GatewayScope;
 use crate::kubernetes::conditions::{DECLARED, Desired, HEALTHY, Status, merge, reason, whole_seconds};
 use crate::kubernetes::ready::{Summary, obstacle, patient};
 use crate::naming::is_paused;
 use crate::references::digests::Fault;
-use crate::world::schedules::{Found, Held};
+use crate::world::schedules::{Found, SyncState};
 
 /// Runs that the status tells.
-const TOLD: usize = 5;
+const MAX_RUNS: usize = 5;
 
 /// What a pass over one CronJob looks at.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct View<'a> {
     pub answers: bool,
     /// What the last pass over the gateway's jobs found; `None`: it has not looked at this CronJob since its last edit.
     pub found: Option<&'a Found>,
-    pub neighbours: &'a Neighbours,
+    pub scope: &'a GatewayScope,
     pub paused: bool,
 }
 
@@ -90,7 +90,7 @@ fn until_over(job: &CronJob, now: Timestamp) -> Option<Duration> {
 /// What the gateway remembers, and what the status told before: a gateway that lost its claim has lost its memory.
 fn runs(before: &[Run], view: &View<'_>) -> Vec<Run> {
     let found = view.found.map(|found| found.runs.as_slice()).unwrap_or_default();
-    let mut runs: Vec<Run> = found.iter().filter_map(|run| outcome::run(run, view.neighbours)).collect();
+    let mut runs: Vec<Run> = found.iter().filter_map(|run| outcome::run(run, view.scope)).collect();
     for run in &mut runs {
         // What a run cost, the gateway tells only as long as it has it in its history.
         let told = || before.iter().find(|old| old.time == run.time)?.cost_usd.clone();
@@ -99,7 +99,7 @@ fn runs(before: &[Run], view: &View<'_>) -> Vec<Run> {
     let old: Vec<Run> = before.iter().filter(|old| !runs.iter().any(|run| run.time == old.time)).cloned().collect();
     runs.extend(old);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time.0));
-    runs.truncate(TOLD);
+    runs.truncate(MAX_RUNS);
     runs
 }
 
@@ -160,20 +160,20 @@ fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) -> Des
         let message = format!("Waiting for the gateway of Agent \"{}\".", served.owner.name_any());
         return condition(Status::Unknown, reason::WAITING_FOR_GATEWAY, &message);
     }
-    match view.found.map(|found| &found.held) {
-        None | Some(Held::NotWanted) => {
+    match view.found.map(|found| &found.state) {
+        None | Some(SyncState::NotDeclared) => {
             condition(Status::Unknown, reason::PENDING, "The gateway has not been asked since the last edit.")
         }
-        Some(Held::Exactly) => condition(Status::True, reason::DECLARED, "The gateway holds exactly this job."),
-        Some(Held::Refused(words)) => {
+        Some(SyncState::Synced) => condition(Status::True, reason::DECLARED, "The gateway holds exactly this job."),
+        Some(SyncState::Rejected(words)) => {
             condition(Status::False, reason::REJECTED, &format!("The gateway does not accept the job: {words}"))
         }
-        Some(Held::Failed(words)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, words),
-        Some(Held::Waiting) => {
+        Some(SyncState::Failed(words)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, words),
+        Some(SyncState::Throttled) => {
             let message = "The gateway takes 30 jobs a minute, and others are before this one.";
             condition(Status::Unknown, reason::PENDING, message)
         }
-        Some(Held::AgentUnknown) => {
+        Some(SyncState::AgentUnknown) => {
             let name = served.agent.name_any();
             let message = format!("The gateway does not know Agent \"{name}\" yet: its conditions say why.");
             condition(Status::Unknown, reason::WAITING_FOR_GATEWAY, &message)

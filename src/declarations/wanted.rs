@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::schedule::is_over;
-use super::validate::{Neighbours, validate};
+use super::validate::{GatewayScope, validate};
 use crate::api::{Agent, CronJob};
 use crate::naming::is_paused;
 use crate::openclaw::cron::declaration::Declaration;
@@ -42,14 +42,14 @@ pub fn agents(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> 
 
 /// What the CronJobs of these Agents may name.
 #[must_use]
-pub fn neighbours(stores: &Stores, namespace: &str, agents: &[Arc<Agent>]) -> Neighbours {
+pub fn scope(stores: &Stores, namespace: &str, agents: &[Arc<Agent>]) -> GatewayScope {
     let providers = within(&stores.providers, namespace, |_| true);
     // A gateway that rests comes back with all of them.
     let gateway_rests = agents.iter().any(|agent| agent.spec.gateway_ref.is_none() && agent.spec.suspend);
-    let (resting, working): (Vec<_>, Vec<_>) = agents.iter().partition(|agent| agent.spec.suspend && !gateway_rests);
-    Neighbours {
+    let (suspended, working): (Vec<_>, Vec<_>) = agents.iter().partition(|agent| agent.spec.suspend && !gateway_rests);
+    GatewayScope {
         on_gateway: working.into_iter().flat_map(|agent| providers_of(agent)).collect(),
-        resting: resting.into_iter().map(|agent| (agent.name_any(), providers_of(agent))).collect(),
+        suspended: suspended.into_iter().map(|agent| (agent.name_any(), providers_of(agent))).collect(),
         providers: providers.into_iter().map(|provider| (provider.name_any(), provider)).collect(),
     }
 }
@@ -63,14 +63,14 @@ pub fn wanted(
     gateway: &Gateway,
     now: Timestamp,
 ) -> BTreeMap<String, (Arc<CronJob>, Wanted)> {
-    let neighbours = neighbours(stores, namespace, agents);
+    let scope = scope(stores, namespace, agents);
     let agent_of = |job: &CronJob| agents.iter().find(|agent| agent.name_any() == job.spec.agent_ref.name);
     within(&stores.cron_jobs, namespace, |job| job.metadata.deletion_timestamp.is_none())
         .into_iter()
         .filter_map(|job| {
             let agent = agent_of(&job)?;
             let wanted = Wanted {
-                declaration: validate(&job, &neighbours, now).ok(),
+                declaration: validate(&job, &scope, now).ok(),
                 enabled: !job.spec.suspend,
                 paused: is_paused(job.annotations()),
                 agent_known: !agent.spec.suspend && gateway.agents.contains(&agent.name_any()),

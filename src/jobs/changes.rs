@@ -10,7 +10,7 @@ use crate::openclaw::cron::job::Job;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     Declare { declaration: Box<Declaration>, enabled: Option<bool> },
-    Give { id: String, agent: String },
+    Reassign { id: String, agent: String },
     Disable { id: String },
     Remove { id: String },
 }
@@ -21,7 +21,7 @@ impl Change {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Declare { .. } => "cron.add",
-            Self::Give { .. } | Self::Disable { .. } => "cron.update",
+            Self::Reassign { .. } | Self::Disable { .. } => "cron.update",
             Self::Remove { .. } => "cron.remove",
         }
     }
@@ -82,7 +82,7 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
         return if must_rest { disable() } else { None };
     };
     if job.agent.as_ref() != Some(&declaration.agent) {
-        return Some(Change::Give { id: job.id.clone(), agent: declaration.agent.clone() });
+        return Some(Change::Reassign { id: job.id.clone(), agent: declaration.agent.clone() });
     }
     let edited = job.definition["description"] != declaration.description.as_str();
     // Said again, `enabled` starts the counters of failures over: only an edit of the CronJob does that.
