@@ -5,11 +5,15 @@
 //! | `driver` | one reconcile of a CronJob | the network, through the steps |
 //! | `context` | what the reconciles share | memory |
 //! | `status` | what was found → conditions and runs | nothing |
+//! | `declared` | condition `Declared` | nothing |
+//! | `healthy` | condition `Healthy` | nothing |
 //! | `outcome` | a run of the gateway → a run of the status, with its price | nothing |
 //! | `run_now` | a run requested by annotation, never twice | the network |
 
 pub mod context;
+pub mod declared;
 pub mod driver;
+pub mod healthy;
 pub mod outcome;
 pub mod run_now;
 pub mod status;
