@@ -19,6 +19,7 @@
 //! | [`references`] | what specs name: Secrets, ConfigMaps, keys, time zones |
 //! | [`pods`] | what all Pods of ours have in common |
 //! | [`world`] | what Creel sees and concludes: stores, facts, triggers |
+//! | [`declarations`] | what CronJobs want of their gateways |
 //! | [`gateway`], [`sandbox`], [`jobs`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs |
 //! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
 //! | [`telemetry`] | health, metrics, logs |
@@ -30,6 +31,7 @@
 pub mod agent;
 pub mod api;
 pub mod cron_job;
+pub mod declarations;
 pub mod gateway;
 pub mod jobs;
 pub mod kubernetes;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::agent;
 use crate::cron_job;
 use crate::gateway;
+use crate::jobs;
 use crate::kubernetes::errors::is_not_found;
 use crate::openclaw::rpc::{AdminClient, RpcError};
 use crate::provider;
@@ -162,7 +163,7 @@ fn controllers(
         facts: Arc::clone(facts),
         references: references()?,
     };
-    let jobs = cron_job::context::SetContext::new(world(), admin.clone());
+    let jobs = jobs::context::Context::new(world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers =
         provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };

@@ -53,7 +53,11 @@ impl Gathered {
     #[must_use]
     pub fn heartbeat(&self) -> Option<HeartbeatStatus> {
         let run = self.heartbeat.as_ref()?;
-        Some(HeartbeatStatus { time: Time(whole_seconds(run.began()?)), status: run.result(), error: run.words() })
+        Some(HeartbeatStatus {
+            time: Time(whole_seconds(run.started_at()?)),
+            status: run.result(),
+            error: run.error_message(),
+        })
     }
 
     /// Whether the gateway or the sandbox has not been looked at since the last edit of the Agent.

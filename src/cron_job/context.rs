@@ -9,7 +9,6 @@ use kube::{Client, ResourceExt};
 use super::run_now::Devices;
 use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
-use crate::jobs::memory::Memory;
 use crate::kubernetes::caches::by_name::Places;
 use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::rpc::AdminClient;
@@ -76,29 +75,5 @@ impl Context {
         if let Err(error) = self.events.publish(job, event).await {
             tracing::debug!(cron_job = job.name_any(), %error, "an event could not be published");
         }
-    }
-}
-
-/// Shared by all passes over the jobs of gateways.
-pub struct SetContext {
-    pub stores: Arc<Stores>,
-    pub facts: Arc<Facts>,
-    pub admin: AdminClient,
-    memories: Places<Memory>,
-}
-
-impl SetContext {
-    #[must_use]
-    pub fn new((stores, facts): (Arc<Stores>, Arc<Facts>), admin: AdminClient) -> Self {
-        Self { stores, facts, admin, memories: Places::default() }
-    }
-
-    /// What is known of a gateway's jobs from earlier passes. A pass takes it, and puts it back.
-    pub fn take_memory(&self, namespace: &str, owner: &str) -> Memory {
-        self.memories.take(namespace, owner).unwrap_or_default()
-    }
-
-    pub fn put_memory(&self, namespace: &str, owner: &str, memory: Memory) {
-        self.memories.put(namespace, owner, memory);
     }
 }

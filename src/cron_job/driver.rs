@@ -9,12 +9,12 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
-use super::gather;
 use super::run_now;
 use super::status::{self, Served, View};
-use super::validate::{Neighbours, validate};
 use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
+use crate::declarations::validate::{GatewayScope, validate};
+use crate::declarations::wanted;
 use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::conditions::{DECLARED, HEALTHY, find, reason};
 use crate::kubernetes::events;
@@ -48,15 +48,15 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
     if job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let around = around(job, &context.stores, &context.facts);
+    let job_context = job_context(job, &context.stores, &context.facts);
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if around.known.keeps(before, DECLARED, job.metadata.generation) {
+    if job_context.known.keeps(before, DECLARED, job.metadata.generation) {
         return Ok(Action::requeue(look_again()));
     }
-    let (next, again) = status::status(job, &around.view(job), Timestamp::now());
+    let (next, again) = status::status(job, &job_context.view(job), Timestamp::now());
     let next = report(job, next, context).await?;
     let Some(next) = next else { return Ok(Action::await_change()) };
-    let view = around.view(job);
+    let view = job_context.view(job);
     let asked = match (view.served, view.found.filter(|_| !view.paused)) {
         (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
         _ => None,
@@ -98,7 +98,7 @@ fn turn_of_health(before: &[Condition], after: &[Condition]) -> Option<Event> {
 }
 
 /// What the stores know around a CronJob.
-struct Around {
+struct JobContext {
     agent: Option<Arc<Agent>>,
     owner: Option<Arc<Agent>>,
     missing: Option<Fault>,
@@ -107,10 +107,10 @@ struct Around {
     /// Whether the gateway and its jobs were looked at, where the status depends on them.
     known: Fact<()>,
     schedule: Option<Arc<Schedule>>,
-    neighbours: Neighbours,
+    scope: GatewayScope,
 }
 
-impl Around {
+impl JobContext {
     fn view(&self, job: &CronJob) -> View<'_> {
         let served = match (&self.agent, &self.owner, &self.missing) {
             (Some(agent), Some(owner), None) => Ok(Served { agent, owner }),
@@ -121,11 +121,11 @@ impl Around {
         let found =
             found.filter(|found| Some(&found.uid) == job.uid().as_ref() && found.generation == job.metadata.generation);
         let (fault, answers, paused) = (self.fault.clone(), self.answers, is_paused(job.annotations()));
-        View { served, fault, answers, found, neighbours: &self.neighbours, paused }
+        View { served, fault, answers, found, scope: &self.scope, paused }
     }
 }
 
-fn around(job: &CronJob, stores: &Stores, facts: &Facts) -> Around {
+fn job_context(job: &CronJob, stores: &Stores, facts: &Facts) -> JobContext {
     let namespace = job.namespace().unwrap_or_default();
     let name = &job.spec.agent_ref.name;
     let agent = named(&stores.agents, &namespace, name);
@@ -150,9 +150,9 @@ fn around(job: &CronJob, stores: &Stores, facts: &Facts) -> Around {
     let owner = owner.unwrap_or_default();
     let schedule = facts.schedules.of(&namespace, &owner);
     let gateway = facts.gateways.of(&namespace, &owner);
-    let agents = gather::agents(stores, &namespace, &owner);
-    let neighbours = gather::neighbours(stores, &namespace, &agents);
-    let fault = validate(job, &neighbours, Timestamp::now()).err();
+    let agents = wanted::agents(stores, &namespace, &owner);
+    let scope = wanted::scope(stores, &namespace, &agents);
+    let fault = validate(job, &scope, Timestamp::now()).err();
     let known = match &gateway {
         _ if missing.is_some() || fault.is_some() => Fact::Known(()),
         Fact::Unknown => Fact::Unknown,
@@ -160,7 +160,7 @@ fn around(job: &CronJob, stores: &Stores, facts: &Facts) -> Around {
         Fact::Known(Some(_)) => schedule.as_ref().map(|_| ()),
     };
     let (answers, schedule) = (gateway.known().flatten().is_some(), schedule.known());
-    Around { agent, owner: owner_object, missing, fault, answers, known, schedule, neighbours }
+    JobContext { agent, owner: owner_object, missing, fault, answers, known, schedule, scope }
 }
 
 fn agent_not_found(job: &CronJob, meant: &str) -> Fault {

@@ -16,10 +16,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::schedule::is_over;
-use super::validate::description;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
+use crate::declarations::schedule::is_over;
+use crate::declarations::validate::description;
 use crate::kubernetes::caches::versioned::Versioned;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::events;
@@ -32,12 +32,12 @@ use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
 use crate::references::generated_secret::{SecretError, ensure, known_version, value, version_of};
 use crate::world::gateways::Gateway;
-use crate::world::schedules::{Found, Held};
+use crate::world::schedules::{Found, SyncState};
 
 /// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(5);
 /// How soon to try again after the gateway could not be asked, or refused.
-const LATER: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(30);
 /// Runs among which an earlier try is looked for.
 const LOOK_BACK: usize = 200;
 /// The key of the device in its Secret.
@@ -75,8 +75,8 @@ fn was_run(runs: &[Run], after: Option<Timestamp>) -> bool {
     let cut_off =
         |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
     // Where the gateway tells no more, it may have been one that it does not tell: never twice.
-    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.began() > after);
-    may_be_older || runs.iter().any(|run| run.began() > after && (run.was_asked_for() || cut_off(run)))
+    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.started_at() > after);
+    may_be_older || runs.iter().any(|run| run.started_at() > after && (run.is_manual() || cut_off(run)))
 }
 
 /// Serves the annotation; returns when to look again.
@@ -96,9 +96,10 @@ pub async fn serve(
     let Some(gateway) = context.facts.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
     // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
     // as the gateway still has it.
-    let is_over = found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now());
-    let says_this =
-        |held: &&Job| found.held == Held::Exactly || is_over && held.description() == Some(description(job).as_str());
+    let is_over = found.state == SyncState::NotDeclared && is_over(&job.spec, Timestamp::now());
+    let says_this = |held: &&Job| {
+        found.state == SyncState::Synced || is_over && held.description() == Some(description(job).as_str())
+    };
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
             let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
@@ -106,11 +107,11 @@ pub async fn serve(
         }
         return Ok(None);
     };
-    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(LATER)) };
-    let Some(present) = present else { return Ok(Some(ASK_AGAIN)) };
+    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(RETRY)) };
+    let Some(present) = present else { return Ok(Some(POLL)) };
     // Runs of one job never overlap.
     if present.state.running_since().is_some() {
-        return Ok(Some(ASK_AGAIN));
+        return Ok(Some(POLL));
     }
     let intent = match step {
         Step::Intend(request) => {
@@ -140,7 +141,7 @@ async fn ask(
 ) -> Result<Option<Duration>, ReconcileError> {
     let name = job.name_any();
     let Ok(runs) = context.admin.cron_runs(&gateway.endpoint, Some(id), LOOK_BACK).await else {
-        return Ok(Some(LATER));
+        return Ok(Some(RETRY));
     };
     if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
         write(context, job, status, RunNow { finished: true, ..intent }).await?;
@@ -158,7 +159,7 @@ async fn ask(
         Ok(RunAnswer::Refused(words)) => return Ok(refused(context, job, &words).await),
         Err(error) => return Ok(refused(context, job, &error.to_string()).await),
     }
-    Ok(Some(ASK_AGAIN))
+    Ok(Some(POLL))
 }
 
 /// Nothing in the cluster shows that the job ran.
@@ -170,7 +171,7 @@ fn request_refresh(context: &Context, owner: &Agent) {
 async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
     let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
     context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
-    Some(LATER)
+    Some(RETRY)
 }
 
 /// Whether the object is still there.

@@ -2,30 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::declarations::wanted::Wanted;
 use crate::openclaw::cron::declaration::{Declaration, Schedule};
 use crate::openclaw::cron::job::Job;
-
-/// What a CronJob wants of its gateway.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and they occur together")]
-pub struct Wanted {
-    /// `None`: the CronJob is at fault, and what the gateway holds stays as it is.
-    pub declaration: Option<Declaration>,
-    /// Whether it shall run.
-    pub enabled: bool,
-    /// Nothing is sent.
-    pub paused: bool,
-    /// Whether the gateway knows the agent; a job of another one can't be declared, and must not run.
-    pub agent_known: bool,
-    /// Its one time has passed: it is not declared any more.
-    pub over: bool,
-}
 
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     Declare { declaration: Box<Declaration>, enabled: Option<bool> },
-    Give { id: String, agent: String },
+    Reassign { id: String, agent: String },
     Disable { id: String },
     Remove { id: String },
 }
@@ -36,7 +21,7 @@ impl Change {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Declare { .. } => "cron.add",
-            Self::Give { .. } | Self::Disable { .. } => "cron.update",
+            Self::Reassign { .. } | Self::Disable { .. } => "cron.update",
             Self::Remove { .. } => "cron.remove",
         }
     }
@@ -97,7 +82,7 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
         return if must_rest { disable() } else { None };
     };
     if job.agent.as_ref() != Some(&declaration.agent) {
-        return Some(Change::Give { id: job.id.clone(), agent: declaration.agent.clone() });
+        return Some(Change::Reassign { id: job.id.clone(), agent: declaration.agent.clone() });
     }
     let edited = job.definition["description"] != declaration.description.as_str();
     // Said again, `enabled` starts the counters of failures over: only an edit of the CronJob does that.

@@ -22,7 +22,7 @@ impl History {
     /// The jobs whose last run is not among what is known.
     pub fn missing<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> Vec<&'a Job> {
         let known = |job: &Job| {
-            let newest = self.runs.get(&job.id).and_then(|runs| runs.first()).and_then(Run::began);
+            let newest = self.runs.get(&job.id).and_then(|runs| runs.first()).and_then(Run::started_at);
             newest.max(self.asked.get(&job.id).copied())
         };
         jobs.filter(|job| known(job) < job.state.last_run()).collect()
@@ -37,9 +37,9 @@ impl History {
     pub fn add(&mut self, runs: Vec<Run>) {
         for run in runs {
             let kept = self.runs.entry(run.job.clone()).or_default();
-            if !kept.iter().any(|known| known.began() == run.began()) {
+            if !kept.iter().any(|known| known.started_at() == run.started_at()) {
                 kept.push(run);
-                kept.sort_by_key(|run| std::cmp::Reverse(run.began()));
+                kept.sort_by_key(|run| std::cmp::Reverse(run.started_at()));
                 kept.truncate(KEPT);
             }
         }
@@ -55,7 +55,7 @@ impl History {
     #[must_use]
     pub fn of(&self, job: &Job) -> Vec<Run> {
         let mut runs = self.runs.get(&job.id).cloned().unwrap_or_default();
-        if runs.first().and_then(Run::began) < job.state.last_run() {
+        if runs.first().and_then(Run::started_at) < job.state.last_run() {
             runs.splice(..0, job.state.last(&job.id));
         }
         runs
@@ -93,7 +93,7 @@ mod tests {
     fn a_run_that_the_history_lacks_is_told_by_the_state() {
         let mut history = History::default();
         history.add(vec![run(3)]);
-        let began: Vec<_> = history.of(&job(7)).iter().map(|run| run.began().unwrap().as_millisecond()).collect();
+        let began: Vec<_> = history.of(&job(7)).iter().map(|run| run.started_at().unwrap().as_millisecond()).collect();
         assert_eq!(began, [7, 3]);
     }
 

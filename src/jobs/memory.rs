@@ -6,25 +6,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::changes::{Change, Wanted};
+use super::changes::Change;
 use super::history::History;
+use crate::declarations::wanted::Wanted;
 use crate::world::facts::RefreshRequests;
 
 /// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
-pub const AGAIN: Duration = Duration::from_secs(30);
+pub const RETRY: Duration = Duration::from_secs(30);
 
 /// What a pass goes by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Basis {
+pub struct Inputs {
     /// The run of the gateway's process, and the agents that it has.
     pub run: String,
     pub agents: BTreeSet<String>,
     /// By key: the UID and generation of each CronJob, and what it wants.
     pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
     /// The agents that have a heartbeat.
-    pub beating: BTreeSet<String>,
+    pub with_heartbeat: BTreeSet<String>,
     /// Whether jobs that nobody seems to want stay.
-    pub spares: bool,
+    pub keeps_unowned: bool,
     /// How often something was asked of the gateway that nothing else here shows.
     pub refreshes: RefreshRequests,
 }
@@ -33,57 +34,57 @@ pub struct Basis {
 #[derive(Debug, Default)]
 pub struct Memory {
     pub history: History,
-    rest: Option<(Basis, Instant)>,
+    rest: Option<(Inputs, Instant)>,
     refused: BTreeMap<String, (Change, String, Instant)>,
     /// Until when the gateway takes no more calls of a method.
-    shut: BTreeMap<&'static str, Instant>,
+    throttled: BTreeMap<&'static str, Instant>,
 }
 
 impl Memory {
     /// How long the gateway may still be left alone; `None`: its time has come, or something is new.
     #[must_use]
-    pub fn rests(&self, basis: &Basis, now: Instant) -> Option<Duration> {
+    pub fn idle_for(&self, inputs: &Inputs, now: Instant) -> Option<Duration> {
         let (before, until) = self.rest.as_ref()?;
         let left = until.checked_duration_since(now).filter(|left| !left.is_zero())?;
-        (before == basis).then_some(left)
+        (before == inputs).then_some(left)
     }
 
     /// A pass begins: nothing that was said of another run of the gateway holds.
-    pub fn begin(&mut self, basis: &Basis) {
-        if self.rest.take().is_none_or(|(before, _)| before.run != basis.run) {
+    pub fn begin(&mut self, inputs: &Inputs) {
+        if self.rest.take().is_none_or(|(before, _)| before.run != inputs.run) {
             self.refused.clear();
-            self.shut.clear();
+            self.throttled.clear();
         }
-        self.refused.retain(|key, _| basis.wanted.contains_key(key));
+        self.refused.retain(|key, _| inputs.wanted.contains_key(key));
     }
 
     /// A pass came to its end, and the next one is due at this time.
-    pub fn rest(&mut self, basis: Basis, until: Instant) {
-        self.rest = Some((basis, until));
+    pub fn idle_until(&mut self, inputs: Inputs, until: Instant) {
+        self.rest = Some((inputs, until));
     }
 
     /// Whether the gateway takes no such call now.
     #[must_use]
-    pub fn is_shut(&self, change: &Change, now: Instant) -> bool {
-        self.shut.get(change.method()).is_some_and(|until| *until > now)
+    pub fn is_throttled(&self, change: &Change, now: Instant) -> bool {
+        self.throttled.get(change.method()).is_some_and(|until| *until > now)
     }
 
     /// The gateway takes no such call before this time.
-    pub fn shut(&mut self, change: &Change, until: Instant) {
-        self.shut.insert(change.method(), until);
+    pub fn throttle(&mut self, change: &Change, until: Instant) {
+        self.throttled.insert(change.method(), until);
     }
 
     /// When the gateway takes again what it did not take.
     #[must_use]
-    pub fn opens(&self, now: Instant) -> Option<Duration> {
-        self.shut.values().filter_map(|until| until.checked_duration_since(now)).min()
+    pub fn throttled_for(&self, now: Instant) -> Option<Duration> {
+        self.throttled.values().filter_map(|until| until.checked_duration_since(now)).min()
     }
 
     /// What the gateway said lately about exactly this.
     #[must_use]
     pub fn refusal(&self, key: &str, change: &Change, now: Instant) -> Option<&str> {
         let (sent, words, at) = self.refused.get(key)?;
-        (sent == change && now.duration_since(*at) < AGAIN).then_some(words)
+        (sent == change && now.duration_since(*at) < RETRY).then_some(words)
     }
 
     /// The gateway did not accept this.
@@ -98,57 +99,64 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    fn basis(run: &str, generation: i64) -> Basis {
+    fn inputs(run: &str, generation: i64) -> Inputs {
         let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
         let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
-        let (agents, beating) = (BTreeSet::new(), BTreeSet::new());
-        Basis { run: run.to_owned(), agents, wanted, beating, spares: false, refreshes: RefreshRequests::default() }
+        let (agents, with_heartbeat) = (BTreeSet::new(), BTreeSet::new());
+        Inputs {
+            run: run.to_owned(),
+            agents,
+            wanted,
+            with_heartbeat,
+            keeps_unowned: false,
+            refreshes: RefreshRequests::default(),
+        }
     }
 
     #[test]
     fn a_gateway_is_left_alone_until_its_time_comes_or_something_is_new() {
         let (mut memory, now) = (Memory::default(), Instant::now());
-        assert_eq!(memory.rests(&basis("1", 1), now), None);
-        memory.begin(&basis("1", 1));
-        memory.rest(basis("1", 1), now + SOON);
-        assert_eq!(memory.rests(&basis("1", 1), now), Some(SOON));
-        assert_eq!(memory.rests(&basis("1", 1), now + SOON), None);
-        assert_eq!(memory.rests(&basis("1", 2), now), None);
-        assert_eq!(memory.rests(&basis("2", 1), now), None);
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), None);
+        memory.begin(&inputs("1", 1));
+        memory.idle_until(inputs("1", 1), now + SOON);
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), Some(SOON));
+        assert_eq!(memory.idle_for(&inputs("1", 1), now + SOON), None);
+        assert_eq!(memory.idle_for(&inputs("1", 2), now), None);
+        assert_eq!(memory.idle_for(&inputs("2", 1), now), None);
     }
 
     #[test]
     fn a_pass_that_fails_leaves_no_rest() {
         let (mut memory, now) = (Memory::default(), Instant::now());
-        memory.rest(basis("1", 1), now + SOON);
-        memory.begin(&basis("1", 1));
-        assert_eq!(memory.rests(&basis("1", 1), now), None);
+        memory.idle_until(inputs("1", 1), now + SOON);
+        memory.begin(&inputs("1", 1));
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), None);
     }
 
     #[test]
     fn a_method_that_the_gateway_takes_no_more_of_rests_while_others_go_on() {
         let (mut memory, now) = (Memory::default(), Instant::now());
         let (remove, disable) = (Change::Remove { id: "1".to_owned() }, Change::Disable { id: "1".to_owned() });
-        assert_eq!(memory.opens(now), None);
-        memory.shut(&remove, now + SOON);
-        assert!(memory.is_shut(&remove, now) && !memory.is_shut(&disable, now));
-        assert_eq!(memory.opens(now), Some(SOON));
-        assert!(!memory.is_shut(&remove, now + SOON));
+        assert_eq!(memory.throttled_for(now), None);
+        memory.throttle(&remove, now + SOON);
+        assert!(memory.is_throttled(&remove, now) && !memory.is_throttled(&disable, now));
+        assert_eq!(memory.throttled_for(now), Some(SOON));
+        assert!(!memory.is_throttled(&remove, now + SOON));
     }
 
     #[test]
     fn what_was_refused_is_said_again_after_a_while_by_an_edit_and_to_another_run() {
         let (mut memory, now) = (Memory::default(), Instant::now());
         let change = Change::Remove { id: "1".to_owned() };
-        memory.begin(&basis("1", 1));
+        memory.begin(&inputs("1", 1));
         memory.refused("k8s:a/b", change.clone(), "no".to_owned(), now);
-        memory.rest(basis("1", 1), now);
-        memory.begin(&basis("1", 1));
+        memory.idle_until(inputs("1", 1), now);
+        memory.begin(&inputs("1", 1));
         assert_eq!(memory.refusal("k8s:a/b", &change, now), Some("no"));
-        assert_eq!(memory.refusal("k8s:a/b", &change, now + AGAIN), None);
+        assert_eq!(memory.refusal("k8s:a/b", &change, now + RETRY), None);
         assert_eq!(memory.refusal("k8s:a/b", &Change::Remove { id: "2".to_owned() }, now), None);
-        memory.rest(basis("1", 1), now);
-        memory.begin(&basis("2", 1));
+        memory.idle_until(inputs("1", 1), now);
+        memory.begin(&inputs("2", 1));
         assert_eq!(memory.refusal("k8s:a/b", &change, now), None);
     }
 }

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::changes::{Change, Wanted, best, changes};
-use super::due::ask_again;
+use super::changes::{Change, best, changes};
+use super::context::Context;
+use super::due::poll_after;
 use super::history::History;
-use super::memory::{AGAIN, Basis, Memory};
+use super::memory::{Inputs, Memory, RETRY};
 use crate::api::{Agent, CronJob};
-use crate::cron_job::context::SetContext;
-use crate::cron_job::gather;
+use crate::declarations::wanted::{self, Wanted};
 use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::openclaw::cron::calls::Declared;
@@ -24,7 +24,7 @@ use crate::openclaw::rpc::RpcError;
 use crate::world::gateways::Gateway;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::schedules::{Found, Held, Schedule};
+use crate::world::schedules::{Found, Schedule, SyncState};
 
 /// A gateway that could not be asked is left alone for this time.
 const UNREACHABLE: Duration = Duration::from_secs(5);
@@ -33,11 +33,11 @@ const MOST_CHANGES: usize = 50;
 /// Jobs of one pass whose runs are asked for one by one, where the common list does not reach back far enough.
 const MOST_HISTORIES: usize = 10;
 /// The rest of what was begun is done at once.
-const AT_ONCE: Duration = Duration::from_millis(100);
+const RESUME: Duration = Duration::from_millis(100);
 
 type WantedJobs = BTreeMap<String, (Arc<CronJob>, Wanted)>;
 
-impl Reconciler for SetContext {
+impl Reconciler for Context {
     type Object = Agent;
     const CONTROLLER: Controller = Controller::Jobs;
 
@@ -52,36 +52,37 @@ impl Reconciler for SetContext {
 }
 
 /// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
-async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
+async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
     let Some(gateway) = context.facts.gateway(&namespace, &name) else { return look_again() };
-    let agents = gather::agents(&context.stores, &namespace, &name);
-    let wanted = gather::wanted(&context.stores, &namespace, &agents, &gateway, now);
-    let beating = agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
+    let agents = wanted::agents(&context.stores, &namespace, &name);
+    let wanted = wanted::wanted(&context.stores, &namespace, &agents, &gateway, now);
+    let with_heartbeat =
+        agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
     let mut memory = context.take_memory(&namespace, &name);
-    let spares = context.stores.keeps_unowned_jobs(&namespace);
-    let pass = Pass {
+    let keeps_unowned = context.stores.keeps_unowned_jobs(&namespace);
+    let sync = Sync {
         context,
         namespace: &namespace,
         owner: &name,
         gateway: &gateway,
         wanted: &wanted,
-        beating: &beating,
-        spares,
+        with_heartbeat: &with_heartbeat,
+        keeps_unowned,
         now,
     };
-    let basis = pass.basis();
-    if let Some(left) = memory.rests(&basis, Instant::now()) {
+    let inputs = sync.inputs();
+    if let Some(left) = memory.idle_for(&inputs, Instant::now()) {
         context.put_memory(&namespace, &name, memory);
         return left;
     }
-    memory.begin(&basis);
-    let looked = pass.look(&mut memory).await;
-    if let Ok((_, again)) = &looked {
-        memory.rest(basis, Instant::now() + *again);
+    memory.begin(&inputs);
+    let synced = sync.sync(&mut memory).await;
+    if let Ok((_, again)) = &synced {
+        memory.idle_until(inputs, Instant::now() + *again);
     }
     context.put_memory(&namespace, &name, memory);
-    match looked {
+    match synced {
         Ok((schedule, again)) => {
             context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
             again
@@ -90,7 +91,7 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
             tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
             let before = context.facts.schedules.of(&namespace, &name).known();
             let mut schedule = before.as_deref().cloned().unwrap_or_default();
-            schedule.jobs.values_mut().for_each(|found| found.held = Held::Failed(error.to_string()));
+            schedule.jobs.values_mut().for_each(|found| found.state = SyncState::Failed(error.to_string()));
             context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
             UNREACHABLE
         }
@@ -98,40 +99,40 @@ async fn reconcile(owner: &Agent, context: &SetContext) -> Duration {
 }
 
 /// What a pass works with.
-struct Pass<'a> {
-    context: &'a SetContext,
+struct Sync<'a> {
+    context: &'a Context,
     namespace: &'a str,
     owner: &'a str,
     gateway: &'a Gateway,
     wanted: &'a WantedJobs,
     /// The agents that have a heartbeat.
-    beating: &'a BTreeSet<String>,
+    with_heartbeat: &'a BTreeSet<String>,
     /// Whether jobs that nobody seems to want stay.
-    spares: bool,
+    keeps_unowned: bool,
     now: Timestamp,
 }
 
-impl Pass<'_> {
-    fn basis(&self) -> Basis {
+impl Sync<'_> {
+    fn inputs(&self) -> Inputs {
         let wanted = self.wanted.iter().map(|(key, (cron_job, wanted))| {
             (key.clone(), (cron_job.uid(), cron_job.metadata.generation, wanted.clone()))
         });
-        Basis {
+        Inputs {
             run: self.gateway.run.clone(),
             agents: self.gateway.agents.clone(),
             wanted: wanted.collect(),
-            beating: self.beating.clone(),
-            spares: self.spares,
+            with_heartbeat: self.with_heartbeat.clone(),
+            keeps_unowned: self.keeps_unowned,
             refreshes: self.context.facts.refreshes(self.namespace, self.owner),
         }
     }
 
-    async fn look(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
+    async fn sync(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
         let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
         let wanted = self.wanted.iter().map(|(key, (_, wanted))| (key.as_str(), wanted)).collect();
         let mut changes = changes(&wanted, &jobs);
         // Nobody knows what an object that can't be read wants.
-        if self.spares {
+        if self.keeps_unowned {
             changes.retain(|(_, change)| !matches!(change, Change::Remove { .. }));
         }
         let mut answers = BTreeMap::new();
@@ -139,35 +140,41 @@ impl Pass<'_> {
         for (key, change) in changes {
             let now = Instant::now();
             let answer = if let Some(words) = memory.refusal(&key, &change, now) {
-                Held::Refused(words.to_owned())
-            } else if sent == MOST_CHANGES || memory.is_shut(&change, now) {
-                Held::Waiting
+                SyncState::Rejected(words.to_owned())
+            } else if sent == MOST_CHANGES || memory.is_throttled(&change, now) {
+                SyncState::Throttled
             } else {
                 sent += 1;
-                gave |= matches!(change, Change::Give { .. });
+                gave |= matches!(change, Change::Reassign { .. });
                 self.send(&key, change, &mut jobs, memory).await?
             };
             answers.insert(key, answer);
         }
         self.ask_for_runs(&jobs, &mut memory.history).await?;
-        let rest = self.rest(&answers, memory, &jobs, gave || sent == MOST_CHANGES);
-        Ok((self.schedule(&jobs, &answers, &memory.history), rest))
+        let again = self.requeue_after(&answers, memory, &jobs, gave || sent == MOST_CHANGES);
+        Ok((self.schedule(&jobs, &answers, &memory.history), again))
     }
 
     /// How long the gateway may be left alone.
-    fn rest(&self, answers: &BTreeMap<String, Held>, memory: &Memory, jobs: &[Job], unfinished: bool) -> Duration {
-        let any = |is: fn(&Held) -> bool| answers.values().any(is);
+    fn requeue_after(
+        &self,
+        answers: &BTreeMap<String, SyncState>,
+        memory: &Memory,
+        jobs: &[Job],
+        unfinished: bool,
+    ) -> Duration {
+        let any = |is: fn(&SyncState) -> bool| answers.values().any(is);
         // What the gateway does not take is tried again by and by.
-        if unfinished && any(|held| matches!(held, Held::Exactly | Held::NotWanted)) {
-            return AT_ONCE;
+        if unfinished && any(|held| matches!(held, SyncState::Synced | SyncState::NotDeclared)) {
+            return RESUME;
         }
-        let idle = if self.wanted.is_empty() && self.beating.is_empty() { look_again() } else { AGAIN };
-        let mut rest = ask_again(self.watched(jobs), self.now).unwrap_or(idle);
-        if any(|held| matches!(held, Held::Refused(_) | Held::Failed(_))) {
-            rest = rest.min(AGAIN);
+        let idle = if self.wanted.is_empty() && self.with_heartbeat.is_empty() { look_again() } else { RETRY };
+        let mut rest = poll_after(self.watched(jobs), self.now).unwrap_or(idle);
+        if any(|held| matches!(held, SyncState::Rejected(_) | SyncState::Failed(_))) {
+            rest = rest.min(RETRY);
         }
-        if any(|held| *held == Held::Waiting) {
-            rest = rest.min(memory.opens(Instant::now()).unwrap_or(AT_ONCE) + AT_ONCE);
+        if any(|held| *held == SyncState::Throttled) {
+            rest = rest.min(memory.throttled_for(Instant::now()).unwrap_or(RESUME) + RESUME);
         }
         rest
     }
@@ -179,44 +186,48 @@ impl Pass<'_> {
         change: Change,
         jobs: &mut Vec<Job>,
         memory: &mut Memory,
-    ) -> Result<Held, RpcError> {
+    ) -> Result<SyncState, RpcError> {
         let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
         let sent = match change.clone() {
             // It may have begun to leave since the pass began.
-            Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => return Ok(Held::AgentUnknown),
+            Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => {
+                return Ok(SyncState::AgentUnknown);
+            }
             Change::Declare { declaration, enabled } => {
                 match admin.cron_declare(endpoint, &declaration, enabled).await {
                     Ok(Declared::Held(job)) => {
                         jobs.retain(|known| known.id != job.id);
                         jobs.push(*job);
-                        Ok(Held::Exactly)
+                        Ok(SyncState::Synced)
                     }
                     Ok(Declared::Refused(words)) => {
                         memory.refused(key, change.clone(), words.clone(), Instant::now());
-                        Ok(Held::Refused(words))
+                        Ok(SyncState::Rejected(words))
                     }
                     Err(error) => Err(error),
                 }
             }
-            Change::Give { id, agent } => {
-                let given = admin.cron_give(endpoint, &id, &agent).await;
-                given.map(|()| Held::NotWanted)
+            Change::Reassign { id, agent } => {
+                let given = admin.cron_reassign(endpoint, &id, &agent).await;
+                given.map(|()| SyncState::NotDeclared)
             }
             Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
                 jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);
-                Held::NotWanted
+                SyncState::NotDeclared
             }),
             Change::Remove { id } => admin.cron_remove(endpoint, &id).await.map(|()| {
                 jobs.retain(|job| job.id != id);
-                Held::NotWanted
+                SyncState::NotDeclared
             }),
         };
         match sent {
             Err(RpcError::Refused { retry_after: Some(wait), .. }) => {
-                memory.shut(&change, Instant::now() + wait);
-                Ok(Held::Waiting)
+                memory.throttle(&change, Instant::now() + wait);
+                Ok(SyncState::Throttled)
             }
-            Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => Ok(Held::Failed(error.to_string())),
+            Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => {
+                Ok(SyncState::Failed(error.to_string()))
+            }
             sent => sent,
         }
     }
@@ -229,7 +240,8 @@ impl Pass<'_> {
 
     /// The jobs whose runs are told.
     fn watched<'a>(&'a self, jobs: &'a [Job]) -> impl Iterator<Item = &'a Job> {
-        jobs.iter().filter(|job| job.is_ours() || job.heartbeat_of().is_some_and(|agent| self.beating.contains(agent)))
+        jobs.iter()
+            .filter(|job| job.is_ours() || job.heartbeat_of().is_some_and(|agent| self.with_heartbeat.contains(agent)))
     }
 
     /// All new runs by one call, usually.
@@ -264,20 +276,20 @@ impl Pass<'_> {
         }
     }
 
-    fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, Held>, history: &History) -> Schedule {
+    fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, SyncState>, history: &History) -> Schedule {
         let found = |(key, (cron_job, wanted)): (&String, &(Arc<CronJob>, Wanted))| {
             let job = best(wanted, key, jobs).cloned();
             let unasked = match (&wanted.declaration, &job) {
-                _ if wanted.paused || wanted.over => Held::NotWanted,
-                (None, _) => Held::NotWanted,
-                _ if !wanted.agent_known => Held::AgentUnknown,
-                (Some(_), Some(_)) => Held::Exactly,
-                (Some(_), None) => Held::Waiting,
+                _ if wanted.paused || wanted.over => SyncState::NotDeclared,
+                (None, _) => SyncState::NotDeclared,
+                _ if !wanted.agent_known => SyncState::AgentUnknown,
+                (Some(_), Some(_)) => SyncState::Synced,
+                (Some(_), None) => SyncState::Throttled,
             };
             let found = Found {
                 uid: cron_job.uid().unwrap_or_default(),
                 generation: cron_job.metadata.generation,
-                held: if matches!(unasked, Held::Exactly | Held::Waiting) {
+                state: if matches!(unasked, SyncState::Synced | SyncState::Throttled) {
                     answers.get(key).cloned().unwrap_or(unasked)
                 } else {
                     unasked

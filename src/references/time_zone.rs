@@ -25,9 +25,7 @@ pub fn check(name: &str, place: &str) -> Result<TimeZone, String> {
     }
     let known: Vec<_> = DATABASE.available().filter(|known| known.as_str() != NO_ZONE).collect();
     let meant = suggest::suggestion(name, known.iter().map(TimeZoneName::as_str));
-    Err(format!(
-        "Time zone \"{name}\" does not exist ({place}){meant}: use an IANA name, for example \"Europe/Paris\""
-    ))
+    Err(format!("Time zone \"{name}\" does not exist ({place}){meant}: use an IANA name, for example \"Europe/Paris\""))
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use crate::settings::LogFormat;
 /// Why logging could not start.
 #[derive(Debug, Error)]
 pub enum LogError {
-    #[error("--log \"{filter}\" is not a valid filter: use a level, or target=level pairs such as info,creel::gateway=debug")]
+    #[error(
+        "--log \"{filter}\" is not a valid filter: use a level, or target=level pairs such as info,creel::gateway=debug"
+    )]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
     #[error("cannot start logging")]
     Init(#[from] TryInitError),

@@ -23,23 +23,23 @@ pub struct Found {
     /// The job; `None`: the gateway holds none.
     pub job: Option<Job>,
     /// Whether it is what the CronJob says.
-    pub held: Held,
+    pub state: SyncState,
     /// Its last runs, newest first.
     pub runs: Vec<Run>,
 }
 
 /// Whether the gateway holds what a CronJob says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
-    Exactly,
+pub enum SyncState {
+    Synced,
     /// It did not accept it; its own words.
-    Refused(String),
+    Rejected(String),
     /// It could not be asked, or did not answer; why.
     Failed(String),
     /// The gateway takes only so many calls a minute; its turn comes.
-    Waiting,
+    Throttled,
     /// It does not know the agent: suspended, at fault, or not taken up yet.
     AgentUnknown,
     /// Nothing was asked for: the CronJob is at fault or paused, or its time has passed.
-    NotWanted,
+    NotDeclared,
 }

@@ -1,15 +1,15 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cron_job::fixtures::{at, cron_job, neighbours};
-use crate::cron_job::validate::validate;
+use crate::declarations::fixtures::{at, cron_job, scope};
+use crate::declarations::validate::validate;
 use crate::openclaw::cron::job::listed;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 const KEY: &str = "k8s:assistants/notes";
 
 fn declaration(spec: &str) -> Declaration {
-    validate(&cron_job("notes", spec), &neighbours(), at(NOW)).unwrap()
+    validate(&cron_job("notes", spec), &scope(), at(NOW)).unwrap()
 }
 
 fn wanted() -> Wanted {
@@ -70,7 +70,7 @@ fn of_two_jobs_of_one_key_the_one_of_the_wrong_agent_goes() {
 #[test]
 fn a_job_that_moves_to_another_agent_keeps_its_id() {
     let wanted = wanted();
-    let give = Change::Give { id: "the-id".into(), agent: "writer".into() };
+    let give = Change::Reassign { id: "the-id".into(), agent: "writer".into() };
     assert_eq!(sent(&wanted, &[job(&wanted, &json!({"agentId": "other"}))]), [give]);
 }
 

@@ -70,7 +70,7 @@ impl AdminClient {
     }
 
     /// Gives the job to another agent.
-    pub async fn cron_give(&self, gateway: &Endpoint, id: &str, agent: &str) -> Result<(), RpcError> {
+    pub async fn cron_reassign(&self, gateway: &Endpoint, id: &str, agent: &str) -> Result<(), RpcError> {
         self.call(gateway, "cron.update", json!({"id": id, "patch": {"agentId": agent}})).await.map(drop)
     }
 

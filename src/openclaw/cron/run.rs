@@ -83,7 +83,7 @@ impl Run {
 
     /// Why it did not succeed, in the gateway's words, on one line.
     #[must_use]
-    pub fn words(&self) -> Option<String> {
+    pub fn error_message(&self) -> Option<String> {
         let words = match self.result() {
             RunStatus::Succeeded => None,
             RunStatus::NotDelivered => self.delivery_error.as_ref().or(self.error.as_ref()),
@@ -95,7 +95,7 @@ impl Run {
 
     /// When it began.
     #[must_use]
-    pub fn began(&self) -> Option<Timestamp> {
+    pub fn started_at(&self) -> Option<Timestamp> {
         time(self.began_at_ms)
     }
 
@@ -106,7 +106,7 @@ impl Run {
 
     /// Whether somebody asked for it, as far as can be told.
     #[must_use]
-    pub fn was_asked_for(&self) -> bool {
+    pub fn is_manual(&self) -> bool {
         self.run_id.as_ref().is_some_and(|id| id.starts_with("manual:"))
     }
 }
@@ -126,7 +126,7 @@ mod tests {
         let entries: serde_json::Value = serde_json::from_str(include_str!("../fixtures/cron_runs.json")).unwrap();
         let runs: Vec<Run> = entries["entries"].as_array().unwrap().iter().filter_map(Run::told).collect();
         let [asked, undelivered, cut] = runs.as_slice() else { unreachable!("three runs") };
-        assert!(asked.was_asked_for() && !undelivered.was_asked_for() && !cut.was_asked_for());
+        assert!(asked.is_manual() && !undelivered.is_manual() && !cut.is_manual());
         assert_eq!(asked.usage, Some(Usage { input: 6267, output: 195 }));
         assert_eq!((asked.provider.as_deref(), asked.model.as_deref()), (Some("p-main"), Some("small")));
         assert_eq!(asked.duration(), Some(Duration::from_millis(5546)));

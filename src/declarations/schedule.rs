@@ -78,7 +78,7 @@ pub fn text(spec: &CronJobSpec) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cron_job::fixtures::{at, cron_job};
+    use crate::declarations::fixtures::{at, cron_job};
 
     fn reason_of(spec: &str) -> Result<Schedule, &'static str> {
         schedule(&cron_job("notes", spec), at("2026-01-01T00:00:00Z")).map_err(|fault| fault.reason)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::validate::Neighbours;
+use super::validate::GatewayScope;
 use crate::api::{Agent, CronJob, Provider};
 
 pub fn at(time: &str) -> Timestamp {
@@ -31,7 +31,7 @@ pub fn cron_job(name: &str, spec: &str) -> CronJob {
 }
 
 /// Two Providers, of which the gateway uses one.
-pub fn neighbours() -> Neighbours {
+pub fn scope() -> GatewayScope {
     let provider = |name: &str| {
         let provider = format!(
             "
@@ -48,9 +48,9 @@ spec:
         );
         (name.to_owned(), Arc::new(serde_yaml::from_str::<Provider>(&provider).unwrap()))
     };
-    Neighbours {
+    GatewayScope {
         on_gateway: BTreeSet::from(["openai".to_owned()]),
-        resting: BTreeMap::new(),
+        suspended: BTreeMap::new(),
         providers: BTreeMap::from([provider("openai"), provider("spare")]),
     }
 }

@@ -1,4 +1,4 @@
-//! A CronJob and its neighbours → what its gateway shall hold, or what stands in the way. Pure: `now` is an argument.
+//! A CronJob and its scope → what its gateway shall hold, or what stands in the way. Pure: `now` is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::references::suggest;
 
 /// What a CronJob may name.
 #[derive(Clone, Debug, Default)]
-pub struct Neighbours {
+pub struct GatewayScope {
     /// The Providers that Agents of the gateway use: only those are in its configuration.
     pub on_gateway: BTreeSet<String>,
     /// What each Agent that rests on it uses: it is there again as soon as the Agent is, and its jobs wait as long.
-    pub resting: BTreeMap<String, BTreeSet<String>>,
+    pub suspended: BTreeMap<String, BTreeSet<String>>,
     /// All Providers of the namespace.
     pub providers: BTreeMap<String, Arc<Provider>>,
 }
 
 /// What the gateway shall hold.
-pub fn validate(job: &CronJob, neighbours: &Neighbours, now: Timestamp) -> Result<Declaration, Fault> {
+pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<Declaration, Fault> {
     let schedule = schedule::schedule(job, now)?;
     if let Some(model) = &job.spec.model {
-        check_model(job, model, neighbours)?;
+        check_model(job, model, scope)?;
     }
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
     Ok(Declaration {
@@ -92,18 +92,18 @@ fn delivery(job: &CronJob) -> Delivery {
     }
 }
 
-fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -> Result<(), Fault> {
+fn check_model(job: &CronJob, model: &ModelSelection, scope: &GatewayScope) -> Result<(), Fault> {
     for (field, reference) in model.references() {
         let place = format!("{field} of CronJob \"{}\"", job.name_any());
         let fault = |reason, message| Err(Fault { reason, message, carried: false });
         let name = &reference.provider;
-        let Some(provider) = neighbours.providers.get(name) else {
-            let meant = suggest::suggestion(name, neighbours.providers.keys().map(String::as_str));
+        let Some(provider) = scope.providers.get(name) else {
+            let meant = suggest::suggestion(name, scope.providers.keys().map(String::as_str));
             return fault(reason::PROVIDER_NOT_FOUND, format!("Provider \"{name}\" does not exist ({place}){meant}"));
         };
-        let with_its_agent = neighbours.resting.get(&job.spec.agent_ref.name).is_some_and(|used| used.contains(name));
-        if !neighbours.on_gateway.contains(name) && !with_its_agent {
-            let known: Vec<_> = neighbours.on_gateway.iter().map(String::as_str).collect();
+        let with_its_agent = scope.suspended.get(&job.spec.agent_ref.name).is_some_and(|used| used.contains(name));
+        if !scope.on_gateway.contains(name) && !with_its_agent {
+            let known: Vec<_> = scope.on_gateway.iter().map(String::as_str).collect();
             let message = format!(
                 "no Agent of the gateway uses Provider \"{name}\" ({place}): name one of {}, or add a model of \"{name}\" to the fallbacks of the Agent",
                 known.join(", ")
@@ -127,10 +127,10 @@ fn check_model(job: &CronJob, model: &ModelSelection, neighbours: &Neighbours) -
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cron_job::fixtures::{at, cron_job, neighbours};
+    use crate::declarations::fixtures::{at, cron_job, scope};
 
     fn validated(spec: &str) -> Result<Declaration, Fault> {
-        validate(&cron_job("notes", spec), &neighbours(), at("2026-01-01T00:00:00Z"))
+        validate(&cron_job("notes", spec), &scope(), at("2026-01-01T00:00:00Z"))
     }
 
     #[test]
@@ -174,19 +174,19 @@ mod tests {
     #[test]
     fn what_an_agent_that_rests_uses_is_no_fault_of_its_jobs() {
         let job = cron_job("notes", "{every: 10m, model: {primary: {provider: spare, model: small}}}");
-        let mut neighbours = neighbours();
-        let validated = |neighbours: &Neighbours| validate(&job, neighbours, at("2026-01-01T00:00:00Z"));
-        neighbours.resting.insert("reader".to_owned(), BTreeSet::from(["spare".to_owned()]));
-        assert_eq!(validated(&neighbours).unwrap_err().reason, reason::PROVIDER_NOT_ON_GATEWAY);
-        neighbours.resting.insert("writer".to_owned(), BTreeSet::from(["spare".to_owned()]));
-        assert!(validated(&neighbours).is_ok());
+        let mut scope = scope();
+        let validated = |scope: &GatewayScope| validate(&job, scope, at("2026-01-01T00:00:00Z"));
+        scope.suspended.insert("reader".to_owned(), BTreeSet::from(["spare".to_owned()]));
+        assert_eq!(validated(&scope).unwrap_err().reason, reason::PROVIDER_NOT_ON_GATEWAY);
+        scope.suspended.insert("writer".to_owned(), BTreeSet::from(["spare".to_owned()]));
+        assert!(validated(&scope).is_ok());
     }
 
     #[test]
     fn white_space_around_a_message_is_no_part_of_it() {
         let mut job = cron_job("notes", "{every: 10m}");
         job.spec.message = "  Compress notes\n".to_owned();
-        let declared = validate(&job, &neighbours(), at("2026-01-01T00:00:00Z")).unwrap();
+        let declared = validate(&job, &scope(), at("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(declared, validated("{every: 10m}").unwrap());
     }
 
