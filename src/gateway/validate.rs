@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
-use serde_json::Value;
 
 use super::contributions::{self, ResolvedAgents};
 use super::gather::{Gathered, Live};
@@ -12,7 +11,6 @@ use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
-use crate::openclaw::marker;
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::sources;
@@ -118,14 +116,9 @@ fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, fro
     let owner = gathered.owner.name_any();
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
     let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
-    let mut document = config::render(&gateway);
-    if settings.test_config_hole
-        && let Some(extra) = gathered.owner.annotations().get(naming::TEST_CONFIG)
-        && let Ok(extra) = serde_json::from_str(extra)
-    {
-        merge(&mut document, extra);
-        document = marker::with_marker(document);
-    }
+    let document = config::render(&gateway);
+    #[cfg(feature = "test-config-override")]
+    let document = test_config::overridden(document, &gathered.owner, settings);
     let lacks = |name: &str| !gathered.live.environment.iter().any(|variable| variable.name == name);
     if frozen
         && live::variables(&document).iter().any(|name| name.as_str() != paths::TOKEN_VARIABLE && lacks(name.as_str()))
@@ -135,18 +128,8 @@ fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, fro
     serde_json::to_string_pretty(&document).ok().map(|text| text + "\n")
 }
 
-/// A JSON merge: objects are merged, everything else is replaced.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
+#[cfg(feature = "test-config-override")]
+mod test_config;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
