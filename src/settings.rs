@@ -45,10 +45,11 @@ pub struct Settings {
     #[arg(long, env = "KUBERNETES_SERVICE_PORT", default_value_t = 443, hide = true)]
     pub kubernetes_service_port: u16,
 
-    /// For tests of rejected configurations: merges the JSON in an Agent's annotation `creel.dev/test-config` into openclaw.json
-    /// without validation.
-    #[arg(long, env = "CREEL_TEST_CONFIG_HOLE", hide = true)]
-    pub test_config_hole: bool,
+    /// For tests of what happens when a gateway rejects its configuration: merges the JSON in an Agent's annotation
+    /// `creel.dev/test-config` into openclaw.json, unchecked.
+    #[cfg(feature = "test-config-override")]
+    #[arg(long, env = "CREEL_TEST_CONFIG_OVERRIDE", hide = true)]
+    pub test_config_override: bool,
 }
 
 impl Settings {

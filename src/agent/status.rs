@@ -15,9 +15,10 @@ use crate::kubernetes::conditions::{
     STALLED, Status, find, merge, reason,
 };
 use crate::kubernetes::ready::{Summary, obstacle, patient};
+use crate::openclaw::config::agents::MODEL;
 use crate::references::digests::Fault;
 use crate::world::facts::Fact;
-use crate::world::gateway_state::GatewayState;
+use crate::world::gateway_state::{AgentFault, GatewayState};
 use crate::world::sandbox_states::SandboxState;
 use crate::world::triggers::gateway_owner;
 
@@ -79,8 +80,8 @@ pub fn status(
         Place::On(state) => joined_now(agent, state),
         Place::Unknown | Place::Nowhere(_) | Place::Blocked(_) => false,
     };
-    // While the last good entry stands in, so does its model.
-    let in_force = before.model.filter(|_| keeps_last_good(agent, place));
+    // While the last good model stays in force, it is the one to show.
+    let in_force = before.model.filter(|_| keeps_model(agent, place));
     let gateway = match place {
         Place::On(state) => Some(state.status.clone()),
         Place::Unknown | Place::Blocked(_) => before.gateway,
@@ -98,10 +99,10 @@ pub fn status(
     (status, again)
 }
 
-fn keeps_last_good(agent: &Agent, place: &Place<'_>) -> bool {
+fn keeps_model(agent: &Agent, place: &Place<'_>) -> bool {
     let Place::On(state) = place else { return false };
     let fault = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref());
-    fault.is_some_and(|fault| fault.last_good_kept)
+    fault.is_some_and(|fault| fault.kept.contains(&MODEL))
 }
 
 /// Whether the gateway confirmed a configuration that holds the Agent.
@@ -109,7 +110,7 @@ fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
     let member = state.agents.get(&agent.name_any());
     state.config.status == Status::True
         && member
-            .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(|fault| fault.last_good_kept))
+            .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(AgentFault::last_good_kept))
 }
 
 fn conditions(
@@ -188,15 +189,15 @@ fn is_reference(reason: &str) -> bool {
     reason.ends_with("NotFound") || reason == reason::REFERENCE_UNREADABLE
 }
 
-/// The gateway's condition, seen from one Agent: a configuration that holds its last good entry is not its present spec.
+/// The gateway's condition, seen from one Agent: a configuration that holds a last good state is not its present spec.
 fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
     let Some(member) = state.agents.get(&agent.name_any()) else { return state.config.clone() };
     match &member.fault {
-        Some(fault) if fault.last_good_kept => Desired::new(
+        Some(fault) if fault.last_good_kept() => Desired::new(
             CONFIG_APPLIED,
             Status::False,
             reason::LAST_GOOD_KEPT,
-            format!("The last good entry stays in force: {}", fault.message),
+            format!("The last good {} stays in force: {}", fault.kept.join(" and "), fault.message),
         ),
         Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
         None => state.config.clone(),

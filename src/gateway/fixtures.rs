@@ -8,7 +8,6 @@ use kube::ResourceExt;
 use serde::Deserialize;
 
 use super::build::{config_map, deployment};
-use super::contributions::models;
 use super::gather::{Gathered, Live};
 use super::plan::Plan;
 use super::validate::validate;
@@ -82,7 +81,7 @@ pub fn company() -> Gathered {
         let value = serde_json::Value::deserialize(document).unwrap();
         if value["kind"] == "Provider" {
             let provider: Provider = serde_json::from_value(value).unwrap();
-            gathered.providers.extend(models::by_name(vec![Arc::new(provider)]));
+            gathered.providers.insert(provider.name_any(), Arc::new(provider));
         } else {
             let agent: Arc<Agent> = Arc::new(serde_json::from_value(value).unwrap());
             if agent.spec.gateway_ref.is_some() { gathered.joined.push(agent) } else { gathered.owner = agent }

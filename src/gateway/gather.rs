@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
-use super::contributions::models;
+use super::plan::SecretVariable;
 use super::secret::SecretError;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
 use crate::openclaw::paths;
-use crate::references::digests::{Digests, Read, SourceKind, SourceName};
-use crate::references::sources;
+use crate::references;
+use crate::references::digests::{Digests, Read, SourceName};
 use crate::world::stores::{Stores, named, within};
 use crate::world::triggers::gateway_owner;
 
@@ -75,6 +75,13 @@ impl Live {
     }
 }
 
+impl Live {
+    /// The variables of the live gateway whose values are in Secrets.
+    pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
+        self.environment.iter().filter_map(SecretVariable::read_back)
+    }
+}
+
 impl Gathered {
     /// The Agents that the configuration should hold: neither suspended nor on their way out. The owner is one of them even
     /// while it is suspended, because its gateway then rests as a whole.
@@ -93,7 +100,8 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         agent.metadata.deletion_timestamp.is_none() && agent.name_any() != name && gateway_owner(agent) == name
     });
     joined.sort_by_key(|agent| agent.name_any());
-    let providers = models::by_name(within(&stores.providers, &namespace, |_| true));
+    let providers = within(&stores.providers, &namespace, |_| true);
+    let providers = providers.into_iter().map(|provider| (provider.name_any(), provider)).collect();
     let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
     let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
     let sandbox_services = sandbox_services(stores, &namespace, std::iter::once(&owner).chain(&joined));
@@ -130,18 +138,12 @@ fn wanted(
     providers: &BTreeMap<String, Arc<Provider>>,
     live: &Live,
 ) -> BTreeSet<SourceName> {
-    let used: BTreeSet<String> = std::iter::once(owner)
+    let provider = |name: &str| providers.get(name).cloned();
+    std::iter::once(owner)
         .chain(joined.iter().map(AsRef::as_ref))
-        .flat_map(crate::world::triggers::providers_of)
-        .collect();
-    let of_providers =
-        used.iter().filter_map(|name| providers.get(name)).flat_map(|provider| sources::of_provider(provider));
-    let of_live = live.environment.iter().filter_map(models::secret_variable);
-    sources::of_gateway(owner)
-        .into_iter()
-        .chain(of_providers)
+        .flat_map(|agent| references::agents::of_agent(agent, provider))
         .map(|source| (source.kind, source.name))
-        .chain(of_live.map(|variable| (SourceKind::Secret, variable.secret)))
+        .chain(references::agents::of_live_gateway(&live.environment))
         .collect()
 }
 

@@ -7,6 +7,7 @@
 //! | `gather` | reads what the spec points at | the network |
 //! | `validate` | gathered → plan, or the user's faults | nothing |
 //! | `contributions` | what each feature of an Agent adds to the gateway, one file each | nothing |
+//! | `last_good` | what stays in force of an Agent that is at fault | nothing |
 //! | `plan` | the plan of a gateway: what the Pod consists of, and its hash | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
@@ -27,6 +28,7 @@ pub mod driver;
 pub(crate) mod fixtures;
 pub mod gather;
 pub mod jobs;
+pub mod last_good;
 pub mod plan;
 pub mod pod;
 pub mod secret;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,6 +65,13 @@ impl SecretVariable {
     #[must_use]
     pub fn new(variable: &EnvName, secret: &str, key: &str) -> Self {
         Self { variable: variable.to_string(), secret: secret.to_owned(), key: key.to_owned() }
+    }
+
+    /// A variable of a live container, if it reads a Secret.
+    #[must_use]
+    pub fn read_back(variable: &EnvVar) -> Option<Self> {
+        let selector = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
+        Some(Self { variable: variable.name.clone(), secret: selector.name.clone(), key: selector.key.clone() })
     }
 }
 

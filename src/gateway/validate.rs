@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
-use serde_json::Value;
 
-use super::contributions::models::{self, Served};
+use super::contributions::{self, ResolvedAgents};
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
-use crate::openclaw::marker;
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::sources;
@@ -21,7 +19,7 @@ use crate::settings::Settings;
 /// The plan of the gateway.
 #[must_use]
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
-    let served = models::serve(gathered);
+    let agents = contributions::resolve(gathered);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
     let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
     // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
@@ -30,13 +28,13 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
     let warnings = missing.into_iter().chain(carried).collect();
     let mut digests = own.digests;
-    digests.0.extend(served.digests.0.clone());
+    digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
         Some(fault) => Err(fault),
-        None => Ok(pod_plan(gathered, settings, &served, digests)),
+        None => Ok(pod_plan(gathered, settings, &agents, digests)),
     };
-    let config = render(gathered, settings, &served, pod.is_err());
-    Plan { pod, config, faults: served.faults, warnings, agent_warnings: served.warnings }
+    let config = render(gathered, settings, &agents, pod.is_err());
+    Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {
@@ -56,13 +54,13 @@ fn missing_claim(gathered: &Gathered) -> Option<Fault> {
 
 /// What the Pod is made of. Variables that nobody needs any more stay until something else recreates the Pod: an Agent that
 /// leaves must not restart the others.
-fn pod_plan(gathered: &Gathered, settings: &Settings, served: &Served, digests: Digests) -> PodPlan {
+fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, digests: Digests) -> PodPlan {
     let needed = PodPlan {
         image: image(gathered, settings),
         gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
         token: sources::token(&gathered.owner),
         ssh_key: sources::ssh_key(&gathered.owner),
-        provider_env: served.variables.iter().cloned().collect(),
+        provider_env: agents.environment.iter().cloned().collect(),
         claim: sources::claim(&gathered.owner),
         restart: gathered.owner.annotations().get(naming::RESTART).cloned(),
         digests,
@@ -86,10 +84,8 @@ fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
 fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
     let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
     let leftovers: Vec<SecretVariable> = live
-        .environment
-        .iter()
-        .filter(|variable| variable.name.starts_with("CREEL_PROVIDER_") && !names.contains(variable.name.as_str()))
-        .filter_map(models::secret_variable)
+        .secret_variables()
+        .filter(|live| live.variable.starts_with("CREEL_PROVIDER_") && !names.contains(live.variable.as_str()))
         .collect();
     let mut plan = needed.clone();
     for variable in leftovers {
@@ -116,18 +112,13 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
 }
 
 /// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.
-fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: bool) -> Option<String> {
+fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, frozen: bool) -> Option<String> {
     let owner = gathered.owner.name_any();
-    let system_agent = if served.agents.contains_key(&owner) { owner } else { served.agents.keys().next()?.clone() };
-    let gateway = Gateway { system_agent, agents: served.agents.clone(), providers: served.providers.clone() };
-    let mut document = config::render(&gateway);
-    if settings.test_config_hole
-        && let Some(extra) = gathered.owner.annotations().get(naming::TEST_CONFIG)
-        && let Ok(extra) = serde_json::from_str(extra)
-    {
-        merge(&mut document, extra);
-        document = marker::with_marker(document);
-    }
+    let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
+    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
+    let document = config::render(&gateway);
+    #[cfg(feature = "test-config-override")]
+    let document = test_config::overridden(document, &gathered.owner, settings);
     let lacks = |name: &str| !gathered.live.environment.iter().any(|variable| variable.name == name);
     if frozen
         && live::variables(&document).iter().any(|name| name.as_str() != paths::TOKEN_VARIABLE && lacks(name.as_str()))
@@ -137,18 +128,8 @@ fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: boo
     serde_json::to_string_pretty(&document).ok().map(|text| text + "\n")
 }
 
-/// A JSON merge: objects are merged, everything else is replaced.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
+#[cfg(feature = "test-config-override")]
+mod test_config;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -2,6 +2,7 @@
 //!
 //! | room | does | touches |
 //! |---|---|---|
+//! | `agents` | what a gateway reads on behalf of an Agent | nothing |
 //! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
 //! | `read` | reads them | the network |
 //! | `digests` | keyed digests of what a Pod reads as environment | nothing |
@@ -11,6 +12,7 @@
 //! | `suggest` | the name that was probably meant | nothing |
 //! | `time_zone` | time zones by their IANA names | nothing |
 
+pub mod agents;
 pub mod checker;
 pub mod digests;
 pub mod generated_secret;

@@ -40,6 +40,19 @@ pub struct Member {
 pub struct AgentFault {
     pub reason: &'static str,
     pub message: String,
-    /// Whether the Agent's last good entry stays in force in its place.
-    pub last_good_kept: bool,
+    /// The features of the Agent whose last good state stays in force, the rest being as the spec says. None: the Agent is left out.
+    pub kept: Vec<&'static str>,
+}
+
+impl AgentFault {
+    #[must_use]
+    pub fn new(fault: Fault, kept: Vec<&'static str>) -> Self {
+        Self { reason: fault.reason, message: fault.message, kept }
+    }
+
+    /// Whether the Agent stays on its gateway.
+    #[must_use]
+    pub fn last_good_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
 }

@@ -32,7 +32,7 @@ pub use error::Error;
 pub use network::{Egress, NODE_ADDRESS};
 use programs::Clients;
 pub use programs::{KUBERNETES_VERSION, Programs, kwok, network_policies};
-pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_DOOR};
+pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_CONFIG_OVERRIDE};
 
 use crate::images::Image;
 use crate::progress::Progress;

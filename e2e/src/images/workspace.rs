@@ -16,21 +16,31 @@ use crate::progress::Progress;
 pub const CREEL_IMAGE: &str = concat!("ghcr.io/creel-dev/creel:", env!("CARGO_PKG_VERSION"));
 pub const MODEL_SERVER_IMAGE: &str = concat!("ghcr.io/creel-dev/model-server:", env!("CARGO_PKG_VERSION"));
 
-/// For what the images are compiled: a profile in the workspace's Cargo.toml.
+/// For what the images are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// To be tried or tested: compiled in a third of the time.
     E2e,
-    /// To be measured, or used elsewhere.
+    /// To be measured: as a release, except that measurements bring configurations of their own onto a gateway.
+    Benchmark,
+    /// To be used elsewhere.
     Release,
 }
 
 impl Profile {
-    /// Also the directory in which Cargo leaves what it has compiled with it.
+    /// In the workspace's Cargo.toml; also the directory in which Cargo leaves what it has compiled with it.
     fn name(self) -> &'static str {
         match self {
             Self::E2e => "e2e",
-            Self::Release => "release",
+            Self::Benchmark | Self::Release => "release",
+        }
+    }
+
+    /// What the operator has beside its default features.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::E2e | Self::Benchmark => &["--features", "creel/test-config-override"],
+            Self::Release => &[],
         }
     }
 }
@@ -42,6 +52,8 @@ struct Recipe {
     target: &'static str,
     /// The packages whose features are united, and which.
     packages: &'static [&'static str],
+    /// Whether the operator is among them, whose features depend on the profile.
+    with_operator: bool,
 }
 
 /// What runs for long. The whole workspace is selected for each binary, so that each dependency has the same features and is
@@ -52,6 +64,7 @@ const SERVICE: Recipe = Recipe {
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-gnu",
     packages: &["--workspace"],
+    with_operator: true,
 };
 
 /// What is copied into every Pod and started for every call. At each start, glibc asks the processor dozens of times what it
@@ -62,6 +75,7 @@ const TOOL: Recipe = Recipe {
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-musl",
     packages: &["--package", "creel-shell"],
+    with_operator: false,
 };
 
 /// Where Rust's libraries for musl are not to be had: the same program, which starts slower.
@@ -116,9 +130,12 @@ async fn build(progress: &Progress, contained: &Contained, profile: Profile) -> 
 /// Returns where the binary lies.
 async fn cargo(binary: &Binary, profile: Profile) -> Result<PathBuf, Error> {
     let recipe = if is_provided(binary.recipe.target).await? { binary.recipe } else { &TOOL_WITHOUT_MUSL };
-    let Recipe { target, packages } = recipe;
+    let Recipe { target, packages, with_operator } = recipe;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--locked", "--quiet", "--bin", binary.name]).args(*packages);
+    if *with_operator {
+        cargo.args(profile.features());
+    }
     cargo.args(["--profile", profile.name(), "--target", target]).arg("--target-dir").arg(target_directory()?);
     // A panic ends the process, so nothing reads the tables for unwinding: a tenth of creel-shell, which is copied into every Pod.
     run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C force-unwind-tables=no")).await?;

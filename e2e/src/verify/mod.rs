@@ -14,7 +14,7 @@ use tokio::process::Command;
 pub use report::Report;
 
 use crate::chart;
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_DOOR};
+use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE};
 use crate::command::run;
 use crate::images::{self, Profile};
 use crate::progress::Progress;
@@ -99,7 +99,8 @@ async fn check_sources(wanted: &Wanted, progress: &Progress, report: &mut Report
         report.step("format", result);
     }
     if wanted.includes(Part::Clippy) {
-        let lint = ["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+        let lint =
+            ["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"];
         report.step("clippy", progress.during("clippy", run(&mut cargo(&lint))).await);
     }
     if wanted.includes(Part::Unit) {
@@ -160,7 +161,7 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     let images = report.step("images", images::load_all(&cluster, Profile::E2e, progress).await)?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
-    let installed = cluster.install_creel(&[TEST_DOOR[0], TEST_DOOR[1], digest], progress).await;
+    let installed = cluster.install_creel(&[TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest], progress).await;
     let failed = installed.is_err();
     let installed = report.step("install the chart", installed);
     if failed {

@@ -5,7 +5,7 @@ use e2e::suite::{
 };
 use serde_json::json;
 
-/// Merged into openclaw.json where the operator runs with `CREEL_TEST_CONFIG_HOLE=true`, as in `cargo verify`.
+/// Merged into openclaw.json where the operator runs with `CREEL_TEST_CONFIG_OVERRIDE=true`, as in `cargo verify`.
 const TEST_CONFIG: &str = "creel.dev/test-config";
 
 #[tokio::test]

@@ -1,39 +1,53 @@
-//! The turns that an Agent takes by itself. Pure.
+//! The turns that an Agent takes at regular times. Pure.
+
+use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use crate::api::Agent;
+use super::{Contribution, Feature};
+use crate::api::agent::{self, Agent};
 use crate::api::duration;
+use crate::gateway::gather::Gathered;
+use crate::gateway::last_good::{self, AtFault};
 use crate::kubernetes::conditions::reason;
-use crate::openclaw::config::{ActiveHours, Heartbeat};
+use crate::openclaw::config::agents::{self, ActiveHours, HEARTBEAT, Heartbeat};
+use crate::openclaw::config::sections::Sections;
 use crate::references::digests::Fault;
 use crate::references::time_zone;
 
-/// Whether the time zone of the Agent's active hours exists.
-pub fn check(agent: &Agent) -> Result<(), Fault> {
-    let hours = agent.spec.heartbeat.as_ref().and_then(|heartbeat| heartbeat.active_hours.as_ref());
-    let Some(zone) = hours.and_then(|hours| hours.time_zone.as_ref()) else { return Ok(()) };
-    let place = format!("spec.heartbeat.activeHours.timeZone of Agent \"{}\"", agent.name_any());
-    time_zone::check(zone, &place).map(drop).map_err(|message| Fault {
-        reason: reason::TIME_ZONE_NOT_FOUND,
-        message,
-        carried: false,
-    })
+pub const FEATURE: Feature = Feature { name: HEARTBEAT, contribute, keep };
+
+fn contribute(_: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let Some(heartbeat) = &agent.spec.heartbeat else { return Ok(Contribution::default()) };
+    let name = agent.name_any();
+    let fault = |reason, message| Fault { reason, message, carried: false };
+    // The schema admits units in any order, and a parser wants the largest first.
+    let every = duration::parse(&heartbeat.every).ok_or_else(|| {
+        let message = format!(
+            "\"{}\" is not a valid duration (spec.heartbeat.every of Agent \"{name}\"), for example 30m or 1h30m",
+            heartbeat.every
+        );
+        fault(reason::INVALID_SCHEDULE, message)
+    })?;
+    if let Some(zone) = heartbeat.active_hours.as_ref().and_then(|hours| hours.time_zone.as_ref()) {
+        let place = format!("spec.heartbeat.activeHours.timeZone of Agent \"{name}\"");
+        time_zone::check(zone, &place).map_err(|message| fault(reason::TIME_ZONE_NOT_FOUND, message))?;
+    }
+    let active_hours = heartbeat.active_hours.as_ref().map(active_hours);
+    let rendered = Heartbeat { every, active_hours, prompt: heartbeat.prompt.clone() };
+    Ok(Contribution { entry: agents::heartbeat(&rendered), ..Contribution::default() })
 }
 
-/// The Agent's heartbeat as OpenClaw shall have it; `None`: it has none.
-#[must_use]
-pub fn entry(agent: &Agent) -> Option<Heartbeat> {
-    let heartbeat = agent.spec.heartbeat.as_ref()?;
-    Some(Heartbeat {
-        every: duration::parse(&heartbeat.every)?,
-        active_hours: heartbeat.active_hours.as_ref().map(|hours| ActiveHours {
-            start: hours.start.clone(),
-            end: hours.end.clone(),
-            time_zone: hours.time_zone.clone().unwrap_or_else(|| time_zone::DEFAULT.to_owned()),
-        }),
-        prompt: heartbeat.prompt.clone(),
-    })
+fn keep(_: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
+    last_good::fields(at_fault, &[HEARTBEAT])
+}
+
+fn active_hours(hours: &agent::ActiveHours) -> ActiveHours {
+    ActiveHours {
+        start: hours.start.clone(),
+        end: hours.end.clone(),
+        time_zone: hours.time_zone.clone().unwrap_or_else(|| time_zone::DEFAULT.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +100,7 @@ mod tests {
         set(&mut gathered, json!({"every": "10m", "activeHours": hours}));
         assert_eq!(planned(&gathered), before);
         let fault = &plan(&gathered).faults["writer"];
-        assert!(fault.last_good_kept);
+        assert!(fault.last_good_kept());
         assert_eq!(fault.reason, reason::TIME_ZONE_NOT_FOUND);
         let message = "Time zone \"Europe/Pari\" does not exist (spec.heartbeat.activeHours.timeZone of Agent \"writer\") \
                        (did you mean \"Europe/Paris\"?)";

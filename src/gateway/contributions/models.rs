@@ -1,207 +1,159 @@
-//! Which Providers the configuration and the environment of a gateway hold. Pure.
-//!
-//! An Agent whose model can be served gets a fresh entry. One that is at fault keeps its last good entry while everything
-//! that names can still be served: by the Provider as it is now, or by the Provider's own last good entry.
+//! Which models answer an Agent, and the Providers that these come from. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::EnvVar;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::heartbeat;
-use super::sandbox;
-use crate::api::models::ModelReference;
+use super::{Contribution, Feature};
+use crate::api::models::{ModelReference, ModelSelection};
 use crate::api::provider::{Header, Modality, Model, Protocol};
+use crate::api::references::SecretSource;
 use crate::api::{Agent, Provider};
 use crate::gateway::gather::Gathered;
-use crate::gateway::plan::{AgentFault, SecretVariable};
+use crate::gateway::last_good::AtFault;
+use crate::gateway::plan::SecretVariable;
 use crate::kubernetes::conditions::reason;
-use crate::openclaw::config::{self, AgentEntry, HeaderValue, ProviderEntry};
+use crate::openclaw::config::agents::{self, MODEL, ModelChoice, ModelName};
+use crate::openclaw::config::models::{self, HeaderValue};
+use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
 use crate::openclaw::names::EnvName;
-use crate::references::digests::SourceKind;
-use crate::references::digests::{Digests, Fault, Source, resolve};
+use crate::references::digests::{Fault, Source, SourceKind, resolve};
 use crate::references::sources;
 use crate::references::suggest;
 
-/// What the agents of a gateway and their Providers come to.
-#[derive(Debug, Default)]
-pub struct Served {
-    pub agents: BTreeMap<String, AgentEntry>,
-    pub providers: BTreeMap<String, ProviderEntry>,
-    pub faults: BTreeMap<String, AgentFault>,
-    /// What is wrong with the secrets that an Agent's Providers need and yet blocks nothing, by Agent.
-    pub warnings: BTreeMap<String, Vec<Fault>>,
-    /// Variables that the Pod's environment needs for them.
-    pub variables: BTreeSet<SecretVariable>,
-    /// The digests behind the variables.
-    pub digests: Digests,
-}
+pub const FEATURE: Feature = Feature { name: MODEL, contribute, keep };
 
-/// Sorts out every Agent that is on the gateway and not suspended.
-#[must_use]
-pub fn serve(gathered: &Gathered) -> Served {
-    let mut served = Served::default();
-    let mut needed = BTreeSet::new();
-    for agent in gathered.active_agents() {
-        let name = agent.name_any();
-        match check(gathered, agent) {
-            Ok(warnings) => {
-                needed.extend(agent.spec.model.providers());
-                served.agents.insert(name.clone(), AgentEntry::Rendered(agent_entry(gathered, agent)));
-                served.warnings.insert(name, warnings);
-            }
-            Err(fault) => {
-                let fault = AgentFault { reason: fault.reason, message: fault.message, last_good_kept: false };
-                served.faults.insert(name, fault);
-            }
-        }
-    }
-    for name in &needed {
-        if let Some(provider) = gathered.providers.get(name) {
-            served.take(name, ProviderEntry::Rendered(provider_entry(provider)), variables_of(provider));
-            served.resolve(gathered, &sources::of_provider(provider));
-        }
-    }
-    keep_last_good(gathered, &mut served);
-    served
-}
-
-impl Served {
-    fn take(&mut self, name: &str, entry: ProviderEntry, variables: impl IntoIterator<Item = SecretVariable>) {
-        self.providers.insert(name.to_owned(), entry);
-        self.variables.extend(variables);
-    }
-
-    fn resolve(&mut self, gathered: &Gathered, sources: &[Source]) {
-        self.digests.0.extend(resolve(sources, &gathered.reads, &gathered.live.digests).digests.0);
-    }
-}
-
-/// Whether all that the Agent names exists; what is wrong with it and yet blocks nothing.
-fn check(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
-    let warnings = check_model(gathered, agent)?;
-    sandbox::check(gathered, agent)?;
-    heartbeat::check(agent)?;
-    Ok(warnings)
-}
-
-/// Whether every model that the Agent names exists, and its Provider's secrets are there; what is wrong with these and yet blocks
-/// nothing.
-fn check_model(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> {
-    let mut warnings = Vec::new();
+fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let mut contribution = Contribution { entry: agents::model(&choice(&agent.spec.model)), ..Contribution::default() };
+    let mut used = BTreeSet::new();
     for (field, reference) in agent.spec.model.references() {
-        let fault = |reason, message| Fault { reason, message, carried: false };
-        let place = format!("{field} of Agent \"{}\"", agent.name_any());
-        let Some(provider) = gathered.providers.get(&reference.provider) else {
-            let known = gathered.providers.keys().map(String::as_str);
-            let meant = suggest::suggestion(&reference.provider, known);
-            let message = format!("Provider \"{}\" does not exist ({place}){meant}", reference.provider);
-            return Err(fault(reason::PROVIDER_NOT_FOUND, message));
-        };
-        let ids = || provider.spec.models.iter().map(|model| model.id.as_str());
-        if !ids().any(|id| id == reference.model) {
-            let meant = suggest::suggestion(&reference.model, ids());
-            let message = format!(
-                "Provider \"{}\" has no model \"{}\" ({place}){meant}: name one of its spec.models, or add it there",
-                reference.provider, reference.model
-            );
-            return Err(fault(reason::MODEL_NOT_FOUND, message));
+        let provider = provider(gathered, agent, &field, reference)?;
+        if !used.insert(&reference.provider) {
+            continue;
         }
-        let resolved = resolve(&sources::of_provider(provider), &gathered.reads, &gathered.live.digests);
+        let provided = Provided::present(provider);
+        let resolved = resolve(&provided.sources, &gathered.reads, &gathered.live.digests);
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
-        warnings.extend(resolved.faults);
+        contribution.warnings.extend(resolved.faults);
+        contribution.provide(&reference.provider, provided);
     }
-    Ok(warnings)
+    Ok(contribution)
 }
 
-/// Gives each Agent at fault its last good entry, where everything that it names can still be served.
-fn keep_last_good(gathered: &Gathered, served: &mut Served) {
-    let Some(config) = &gathered.live.config else { return };
-    let entries: BTreeMap<String, Value> =
-        served.faults.keys().filter_map(|name| Some((name.clone(), live::agent(config, name)?))).collect();
-    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (provider, model) in entries.values().flat_map(live::models_of) {
-        needs.entry(provider).or_default().insert(model);
+impl Contribution {
+    fn provide(&mut self, name: &str, provided: Provided) {
+        self.sections.insert(models::path(name), provided.section);
+        self.environment.extend(provided.environment);
+        self.sources.extend(provided.sources);
     }
-    let kept: BTreeMap<String, Kept> = needs
+}
+
+/// The Provider that a field of the Agent names, if it has the model.
+fn provider<'a>(
+    gathered: &'a Gathered,
+    agent: &Agent,
+    field: &str,
+    reference: &ModelReference,
+) -> Result<&'a Provider, Fault> {
+    let place = format!("{field} of Agent \"{}\"", agent.name_any());
+    let Some(provider) = gathered.providers.get(&reference.provider) else {
+        let meant = suggest::suggestion(&reference.provider, gathered.providers.keys().map(String::as_str));
+        let message = format!("Provider \"{}\" does not exist ({place}){meant}", reference.provider);
+        return Err(Fault { reason: reason::PROVIDER_NOT_FOUND, message, carried: false });
+    };
+    let ids = || provider.spec.models.iter().map(|model| model.id.as_str());
+    if ids().any(|id| id == reference.model) {
+        return Ok(provider);
+    }
+    let meant = suggest::suggestion(&reference.model, ids());
+    let message = format!(
+        "Provider \"{}\" has no model \"{}\" ({place}){meant}: name one of its spec.models, or add it there",
+        reference.provider, reference.model
+    );
+    Err(Fault { reason: reason::MODEL_NOT_FOUND, message, carried: false })
+}
+
+/// The last good models of each Agent whose Providers can still serve them: as they are now, or as they were.
+fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTreeMap<String, Contribution> {
+    let mut models: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (provider, model) in at_fault.iter().flat_map(|at_fault| live::models_of(&at_fault.entry)) {
+        models.entry(provider).or_default().insert(model);
+    }
+    let providers: BTreeMap<String, Provided> = models
         .into_iter()
-        .filter_map(|(provider, models)| {
-            let kept = keep(gathered, served, config, &provider, &models)?;
-            Some((provider, kept))
+        .filter_map(|(name, models)| {
+            let provided = last_good(gathered, needed, &name, &models)?;
+            Some((name, provided))
         })
         .collect();
-    for (name, entry) in entries {
-        let models = live::models_of(&entry);
-        if !models.iter().all(|(provider, model)| kept.get(provider).is_some_and(|kept| kept.offers.contains(model))) {
-            continue;
-        }
-        for (provider, kept) in models.iter().filter_map(|(provider, _)| Some((provider, kept.get(provider)?))) {
-            served.take(provider, kept.entry.clone(), kept.variables.iter().cloned());
-            served.resolve(gathered, &kept.sources);
-        }
-        let agent = gathered.active_agents().find(|agent| agent.name_any() == name);
-        let sandbox = agent.and_then(|agent| sandbox::entry(gathered, agent));
-        served.agents.insert(name.clone(), AgentEntry::Kept { entry, sandbox });
-        if let Some(fault) = served.faults.get_mut(&name) {
-            fault.last_good_kept = true;
-        }
-    }
+    at_fault
+        .iter()
+        .filter_map(|at_fault| {
+            let entry = live::fields(&at_fault.entry, &[MODEL]);
+            let mut contribution = Contribution { entry, ..Contribution::default() };
+            for (name, model) in live::models_of(&at_fault.entry) {
+                let provided = providers.get(&name).filter(|provided| provided.offers.contains(&model))?;
+                contribution.provide(&name, provided.clone());
+            }
+            Some((at_fault.agent.name_any(), contribution))
+        })
+        .collect()
 }
 
-/// A Provider that last good entries need.
-struct Kept {
-    entry: ProviderEntry,
+/// A Provider as the gateway gets it.
+#[derive(Clone)]
+struct Provided {
+    section: Value,
+    /// The ids of its models.
     offers: BTreeSet<String>,
-    variables: Vec<SecretVariable>,
+    environment: Vec<SecretVariable>,
     sources: Vec<Source>,
 }
 
-/// How a Provider can serve these models of last good entries: as it is now, if it is whole or Agents that are well need it so;
-/// or else as it was.
-fn keep(
-    gathered: &Gathered,
-    served: &Served,
-    config: &Value,
-    provider: &str,
-    models: &BTreeSet<String>,
-) -> Option<Kept> {
-    if let Some(present) = gathered.providers.get(provider) {
-        let sources = sources::of_provider(present);
-        let offers: BTreeSet<String> = present.spec.models.iter().map(|model| model.id.clone()).collect();
-        let whole = resolve(&sources, &gathered.reads, &gathered.live.digests).blocking().is_none();
-        if served.providers.contains_key(provider) || (whole && models.is_subset(&offers)) {
-            let entry = ProviderEntry::Rendered(provider_entry(present));
-            return Some(Kept { variables: variables_of(present), entry, offers, sources });
+impl Provided {
+    /// By its present spec.
+    fn present(provider: &Provider) -> Self {
+        Self {
+            section: models::provider(&rendered(provider)),
+            offers: provider.spec.models.iter().map(|model| model.id.clone()).collect(),
+            environment: variables_of(provider),
+            sources: sources::of_provider(provider),
         }
     }
-    let entry = live::provider(config, provider)?;
-    let offers =
-        entry["models"].as_array()?.iter().filter_map(|model| Some(model["id"].as_str()?.to_owned())).collect();
-    let variables = live::variables(&entry);
-    let variables: Option<Vec<_>> = variables.iter().map(|name| live_variable(gathered, name.as_str())).collect();
-    let variables = variables?;
-    let sources = variables.iter().map(|variable| carried_source(variable, provider)).collect();
-    Some(Kept { entry: ProviderEntry::Kept(entry), offers, variables, sources })
+
+    /// As the live configuration has it, while the live Pod has its variables.
+    fn read_back(gathered: &Gathered, name: &str) -> Option<Self> {
+        let section = live::provider(gathered.live.config.as_ref()?, name)?;
+        let offers =
+            section["models"].as_array()?.iter().filter_map(|model| Some(model["id"].as_str()?.to_owned())).collect();
+        let environment: Vec<SecretVariable> = live::variables(&section)
+            .iter()
+            .map(|variable| gathered.live.secret_variables().find(|live| live.variable == variable.as_str()))
+            .collect::<Option<_>>()?;
+        let sources = environment.iter().map(|variable| last_good_source(variable, name)).collect();
+        Some(Self { section, offers, environment, sources })
+    }
 }
 
-/// The variable as the live Deployment has it.
-fn live_variable(gathered: &Gathered, name: &str) -> Option<SecretVariable> {
-    gathered.live.environment.iter().find(|variable| variable.name == name).and_then(secret_variable)
+/// How a Provider can serve these models of last good states: as it is now, if it lacks nothing or the present spec of an Agent needs
+/// it so; or else as it was.
+fn last_good(gathered: &Gathered, needed: &Sections, name: &str, models: &BTreeSet<String>) -> Option<Provided> {
+    if let Some(provider) = gathered.providers.get(name) {
+        let present = Provided::present(provider);
+        let resolved = resolve(&present.sources, &gathered.reads, &gathered.live.digests);
+        let serves = resolved.blocking().is_none() && models.is_subset(&present.offers);
+        if serves || needed.contains(&models::path(name)) {
+            return Some(present);
+        }
+    }
+    Provided::read_back(gathered, name)
 }
 
-/// A variable of a live container, if it reads a Secret.
-#[must_use]
-pub fn secret_variable(variable: &EnvVar) -> Option<SecretVariable> {
-    let selector = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
-    Some(SecretVariable { variable: variable.name.clone(), secret: selector.name.clone(), key: selector.key.clone() })
-}
-
-fn carried_source(variable: &SecretVariable, provider: &str) -> Source {
+fn last_good_source(variable: &SecretVariable, provider: &str) -> Source {
     Source {
         kind: SourceKind::Secret,
         name: variable.secret.clone(),
@@ -211,26 +163,16 @@ fn carried_source(variable: &SecretVariable, provider: &str) -> Source {
     }
 }
 
-fn agent_entry(gathered: &Gathered, agent: &Agent) -> config::Agent {
-    let name = |reference: &ModelReference| config::ModelName {
-        provider: reference.provider.clone(),
-        model: reference.model.clone(),
-    };
-    let model = &agent.spec.model;
-    config::Agent {
-        model: config::ModelChoice {
-            primary: name(&model.primary),
-            fallbacks: model.fallbacks.iter().map(name).collect(),
-        },
-        sandbox: sandbox::entry(gathered, agent),
-        heartbeat: heartbeat::entry(agent),
-    }
+fn choice(selection: &ModelSelection) -> ModelChoice {
+    let name =
+        |reference: &ModelReference| ModelName { provider: reference.provider.clone(), model: reference.model.clone() };
+    ModelChoice { primary: name(&selection.primary), fallbacks: selection.fallbacks.iter().map(name).collect() }
 }
 
 /// The variables that hold a Provider's secrets.
 fn variables_of(provider: &Provider) -> Vec<SecretVariable> {
     let name = provider.name_any();
-    let of = |variable: EnvName, source: &crate::api::references::SecretSource| {
+    let of = |variable: EnvName, source: &SecretSource| {
         SecretVariable::new(&variable, &source.secret_key_ref.name, &source.secret_key_ref.key)
     };
     let credentials = provider.spec.credentials.iter().map(|source| of(EnvName::provider_key(&name), source));
@@ -240,10 +182,10 @@ fn variables_of(provider: &Provider) -> Vec<SecretVariable> {
     credentials.chain(headers).collect()
 }
 
-fn provider_entry(provider: &Provider) -> config::Provider {
+fn rendered(provider: &Provider) -> models::Provider {
     let name = provider.name_any();
     let spec = &provider.spec;
-    config::Provider {
+    models::Provider {
         base_url: spec.base_url.clone(),
         api: protocol(spec.api),
         api_key: spec.credentials.as_ref().map(|_| EnvName::provider_key(&name)),
@@ -265,9 +207,9 @@ fn header_entry(provider: &str, position: usize, header: &Header) -> (String, He
     (header.name.clone(), value)
 }
 
-fn model_entry(model: &Model) -> config::Model {
+fn model_entry(model: &Model) -> models::Model {
     let input = if model.input.is_empty() { vec![Modality::Text] } else { model.input.clone() };
-    config::Model {
+    models::Model {
         id: model.id.clone(),
         context_window: Some(model.context_window.unwrap_or(128_000).into()),
         max_tokens: Some(model.max_tokens.unwrap_or(8192).into()),
@@ -275,31 +217,25 @@ fn model_entry(model: &Model) -> config::Model {
         input: input
             .into_iter()
             .map(|modality| match modality {
-                Modality::Text => config::Input::Text,
-                Modality::Image => config::Input::Image,
+                Modality::Text => models::Input::Text,
+                Modality::Image => models::Input::Image,
             })
             .collect(),
         // The schema admits only decimal numbers.
-        cost: model.cost.as_ref().map(|cost| config::Cost {
+        cost: model.cost.as_ref().map(|cost| models::Cost {
             input: cost.input.parse().unwrap_or_default(),
             output: cost.output.parse().unwrap_or_default(),
         }),
     }
 }
 
-fn protocol(protocol: Protocol) -> config::Api {
+fn protocol(protocol: Protocol) -> models::Api {
     match protocol {
-        Protocol::OpenaiCompletions => config::Api::OpenaiCompletions,
-        Protocol::OpenaiResponses => config::Api::OpenaiResponses,
-        Protocol::AnthropicMessages => config::Api::AnthropicMessages,
-        Protocol::GoogleGenerativeAi => config::Api::GoogleGenerativeAi,
-        Protocol::Ollama => config::Api::Ollama,
-        Protocol::AzureOpenaiResponses => config::Api::AzureOpenaiResponses,
+        Protocol::OpenaiCompletions => models::Api::OpenaiCompletions,
+        Protocol::OpenaiResponses => models::Api::OpenaiResponses,
+        Protocol::AnthropicMessages => models::Api::AnthropicMessages,
+        Protocol::GoogleGenerativeAi => models::Api::GoogleGenerativeAi,
+        Protocol::Ollama => models::Api::Ollama,
+        Protocol::AzureOpenaiResponses => models::Api::AzureOpenaiResponses,
     }
-}
-
-/// The Providers of a namespace by name.
-#[must_use]
-pub fn by_name(providers: Vec<Arc<Provider>>) -> BTreeMap<String, Arc<Provider>> {
-    providers.into_iter().map(|provider| (provider.name_any(), provider)).collect()
 }

@@ -1,23 +1,33 @@
-//! Where the commands of an Agent run: its Sandbox, and the way there, which its sandbox's Service tells. Pure.
+//! Where the commands of an Agent run: its Sandbox, and the way there, which is in its sandbox's Service. Pure.
+//!
+//! The last good state is never read back: where the sandbox was may be somebody else's place by now. An Agent at fault keeps the sandbox
+//! that its Service shows at present, and has no shell without one.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
+use super::{Contribution, Feature};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::gateway::gather::Gathered;
+use crate::gateway::last_good::AtFault;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{HOST_KEY, WORKSPACE_ACCESS};
-use crate::openclaw::sandbox::Sandbox;
+use crate::openclaw::config::sandbox::{Sandbox, confine};
+use crate::openclaw::config::sections::Sections;
 use crate::references::digests::Fault;
 use crate::references::ssh_keys;
 use crate::references::suggest;
 
-/// Whether the Sandbox that the Agent names exists.
-pub fn check(gathered: &Gathered, agent: &Agent) -> Result<(), Fault> {
-    let Some(name) = agent.spec.sandbox.as_ref().map(|sandbox| &sandbox.reference.name) else { return Ok(()) };
+pub const FEATURE: Feature = Feature { name: "sandbox", contribute, keep };
+
+fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let Some(uses) = &agent.spec.sandbox else { return Ok(present(gathered, agent)) };
+    let name = &uses.reference.name;
     if gathered.sandboxes.contains_key(name) {
-        return Ok(());
+        return Ok(present(gathered, agent));
     }
     let meant = suggest::suggestion(name, gathered.sandboxes.keys().map(String::as_str));
     let message = format!(
@@ -27,9 +37,17 @@ pub fn check(gathered: &Gathered, agent: &Agent) -> Result<(), Fault> {
     Err(Fault { reason: reason::SANDBOX_NOT_FOUND, message, carried: false })
 }
 
-/// The Agent's sandbox as it is now; `None`: it shall have none, or nothing is known of it. A Sandbox that was deleted leaves its
-/// Pods running, so what their Services tell still counts.
-pub fn entry(gathered: &Gathered, agent: &Agent) -> Option<Sandbox> {
+fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
+    at_fault.iter().map(|at_fault| (at_fault.agent.name_any(), present(gathered, at_fault.agent))).collect()
+}
+
+fn present(gathered: &Gathered, agent: &Agent) -> Contribution {
+    Contribution { entry: confine(sandbox(gathered, agent).as_ref()), ..Contribution::default() }
+}
+
+/// The Agent's sandbox as it is now; `None`: it has none, or nothing is known of it. A Sandbox that was deleted leaves its Pods running,
+/// so what their Services say still counts.
+fn sandbox(gathered: &Gathered, agent: &Agent) -> Option<Sandbox> {
     let uses = agent.spec.sandbox.as_ref()?;
     let service = gathered.sandbox_services.get(&agent.name_any()).map(|service| &service.object);
     let annotation = |key| service?.annotations().get(key).map(String::as_str);

@@ -90,7 +90,7 @@ fn an_agent_at_fault_keeps_its_last_good_entry_and_the_others_go_on() {
     let after = plan(&gathered);
     assert_eq!((hash(&before), config(&before)), (hash(&after), config(&after)));
     let fault = &after.faults["writer"];
-    assert!(fault.last_good_kept);
+    assert!(fault.last_good_kept());
     assert_eq!(fault.reason, reason::MODEL_NOT_FOUND);
     assert!(
         fault
@@ -117,7 +117,7 @@ fn a_provider_that_drops_a_model_in_use_stays_as_it_was() {
     edit_provider(&mut gathered, "litellm", |provider| provider.spec.models[0].id = "other".into());
     let after = plan(&gathered);
     assert_eq!((hash(&before), config(&before)), (hash(&after), config(&after)));
-    assert!(after.faults["writer"].last_good_kept && after.faults["concierge"].last_good_kept);
+    assert!(after.faults["writer"].last_good_kept() && after.faults["concierge"].last_good_kept());
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_sandbox_that_does_not_exist_gives_no_shell() {
     settle(&mut gathered);
     use_sandbox(&mut gathered, "defualt", None);
     let kept = plan(&gathered);
-    assert!(kept.faults["writer"].last_good_kept);
+    assert!(kept.faults["writer"].last_good_kept());
     assert_eq!(writer(&kept)["tools"]["exec"]["mode"], "deny");
 }
 
@@ -334,7 +334,7 @@ fn a_sandbox_that_is_deleted_while_in_use_goes_on() {
     gathered.sandboxes.clear();
     let after = plan(&gathered);
     assert_eq!(config(&before), config(&after));
-    assert!(after.faults["writer"].last_good_kept);
+    assert!(after.faults["writer"].last_good_kept());
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn an_agent_whose_sandbox_is_taken_away_has_no_shell_whatever_else_is_wrong() {
     assert!(writer(&plan(&gathered)).get("sandbox").is_none());
     edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "unknown".into());
     let kept = plan(&gathered);
-    assert!(kept.faults["writer"].last_good_kept);
+    assert!(kept.faults["writer"].last_good_kept());
     assert!(writer(&kept).get("sandbox").is_none());
     assert_eq!(writer(&kept)["tools"]["exec"]["mode"], "deny");
 }

@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::openclaw::config::{self, tests::gateway};
-use crate::openclaw::sandbox::{
+use crate::openclaw::config::sandbox::{
     Sandbox,
     tests::{sandbox, with},
 };
+use crate::openclaw::config::{self, tests::gateway};
 
 fn applied() -> Value {
     serde_json::from_str(include_str!("../fixtures/config_get_applied.json")).unwrap()

@@ -12,9 +12,10 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::names::secret_ref;
-use super::paths;
+use super::sections::Fields;
 use crate::api::sandbox::WorkspaceAccess;
+use crate::openclaw::names::secret_ref;
+use crate::openclaw::paths;
 
 /// The way into an agent's sandbox, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,20 +70,15 @@ impl Sandbox {
     }
 }
 
-/// The entry with what its commands may do and where: whatever it said of that before is replaced.
-pub(super) fn confine(mut entry: Value, sandbox: Option<&Sandbox>) -> Value {
-    let Some(fields) = entry.as_object_mut() else { return entry };
-    fields.remove("sandbox");
+/// The fields of an entry for what the agent's commands may do and where; `None`: it has no shell.
+#[must_use]
+pub fn confine(sandbox: Option<&Sandbox>) -> Fields {
     match sandbox {
         Some(sandbox) => {
-            fields.insert("sandbox".to_owned(), sandbox.block());
-            fields.insert("tools".to_owned(), tools_in_sandbox());
+            Fields::from_iter([("sandbox".to_owned(), sandbox.block()), ("tools".to_owned(), tools_in_sandbox())])
         }
-        None => {
-            fields.insert("tools".to_owned(), tools_without_shell());
-        }
+        None => Fields::from_iter([("tools".to_owned(), tools_without_shell())]),
     }
-    entry
 }
 
 /// The host alone keeps commands off the gateway, also in a session that has no sandbox after all; the file tools then keep to the
@@ -108,4 +104,4 @@ fn tools_without_shell() -> Value {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests;
+pub(in crate::openclaw) mod tests;

@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 use crate::openclaw::config::tests::gateway;
-use crate::openclaw::config::{Agent, AgentEntry, Gateway, render};
+use crate::openclaw::config::{Gateway, render};
 use crate::openclaw::live;
 use crate::openclaw::marker;
 use crate::openclaw::names::EnvName;
@@ -20,8 +20,7 @@ pub(in crate::openclaw) fn sandbox() -> Sandbox {
 /// The gateway of the other tests, where `concierge` has this sandbox.
 pub(in crate::openclaw) fn with(sandbox: Option<Sandbox>) -> Gateway {
     let mut gateway = gateway();
-    let Some(AgentEntry::Rendered(Agent { model, .. })) = gateway.agents.remove("concierge") else { unreachable!() };
-    gateway.agents.insert("concierge".to_owned(), AgentEntry::Rendered(Agent { model, sandbox, heartbeat: None }));
+    gateway.agents.get_mut("concierge").unwrap().extend(confine(sandbox.as_ref()));
     gateway
 }
 
@@ -68,17 +67,10 @@ fn an_ipv6_address_stands_as_each_side_reads_it() {
 }
 
 #[test]
-fn a_kept_entry_runs_its_commands_where_the_present_sandbox_is() {
-    let kept = |before: Option<Sandbox>, now: Option<Sandbox>| {
-        let mut gateway = with(before.clone());
-        let before = entry(&gateway);
-        gateway.agents.insert("concierge".to_owned(), AgentEntry::Kept { entry: before, sandbox: now });
-        entry(&gateway)
-    };
-    assert_eq!(kept(Some(sandbox()), Some(sandbox())), entry(&with(Some(sandbox()))));
-    assert_eq!(kept(Some(sandbox()), None), entry(&with(None)));
-    let moved = Sandbox { address: Some(Ipv4Addr::new(10, 96, 12, 8).into()), ..sandbox() };
-    assert_eq!(kept(Some(sandbox()), Some(moved.clone())), entry(&with(Some(moved))));
+fn an_agent_of_which_nothing_says_where_its_commands_run_has_no_shell() {
+    let mut unsaid = gateway();
+    unsaid.agents.get_mut("concierge").unwrap().remove("tools");
+    assert_eq!(entry(&unsaid), entry(&with(None)));
 }
 
 #[test]
