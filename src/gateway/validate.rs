@@ -1,6 +1,7 @@
 //! Spec and what was gathered → the plan, or what stands in its way. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::kubernetes::conditions::reason;
 use crate::naming;
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
 use crate::openclaw::marker;
@@ -35,7 +37,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &served, digests)),
     };
-    let config = render(gathered, settings, &served, pod.is_err());
+    let config = render(gathered, settings, &served, pod.is_err()).map(Arc::new);
     Plan { pod, config, faults: served.faults, warnings, agent_warnings: served.warnings }
 }
 
@@ -116,7 +118,7 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
 }
 
 /// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.
-fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: bool) -> Option<String> {
+fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: bool) -> Option<ConfigDocument> {
     let owner = gathered.owner.name_any();
     let system_agent = if served.agents.contains_key(&owner) { owner } else { served.agents.keys().next()?.clone() };
     let gateway = Gateway { system_agent, agents: served.agents.clone(), providers: served.providers.clone() };
@@ -134,7 +136,7 @@ fn render(gathered: &Gathered, settings: &Settings, served: &Served, frozen: boo
     {
         return None;
     }
-    serde_json::to_string_pretty(&document).ok().map(|text| text + "\n")
+    Some(ConfigDocument::new(document))
 }
 
 /// A JSON merge: objects are merged, everything else is replaced.

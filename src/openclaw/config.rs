@@ -4,6 +4,8 @@
 //! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
 //! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
 
+pub mod document;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

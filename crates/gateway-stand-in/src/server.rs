@@ -69,12 +69,10 @@ async fn answer(
 
 async fn admin(request: Request<Incoming>, gateway: &Shared) -> Response<Full<Bytes>> {
     if !is_authorized(request.headers(), &lock(gateway).token) {
-        return reply(
-            StatusCode::UNAUTHORIZED,
-            &json!({"error": {"message": "Unauthorized", "type": "unauthorized"}}),
-        );
+        return reply(StatusCode::UNAUTHORIZED, &json!({"error": {"message": "Unauthorized", "type": "unauthorized"}}));
     }
-    let fault = |status, kind, message| reply(status, &json!({"ok": false, "error": {"type": kind, "message": message}}));
+    let fault =
+        |status, kind, message| reply(status, &json!({"ok": false, "error": {"type": kind, "message": message}}));
     if request.method() != Method::POST {
         return fault(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed");
     }

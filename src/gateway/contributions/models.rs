@@ -121,7 +121,7 @@ fn check_model(gathered: &Gathered, agent: &Agent) -> Result<Vec<Fault>, Fault> 
 
 /// Gives each Agent at fault its last good entry, where everything that it names can still be served.
 fn keep_last_good(gathered: &Gathered, served: &mut Served) {
-    let Some(config) = &gathered.live.config else { return };
+    let Some(config) = gathered.live.config.as_ref().map(|config| config.value()) else { return };
     let entries: BTreeMap<String, Value> =
         served.faults.keys().filter_map(|name| Some((name.clone(), live::agent(config, name)?))).collect();
     let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

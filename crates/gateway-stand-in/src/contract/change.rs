@@ -20,7 +20,8 @@ pub async fn an_update_changes_what_it_names_and_merges_the_payload<H: Host>(sub
 
 pub async fn an_update_reaches_name_description_and_session<H: Host>(subject: &Subject<H>) {
     let made = subject.declare(&job("renamed")).await;
-    let words = json!({"name": "second", "description": "second", "displayName": "shown", "wakeMode": "next-heartbeat"});
+    let words =
+        json!({"name": "second", "description": "second", "displayName": "shown", "wakeMode": "next-heartbeat"});
     let renamed = subject.update(&made, words.clone()).await;
     for (field, value) in words.as_object().unwrap() {
         assert_eq!(renamed[field], *value, "{field}");

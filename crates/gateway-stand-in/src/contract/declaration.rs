@@ -16,7 +16,8 @@ pub async fn a_new_key_makes_a_job_with_what_the_gateway_adds<H: Host>(subject: 
     let mut expected = declared["payload"].clone();
     expected["toolsAllow"] = json!(["*"]);
     assert_eq!(made["payload"], expected);
-    for field in ["name", "description", "agentId", "schedule", "sessionTarget", "wakeMode", "delivery", "failureAlert"] {
+    for field in ["name", "description", "agentId", "schedule", "sessionTarget", "wakeMode", "delivery", "failureAlert"]
+    {
         assert_eq!(made[field], declared[field], "{field}");
     }
     assert_eq!(subject.get(made).await, *made);

@@ -31,9 +31,9 @@ impl Scheduler {
         surroundings: Surroundings<'_>,
     ) -> Option<Result<Value, Refusal>> {
         Some(match method {
-            "cron.status" => {
-                Ok(json!({"enabled": true, "storage": "sqlite", "jobs": self.jobs.len(), "nextWakeAtMs": self.next_due()}))
-            }
+            "cron.status" => Ok(
+                json!({"enabled": true, "storage": "sqlite", "jobs": self.jobs.len(), "nextWakeAtMs": self.next_due()}),
+            ),
             "cron.list" => self.list(params, surroundings),
             "cron.get" => self.found(params).map(|at| self.jobs[at].value()),
             "cron.runs" => self.runs(params),
@@ -122,12 +122,7 @@ impl Scheduler {
         if is_own { Err(Refusal::without_a_reason()) } else { Ok(()) }
     }
 
-    fn run(
-        &mut self,
-        params: &Value,
-        authority: Authority,
-        surroundings: Surroundings<'_>,
-    ) -> Result<Value, Refusal> {
+    fn run(&mut self, params: &Value, authority: Authority, surroundings: Surroundings<'_>) -> Result<Value, Refusal> {
         let at = self.found(params)?;
         let (id, next) = (self.jobs[at].id.clone(), self.jobs[at].state.next_run_at_ms);
         if self.is_busy(&id) {
@@ -147,8 +142,11 @@ impl Scheduler {
     /// A run whose authority has ended leaves an entry, and the job as it was.
     fn lose(&mut self, at: usize, run_id: &str, surroundings: Surroundings<'_>) {
         let error = "Gateway client authority closed before dispatching cron.run.".to_owned();
-        let run =
-            super::run::Run { job: self.jobs[at].id.clone(), id: Some(run_id.to_owned()), began_ms: surroundings.now_ms };
+        let run = super::run::Run {
+            job: self.jobs[at].id.clone(),
+            id: Some(run_id.to_owned()),
+            began_ms: surroundings.now_ms,
+        };
         let outcome = Outcome::Failed { error, reason: None };
         let entry = run.entry(&self.jobs[at], &outcome, &super::run::Delivery::NotRequested, surroundings.now_ms);
         self.ended.push(entry);

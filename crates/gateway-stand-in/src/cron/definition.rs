@@ -44,7 +44,8 @@ impl Definition {
         }
         let key = given.get("declarationKey").and_then(Value::as_str).unwrap_or_default();
         if let Some(system) = SYSTEM.iter().find(|system| key.starts_with(*system)) {
-            let message = format!("cron declarationKey namespace \"{system}\" is system-owned; jobs cannot be created with it");
+            let message =
+                format!("cron declarationKey namespace \"{system}\" is system-owned; jobs cannot be created with it");
             return Err(invalid(&message));
         }
         let schedule = read_schedule("cron.add", &given["schedule"], now_ms, now_ms)?;

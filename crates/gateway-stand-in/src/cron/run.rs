@@ -150,6 +150,5 @@ fn reschedule(job: &mut Job, errors: u32, now_ms: i64) {
         job.state.auto_disabled = Some(AutoDisabled { reason, at_ms: now_ms, consecutive_errors: errors });
     }
     let next = job.due_after(now_ms);
-    job.state.next_run_at_ms =
-        next.map(|next| if errors > 0 { next.max(now_ms + backoff_ms(errors)) } else { next });
+    job.state.next_run_at_ms = next.map(|next| if errors > 0 { next.max(now_ms + backoff_ms(errors)) } else { next });
 }

@@ -87,8 +87,9 @@ impl Expression {
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
         let pattern = parser.parse(&self.pattern).map_err(|error| format!("CronPattern: {error}"))?;
         let zone = match &self.zone {
-            Some(name) => TimeZone::get(name)
-                .map_err(|_| format!("CronDate: Failed to convert date to timezone '{name}'. Invalid time zone specified: {name}"))?,
+            Some(name) => TimeZone::get(name).map_err(|_| {
+                format!("CronDate: Failed to convert date to timezone '{name}'. Invalid time zone specified: {name}")
+            })?,
             None => TimeZone::UTC,
         };
         Ok((pattern, zone))

@@ -92,8 +92,7 @@ impl Scheduler {
         self.ids += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", self.ids);
         let (created_ms, updated_ms) = (now_ms, now_ms);
-        let mut job =
-            Job { id, agent, enabled, schedule, fields, created_ms, updated_ms, state: State::default() };
+        let mut job = Job { id, agent, enabled, schedule, fields, created_ms, updated_ms, state: State::default() };
         job.state.next_run_at_ms = job.due_after(now_ms);
         self.jobs.push(job);
         &self.jobs[self.jobs.len() - 1]
@@ -214,7 +213,8 @@ impl Scheduler {
 
     /// Begins what is due by now.
     pub fn begin_due(&mut self, surroundings: Surroundings<'_>) {
-        let due: Vec<String> = self.due().filter(|(at, _)| *at <= surroundings.now_ms).map(|(_, id)| id.clone()).collect();
+        let due: Vec<String> =
+            self.due().filter(|(at, _)| *at <= surroundings.now_ms).map(|(_, id)| id.clone()).collect();
         for id in due {
             self.begin(&id, None, surroundings);
         }
