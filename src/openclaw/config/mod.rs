@@ -3,6 +3,7 @@
 //! | file | renders |
 //! |---|---|
 //! | `agents` | what an agent's entry says of its model and its heartbeat |
+//! | `document` | the rendered file: value, text and hash |
 //! | `models` | Providers and their models |
 //! | `sandbox` | where an agent's commands run, as its entry says it |
 //! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
@@ -13,6 +14,7 @@
 //! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
 
 pub mod agents;
+pub mod document;
 pub mod models;
 mod process;
 pub mod sandbox;
