@@ -8,8 +8,6 @@ use kube::ResourceExt;
 
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
-use crate::gateway::config_sync::proof::Proof;
-use crate::gateway::pod::PodState;
 use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
@@ -263,52 +261,6 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
 fn missing(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     patient(before, REFERENCES_RESOLVED, reason, message, now)
-}
-
-/// Whether the gateway's Pod answers.
-#[must_use]
-pub fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str>) -> Desired {
-    let condition = |status, reason, message: &str| Desired::new(GATEWAY_READY, status, reason, message);
-    if owner.spec.suspend {
-        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended by spec.suspend of its owner.");
-    }
-    match pod {
-        None => match rollout {
-            Some(why) => {
-                condition(Status::Unknown, reason::ROLLING_OUT, &format!("The gateway's Pod is recreated: {why}."))
-            }
-            None => condition(Status::Unknown, reason::POD_PENDING, "The gateway's Pod does not exist yet."),
-        },
-        Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
-        Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
-        Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
-        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REJECTED, message),
-    }
-}
-
-/// Whether the gateway confirmed the configuration. `refused`: what it said of the one that was wanted, if another stands in.
-#[must_use]
-pub fn config_applied(owner: &Agent, proof: Option<&Proof>, refused: Option<&str>) -> Desired {
-    let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
-    if let Some(message) = refused {
-        let message = format!("The gateway refused the configuration; the last accepted one stays in force: {message}");
-        return condition(Status::False, reason::REJECTED, &message);
-    }
-    if owner.spec.suspend {
-        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended.");
-    }
-    match proof {
-        None => condition(Status::Unknown, reason::PENDING, "The gateway does not answer yet."),
-        Some(Proof::Applied) => condition(Status::True, reason::APPLIED, "The gateway confirmed the configuration."),
-        Some(Proof::Pending) => condition(Status::Unknown, reason::PENDING, "The gateway has not taken it up yet."),
-        Some(Proof::Refused(message)) => condition(Status::False, reason::REJECTED, message),
-        Some(Proof::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
-        Some(Proof::Stalled) => condition(
-            Status::False,
-            reason::RELOAD_STALLED,
-            "The gateway answers but does not take up the configuration; its Pod is recreated.",
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,16 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::ResourceExt;
 use serde::Deserialize;
 
+use super::apply::Applied;
 use super::build::{config_map, deployment};
+use super::config_sync::Synced;
+use super::config_sync::state::ConfigState;
 use super::gather::{Gathered, Live};
 use super::plan::Plan;
+use super::pod::PodState;
+use super::revision::ConfigRevision;
+use super::rollout::Decision;
+use super::state::{Reconciled, observe};
 use super::validate::validate;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::api::{Agent, Provider, Sandbox};
@@ -17,6 +24,7 @@ use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
 use crate::references::digests::{Read, SourceKind, digest};
 use crate::settings::Settings;
+use crate::world::gateway_state::GatewayState;
 
 /// Two Providers, and an owner that uses both; the Secret `keys` holds both keys.
 pub const COMPANY: &str = r#"
@@ -121,20 +129,26 @@ pub fn plan(gathered: &Gathered) -> Plan {
     validate(gathered, &settings())
 }
 
-/// What a pass that found everything in order leaves behind: the Deployment and the ConfigMap of its present plan.
+/// What a reconcile that found everything in order leaves behind: the Deployment and the ConfigMap of its present plan.
 pub fn settle(gathered: &mut Gathered) {
     let plan = plan(gathered);
     let names = GatewayNames::of(&gathered.owner.name_any());
     let pod = plan.pod.unwrap();
     let deployment = deployment::build(&gathered.owner, &names, &pod, &settings().shell_image, None);
     let config = plan.config.unwrap();
-    let map = config_map::build(&gathered.owner, &names, &names.config(&pod.hash()), &config, None);
+    let revision = ConfigRevision {
+        name: names.config(&pod.hash()),
+        current: Arc::clone(&config),
+        desired: Arc::clone(&config),
+        rejection: None,
+    };
+    let map = config_map::mounted(&gathered.owner, &names, &revision);
     let live = &mut gathered.live;
     live.environment = deployment.spec.clone().unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
     live.deployment = Some(Arc::new(Observed::new(deployment, AGENT_MANAGER)));
     live.digests = pod.digests;
     live.parts = pod.parts;
-    live.config = serde_json::from_str(&config).ok();
+    live.config = Some(config);
     keep(live, map);
 }
 
@@ -161,4 +175,12 @@ pub fn edit_provider(gathered: &mut Gathered, name: &str, change: impl FnOnce(&m
     let mut provider = Provider::clone(slot);
     change(&mut provider);
     *slot = Arc::new(provider);
+}
+
+/// The state of the gateway after a reconcile that applied everything and found this Pod and this answer.
+pub fn observed(gathered: &Gathered, pod: Option<&PodState>, state: Option<&ConfigState>) -> GatewayState {
+    let synced = Synced { pod: pod.cloned(), state: state.cloned(), ..Synced::default() };
+    let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
+    let applied = Applied::unchanged(gathered);
+    observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced })
 }

@@ -1,4 +1,4 @@
-//! Reads what a gateway's spec points at: stores first, the API server for what no store holds. Touches the network.
+//! Reads what a gateway's spec refers to: stores first, the API server for what no store holds. Touches the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, 
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Api, ResourceExt};
-use serde_json::Value;
 
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
@@ -17,13 +16,14 @@ use super::secret::SecretError;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::world::stores::{Stores, named, within};
 use crate::world::triggers::gateway_owner;
 
-/// Everything that a pass over one gateway looks at.
+/// Everything that the reconcile of one gateway depends on.
 #[derive(Debug)]
 pub struct Gathered {
     pub owner: Arc<Agent>,
@@ -58,7 +58,7 @@ pub struct Live {
     /// The parts of the plan on the live Deployment.
     pub parts: BTreeMap<String, String>,
     /// The configuration that the live Deployment's Pod mounts.
-    pub config: Option<Value>,
+    pub config: Option<Arc<ConfigDocument>>,
 }
 
 impl Live {
@@ -66,6 +66,18 @@ impl Live {
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.deployment.as_ref()?.object.annotations().get(key).map(String::as_str)
+    }
+
+    /// The configuration that the gateway accepted last.
+    #[must_use]
+    pub fn last_good(&self, names: &GatewayNames) -> Option<Arc<ConfigDocument>> {
+        self.read_back(&names.accepted)
+    }
+
+    /// The configuration in one of the gateway's ConfigMaps.
+    fn read_back(&self, name: &str) -> Option<Arc<ConfigDocument>> {
+        let text = self.config_maps.get(name)?.object.data.as_ref()?.get(paths::CONFIG_FILE)?;
+        Some(Arc::new(ConfigDocument::read_back(text)))
     }
 
     /// How many Pods the live Deployment wants.
@@ -84,7 +96,7 @@ impl Live {
 
 impl Gathered {
     /// The Agents that the configuration should hold: neither suspended nor on their way out. The owner is one of them even
-    /// while it is suspended, because its gateway then rests as a whole.
+    /// while it is suspended, because its gateway is then suspended as a whole.
     pub fn active_agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
         std::iter::once(&self.owner).chain(self.joined.iter().filter(|agent| !agent.spec.suspend))
     }
@@ -113,7 +125,7 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
 }
 
-/// Only what the Agents own: a Service of that name that somebody else made leads nobody's commands astray.
+/// Only what the Agents own: a foreign Service of that name must not receive their commands.
 fn sandbox_services<'a>(
     stores: &Stores,
     namespace: &str,
@@ -153,7 +165,7 @@ fn live(context: &Context, namespace: &str, names: &GatewayNames, owner: &str) -
         labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == owner)
     };
     let deployment = named(&stores.deployments, namespace, &names.gateway);
-    // By name: another one that somebody added may come first.
+    // By name: a foreign one may come first.
     let container = deployment.as_ref().and_then(|deployment| {
         let containers = &deployment.object.spec.as_ref()?.template.spec.as_ref()?.containers;
         containers.iter().find(|container| container.name == GATEWAY_CONTAINER).cloned()
@@ -177,22 +189,13 @@ fn live(context: &Context, namespace: &str, names: &GatewayNames, owner: &str) -
     live.digests =
         live.annotation(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     live.parts = live.annotation(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    live.config = live
-        .annotation(naming::PLAN)
-        .and_then(|plan| config_text(&live, &names.config(plan)))
-        .and_then(|text| serde_json::from_str(text).ok());
+    live.config = live.annotation(naming::PLAN).and_then(|plan| live.read_back(&names.config(plan)));
     live
-}
-
-/// The configuration in one of the gateway's ConfigMaps.
-#[must_use]
-pub fn config_text<'a>(live: &'a Live, name: &str) -> Option<&'a str> {
-    live.config_maps.get(name)?.object.data.as_ref()?.get(paths::CONFIG_FILE).map(String::as_str)
 }
 
 async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Option<bool> {
     let name = owner.spec.gateway.as_ref()?.storage.existing_claim.as_ref()?;
     let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
-    // One that can't be read now is taken as there: the Pod then waits for it, and what runs goes on.
+    // One that cannot be read now counts as existing: the Pod then waits for it, and what runs is not disturbed.
     Some(!matches!(api.get_metadata_opt(name).await, Ok(None)))
 }

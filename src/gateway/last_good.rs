@@ -28,7 +28,7 @@ pub struct AtFault<'a> {
 #[must_use]
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();
-    let Some(config) = &gathered.live.config else { return kept };
+    let Some(config) = gathered.live.config.as_ref().map(|config| config.value()) else { return kept };
     let entry = |attempt: &Attempt<'_>| live::agent(config, &attempt.agent.name_any());
     let mut needed = Sections::default();
     for attempt in attempts.iter().filter(|attempt| attempt.fault().is_none() || entry(attempt).is_some()) {

@@ -1,6 +1,7 @@
-//! The plan of a gateway: what its Pod is made of and what its configuration says. Pure values and their hash.
+//! The plan of a gateway: what its Pod consists of and what its configuration says. Pure values and their hash.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::names::EnvName;
 use crate::pods::fingerprint;
 pub use crate::pods::fingerprint::{changed as changed_parts, hash};
@@ -17,13 +19,13 @@ pub use crate::world::gateway_state::AgentFault;
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
 pub const RESTART_PART: &str = "the annotation creel.dev/restart";
 
-/// Everything that a gateway is made of.
+/// Everything that a gateway consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What the Pod is made of; `Err`: why it can't be made now. What runs goes on as it is.
+    /// What the Pod consists of; `Err`: why it cannot be created now. What runs stays as it is.
     pub pod: Result<PodPlan, Fault>,
-    /// openclaw.json as text; `None`: no Agent of the gateway can be rendered, so nothing is written.
-    pub config: Option<String>,
+    /// openclaw.json; `None`: no Agent of the gateway can be rendered, so nothing is written.
+    pub config: Option<Arc<ConfigDocument>>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
     /// What is wrong with the gateway's own environment and yet blocks nothing.

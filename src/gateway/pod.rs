@@ -1,4 +1,4 @@
-//! What a gateway's Pod tells: whether it answers, and if not, why. Pure.
+//! The status of a gateway's Pod: whether it answers, and if not, why. Pure.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::openclaw::exit::{self, Exit};
 /// How a gateway's Pod is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PodState {
-    /// It answers.
+    /// The gateway answers.
     Ready,
-    /// On its way, or held up by something that passes by itself.
+    /// Starting, or held up by something that ends without help.
     Waiting { reason: &'static str, message: String },
-    /// Something that a person has to mend.
+    /// Something that a person has to fix.
     Broken { reason: &'static str, message: String },
     /// The gateway refused its configuration and ended.
     ConfigurationRefused { message: String },
@@ -56,7 +56,7 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
     let waiting = |reason, message: String| PodState::Waiting { reason, message };
     let name = pod.name_any();
     if let Some(message) = unschedulable(pod) {
-        return waiting(reason::UNSCHEDULABLE, format!("no node can take Pod \"{name}\": {message}"));
+        return waiting(reason::UNSCHEDULABLE, format!("Pod \"{name}\" cannot be scheduled: {message}"));
     }
     for status in statuses(pod) {
         if let Some((reason, message)) = held_up(&name, status) {
@@ -73,10 +73,10 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
     if others && waits_for_lock {
         return waiting(
             reason::WAITING_FOR_PREVIOUS_POD,
-            format!("Pod \"{name}\" waits until the gateway before it has ended and released the claim"),
+            format!("Pod \"{name}\" waits for the previous gateway to exit and release the claim"),
         );
     }
-    waiting(reason::STARTING, format!("Pod \"{name}\" starts"))
+    waiting(reason::STARTING, format!("Pod \"{name}\" is starting"))
 }
 
 /// How the gateway ended, unless it runs again and only has not answered yet for the first time.
@@ -94,11 +94,11 @@ fn exit_state(pod: &str, (code, exit): (i32, Exit)) -> PodState {
         Exit::ConfigurationRefused(message) => PodState::ConfigurationRefused { message },
         Exit::StateInUse => PodState::Waiting {
             reason: reason::STATE_IN_USE,
-            message: format!("Pod \"{pod}\": another gateway still holds the state on the claim"),
+            message: format!("Pod \"{pod}\": another gateway is still using the state on the claim"),
         },
         Exit::StateNotWritable(words) => broken(
             reason::STATE_NOT_WRITABLE,
-            format!("Pod \"{pod}\" can't write to its claim (the gateway runs as user 1000): {words}"),
+            format!("Pod \"{pod}\" cannot write to its claim (the gateway runs as user 1000): {words}"),
         ),
         Exit::SecretsUnavailable => broken(
             reason::SECRETS_UNAVAILABLE,
@@ -107,8 +107,8 @@ fn exit_state(pod: &str, (code, exit): (i32, Exit)) -> PodState {
             ),
         ),
         Exit::Other(words) => {
-            let words = words.unwrap_or_else(|| "it left no word".to_owned());
-            broken(reason::GATEWAY_CRASHED, format!("the gateway in Pod \"{pod}\" ended with code {code}: {words}"))
+            let words = words.map_or_else(|| " without a message".to_owned(), |words| format!(": {words}"));
+            broken(reason::GATEWAY_CRASHED, format!("the gateway in Pod \"{pod}\" exited with code {code}{words}"))
         }
     }
 }

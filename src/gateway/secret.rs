@@ -28,7 +28,7 @@ pub struct SecretMemory {
 }
 
 impl SecretMemory {
-    /// The digest key of a gateway; its generated Secret is made if it is not there.
+    /// The digest key of a gateway. Creates the generated Secret if it does not exist.
     pub async fn digest_key(
         &self,
         client: &Client,

@@ -1,6 +1,7 @@
 //! Spec and what was gathered → the plan, or what stands in its way. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 
@@ -9,6 +10,7 @@ use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::kubernetes::conditions::reason;
 use crate::naming;
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
 use crate::openclaw::paths;
@@ -33,7 +35,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &agents, digests)),
     };
-    let config = render(gathered, settings, &agents, pod.is_err());
+    let config = render(gathered, settings, &agents, pod.is_err()).map(Arc::new);
     Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
 }
 
@@ -112,7 +114,7 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
 }
 
 /// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.
-fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, frozen: bool) -> Option<String> {
+fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, frozen: bool) -> Option<ConfigDocument> {
     let owner = gathered.owner.name_any();
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
     let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
@@ -125,7 +127,7 @@ fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, fro
     {
         return None;
     }
-    serde_json::to_string_pretty(&document).ok().map(|text| text + "\n")
+    Some(ConfigDocument::new(document))
 }
 
 #[cfg(feature = "test-config-override")]

@@ -30,4 +30,6 @@ pub mod observed;
 pub mod pod_status;
 pub mod ready;
 pub mod reconciler;
+#[cfg(test)]
+pub(crate) mod recording_api;
 pub mod status;

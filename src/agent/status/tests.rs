@@ -1,9 +1,9 @@
 use super::*;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::gateway::apply::Applied;
-use crate::gateway::fixtures::{self, company, edit, plan, secret, settle};
+use crate::gateway::config_sync::state::ConfigState;
+use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
-use crate::gateway::state::observe;
+
 use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
@@ -37,22 +37,25 @@ fn with_sandbox() -> (Agent, GatewayState) {
     let mut gathered = company();
     gathered.sandboxes.insert("default".into(), fixtures::sandbox("default", WorkspaceAccess::None));
     edit(&mut gathered, "concierge", |agent| agent.spec.sandbox = Some(serde_json::from_value(uses).unwrap()));
-    let (ready, applied) = (PodState::Ready, Proof::Applied);
-    let plan = plan(&gathered);
-    let state = observe(&gathered, &plan, &Applied::default(), Some(&ready), Some(&applied), None, false);
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let state = observed(&gathered, Some(&ready), Some(&applied));
     (Agent::clone(&gathered.owner), state)
 }
 
-fn state(pod: Option<&PodState>, proof: Option<&Proof>, change: impl FnOnce(&mut Agent)) -> (Agent, GatewayState) {
+fn state(
+    pod: Option<&PodState>,
+    proof: Option<&ConfigState>,
+    change: impl FnOnce(&mut Agent),
+) -> (Agent, GatewayState) {
     let mut gathered = company();
     edit(&mut gathered, "concierge", change);
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), pod, proof, None, false);
+    let state = observed(&gathered, pod, proof);
     (Agent::clone(&gathered.owner), state)
 }
 
 #[test]
 fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
-    let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
+    let (agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
     let (status, again) = status(&agent, &Place::On(&state), None, vec!["writer".into()], now());
     assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
     assert_eq!(status.agent_id.as_deref(), Some("concierge"));
@@ -93,7 +96,7 @@ fn a_missing_reference_is_waited_for_and_then_stalls() {
 #[test]
 fn a_refused_configuration_is_told_in_the_gateways_words() {
     let (agent, state) =
-        state(Some(&PodState::Ready), Some(&Proof::Refused("gateway: Unrecognized key: \"x\"".into())), |_| {});
+        state(Some(&PodState::Ready), Some(&ConfigState::Rejected("gateway: Unrecognized key: \"x\"".into())), |_| {});
     let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("False", "False", "True", "Rejected"));
     let condition = find(&status.conditions, CONFIG_APPLIED).unwrap();
@@ -109,7 +112,7 @@ fn a_suspended_agent_is_no_fault() {
 
 #[test]
 fn the_status_is_the_same_when_nothing_changed() {
-    let (mut agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
+    let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
     let (first, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
     agent.status = Some(first.clone());
     let (second, _) = status(&agent, &Place::On(&state), None, Vec::new(), now() + Duration::from_hours(1));
@@ -167,7 +170,7 @@ fn a_sandbox_that_was_never_looked_at_is_work_in_progress() {
 
 #[test]
 fn an_agent_without_a_sandbox_says_nothing_of_one() {
-    let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
+    let (agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
     let left_over = sandbox(Status::False, reason::POD_FAILED);
     let (status, _) = status(&agent, &Place::On(&state), Some(&left_over), Vec::new(), now());
     assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
@@ -185,8 +188,8 @@ fn each_agent_tells_of_the_missing_secret_that_only_it_uses() {
     secret(&mut gathered, "writers", &[("litellm", "two")]);
     settle(&mut gathered);
     gathered.reads.insert((SourceKind::Secret, "writers".into()), Read::Missing);
-    let (ready, applied) = (PodState::Ready, Proof::Applied);
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), Some(&ready), Some(&applied), None, false);
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let state = observed(&gathered, Some(&ready), Some(&applied));
     for (agent, expected) in [(&gathered.owner, "True"), (&gathered.joined[0], "False")] {
         let (status, _) = status(agent, &Place::On(&state), None, Vec::new(), now());
         assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
@@ -199,7 +202,7 @@ fn a_joined_agent_stalls_with_its_gateway_when_that_lacks_something_for_long() {
     let mut gathered = company();
     let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "gone"}}]});
     edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), None, None, None, false);
+    let state = observed(&gathered, None, None);
     let mut writer = Agent::clone(&gathered.joined[0]);
     let (first, _) = status(&writer, &Place::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&first), words("Unknown", "True", "False", "SecretNotFound"));

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::naming::LABEL_SANDBOX_GATEWAY;
 
-/// The user's affinity, and beside it a preference for the node of this gateway's sandboxes: a gateway that is made anew then
+/// The user's affinity, and beside it a preference for the node of this gateway's sandboxes: a gateway that is replaced then
 /// does not pull them all to another node.
 #[must_use]
 pub fn build(owner: &str, user: Option<Affinity>) -> Affinity {

@@ -1,4 +1,4 @@
-//! The gateway's claim. Retained, it has no owner: nothing deletes it but a person.
+//! The gateway's claim. Retained, it has no owner: only a person deletes it.
 
 use std::collections::BTreeMap;
 

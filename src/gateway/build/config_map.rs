@@ -6,31 +6,34 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::metadata;
 use crate::api::Agent;
+use crate::gateway::revision::ConfigRevision;
 use crate::naming::{GatewayNames, REFUSED_HASH, REFUSED_MESSAGE};
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 
-/// A configuration that the gateway refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What the refusal is about: text and image, hashed.
-    pub hash: String,
-    /// The gateway's own words.
-    pub message: String,
-}
-
-/// The ConfigMap `name` with this text; with a refusal, the text stands in for the refused one.
+/// The ConfigMap that the Pod mounts.
 #[must_use]
-pub fn build(owner: &Agent, names: &GatewayNames, name: &str, text: &str, refusal: Option<&Refusal>) -> ConfigMap {
-    let mut metadata = metadata(owner, names, name);
-    metadata.annotations = refusal.map(|refusal| {
+pub fn mounted(owner: &Agent, names: &GatewayNames, revision: &ConfigRevision) -> ConfigMap {
+    let mut map = with_document(owner, names, &revision.name, &revision.current);
+    map.metadata.annotations = revision.rejection.as_ref().map(|rejection| {
         BTreeMap::from([
-            (REFUSED_HASH.to_owned(), refusal.hash.clone()),
-            (REFUSED_MESSAGE.to_owned(), refusal.message.clone()),
+            (REFUSED_HASH.to_owned(), rejection.hash.clone()),
+            (REFUSED_MESSAGE.to_owned(), rejection.message.clone()),
         ])
     });
+    map
+}
+
+/// The ConfigMap with the configuration that the gateway accepted last.
+#[must_use]
+pub fn last_good(owner: &Agent, names: &GatewayNames, document: &ConfigDocument) -> ConfigMap {
+    with_document(owner, names, &names.accepted, document)
+}
+
+fn with_document(owner: &Agent, names: &GatewayNames, name: &str, document: &ConfigDocument) -> ConfigMap {
     ConfigMap {
-        metadata,
-        data: Some(BTreeMap::from([(paths::CONFIG_FILE.to_owned(), text.to_owned())])),
+        metadata: metadata(owner, names, name),
+        data: Some(BTreeMap::from([(paths::CONFIG_FILE.to_owned(), document.text().to_owned())])),
         immutable: Some(false),
         ..ConfigMap::default()
     }

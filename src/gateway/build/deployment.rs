@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt;
 use serde::Serialize;
 
 use super::metadata;
@@ -47,6 +48,12 @@ pub fn build(
         }),
         ..Deployment::default()
     }
+}
+
+/// The hash of the Pod template as this version of Creel renders it.
+#[must_use]
+pub fn rendering(owner: &Agent, plan: &PodPlan, shell_image: &str) -> String {
+    hash(&pod_spec::build(&GatewayNames::of(&owner.name_any()), plan, shell_image))
 }
 
 /// Maps of strings always serialise.

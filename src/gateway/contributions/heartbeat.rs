@@ -67,8 +67,8 @@ mod tests {
     /// The entry of `writer`, and the hash of the Pod.
     fn planned(gathered: &Gathered) -> (Value, String) {
         let plan = plan(gathered);
-        let config: Value = serde_json::from_str(&plan.config.unwrap()).unwrap();
-        (config["agents"]["entries"]["writer"].clone(), plan.pod.unwrap().hash())
+        let config = plan.config.unwrap();
+        (config.value()["agents"]["entries"]["writer"].clone(), plan.pod.unwrap().hash())
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Provided {
 
     /// As the live configuration has it, while the live Pod has its variables.
     fn read_back(gathered: &Gathered, name: &str) -> Option<Self> {
-        let section = live::provider(gathered.live.config.as_ref()?, name)?;
+        let section = live::provider(gathered.live.config.as_ref()?.value(), name)?;
         let offers =
             section["models"].as_array()?.iter().filter_map(|model| Some(model["id"].as_str()?.to_owned())).collect();
         let environment: Vec<SecretVariable> = live::variables(&section)

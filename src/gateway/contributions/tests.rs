@@ -47,7 +47,7 @@ fn nowhere() -> Value {
 }
 
 fn document(plan: &Plan) -> Value {
-    serde_json::from_str(plan.config.as_ref().unwrap()).unwrap()
+    plan.config.as_ref().unwrap().value().clone()
 }
 
 fn writer(plan: &Plan) -> Value {

@@ -16,7 +16,7 @@ fn hash(plan: &Plan) -> String {
 }
 
 fn config(plan: &Plan) -> Value {
-    serde_json::from_str(plan.config.as_ref().unwrap()).unwrap()
+    plan.config.as_ref().unwrap().value().clone()
 }
 
 fn entries(plan: &Plan) -> Vec<String> {
