@@ -65,10 +65,10 @@ impl AppliedDeployment {
 
 /// Sends what differs and deletes what is obsolete. With what became of it, the error that ended it early: a refusal is a fault of the
 /// user's and no error.
-pub async fn apply(applier: &Applier, gathered: &Gathered, desired: Desired) -> (Applied, Result<(), ApplyError>) {
+pub async fn apply(sender: &Applier, gathered: &Gathered, desired: &Desired) -> (Applied, Result<(), ApplyError>) {
     let mut applied = Applied::unchanged(gathered);
     let fault = |reason, error: &ApplyError| Some(Fault { reason, message: error.to_string(), carried: false });
-    match send(applier, gathered, desired, &mut applied).await {
+    match send(sender, gathered, desired, &mut applied).await {
         Err(error @ ApplyError::NotOurs { .. }) => applied.fault = fault(reason::NAME_CONFLICT, &error),
         Err(error) if error.api().is_some_and(is_refusal) => applied.fault = fault(reason::CHILD_REJECTED, &error),
         sent => return (applied, sent),
@@ -78,17 +78,17 @@ pub async fn apply(applier: &Applier, gathered: &Gathered, desired: Desired) -> 
 
 /// Named one by one, so that a child that nothing sends does not compile.
 async fn send(
-    applier: &Applier,
+    sender: &Applier,
     gathered: &Gathered,
-    desired: Desired,
+    desired: &Desired,
     applied: &mut Applied,
 ) -> Result<(), ApplyError> {
     let Desired { service_account, network_policy, claim, service, config, deployment, obsolete } = desired;
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
-    applied.sent |= applier.apply(&service_account, live.service_account.as_deref(), &uid).await?;
-    applied.sent |= applier.apply(&network_policy, live.network_policy.as_deref(), &uid).await?;
+    applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
+    applied.sent |= sender.apply(network_policy, live.network_policy.as_deref(), &uid).await?;
     if let Some(claim) = claim {
-        match applier.apply(&claim, live.claim.as_deref(), &uid).await {
+        match sender.apply(claim, live.claim.as_deref(), &uid).await {
             // The claim that exists stays in use; only the change to it is refused.
             Err(error) if error.api().is_some_and(is_refusal) && live.claim.is_some() => {
                 let message = error.to_string();
@@ -97,20 +97,20 @@ async fn send(
             sent => applied.sent |= sent?,
         }
     }
-    applied.sent |= applier.apply(&service, live.service.as_deref(), &uid).await?;
+    applied.sent |= sender.apply(service, live.service.as_deref(), &uid).await?;
     applied.service = true;
     if let Some(DesiredConfig { plan, revision, map }) = config {
+        (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));
         let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
-        (applied.plan, applied.config) = (Some(plan), Some(revision));
-        applied.sent |= applier.apply(&map, cached, &uid).await?;
+        applied.sent |= sender.apply(map, cached, &uid).await?;
     }
     if let Some(deployment) = deployment {
-        let sent = applier.apply(&deployment, live.deployment.as_deref(), &uid).await?;
+        let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
         applied.sent |= sent;
         applied.deployment = Some(AppliedDeployment::of(deployment.annotations(), sent));
     }
     for map in obsolete {
-        applier.delete(&map.object).await?;
+        sender.delete(&map.object).await?;
     }
     Ok(())
 }

@@ -78,8 +78,9 @@ async fn roll_out<'a>(
 ) -> Result<Reconciled<'a>, ReconcileError> {
     jobs::stop_leaving(context, gathered, plan).await;
     let decision = context.rollouts.decide(gathered, plan, &context.settings.shell_image, Timestamp::now());
-    let desired = build::build(gathered, plan, &decision, &context.settings);
-    let (applied, sent) = apply::apply(&context.applier, gathered, desired).await;
+    // On the heap: it holds every child whole.
+    let desired = Box::new(build::build(gathered, plan, &decision, &context.settings));
+    let (applied, sent) = apply::apply(&context.applier, gathered, &desired).await;
     let deployment_sent = applied.deployment.as_ref().is_some_and(|deployment| deployment.sent);
     context.rollouts.record(gathered, plan, &decision, deployment_sent);
     sent?;

@@ -47,8 +47,8 @@ pub struct Inputs<'a> {
     pub started: Option<Rollout>,
     /// How long the change has to wait for others.
     pub wait: Option<Duration>,
-    /// The hash of our own fields when the Deployment was first found outdated; `None`: this is the first time.
-    pub first_outdated: Option<Option<u64>>,
+    /// Whether the live Deployment was edited by hand, as far as that can be told.
+    pub edited: bool,
     pub now: Timestamp,
 }
 
@@ -74,7 +74,7 @@ pub fn decide(inputs: Inputs<'_>) -> Decision {
     let runs = live.replicas() == Some(1) && !inputs.suspended;
     let newer = live.annotation(naming::RENDERING).is_some_and(|present| present != inputs.rendering);
     // An edit by hand has to be undone, which replaces the Pod anyway.
-    if runs && newer && is_unedited(live, inputs.first_outdated) {
+    if runs && newer && !inputs.edited {
         return Decision::Outdated;
     }
     Decision::Apply { replaces_pod: false, rollout: last(live) }
@@ -83,11 +83,6 @@ pub fn decide(inputs: Inputs<'_>) -> Decision {
 /// The last rollout of the live Deployment.
 fn last(live: &Live) -> Option<Rollout> {
     serde_json::from_str(live.annotation(naming::ROLLOUT)?).ok()
-}
-
-fn is_unedited(live: &Live, first: Option<Option<u64>>) -> bool {
-    let unedited = |own: Option<u64>| first.is_none_or(|first| first == own);
-    live.deployment.as_ref().is_some_and(|deployment| !deployment.intruded && unedited(deployment.own))
 }
 
 /// Why the Pod is replaced: the values that changed, and the parts of the spec.

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::gateway::build::deployment;
 use crate::gateway::fixtures::{company, edit, plan, settings, settle};
@@ -27,7 +25,7 @@ fn decision(gathered: &Gathered, change: impl FnOnce(&mut Inputs<'_>)) -> Decisi
         suspended: gathered.owner.spec.suspend,
         started: None,
         wait: None,
-        first_outdated: None,
+        edited: false,
         now: now(),
     };
     change(&mut inputs);
@@ -97,11 +95,6 @@ fn a_suspended_gateway_takes_up_a_newer_rendering() {
 
 #[test]
 fn a_deployment_edited_by_hand_is_not_left_outdated() {
-    let mut gathered = settled();
-    let edited = |inputs: &mut Inputs<'_>| (inputs.rendering, inputs.first_outdated) = ("newer", Some(Some(7)));
-    assert_eq!(decision(&gathered, edited), in_place());
-    let mut intruded = gathered.live.deployment.as_deref().unwrap().clone();
-    intruded.intruded = true;
-    gathered.live.deployment = Some(Arc::new(intruded));
-    assert_eq!(decision(&gathered, |inputs| inputs.rendering = "newer"), in_place());
+    let edited = |inputs: &mut Inputs<'_>| (inputs.rendering, inputs.edited) = ("newer", true);
+    assert_eq!(decision(&settled(), edited), in_place());
 }

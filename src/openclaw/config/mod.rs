@@ -8,6 +8,7 @@
 //! | `sandbox` | where an agent's commands run, as its entry says it |
 //! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
 //! | `sections` | where in the document a value belongs |
+//! | `document` | nothing: the whole as it lies in a ConfigMap |
 //!
 //! Fail closed: secrets are SecretRefs (a `${VAR}` of a missing variable is only a warning to OpenClaw, and for the
 //! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
