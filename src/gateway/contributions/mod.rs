@@ -106,12 +106,11 @@ impl<'a> Attempt<'a> {
         mut kept: BTreeMap<&'static str, Contribution>,
     ) -> Option<(Vec<Contribution>, Vec<&'static str>)> {
         let mut names = Vec::new();
-        let contributions = self.results.into_iter().zip(&FEATURES).map(|(result, feature)| match result {
-            Ok(contribution) => Some(contribution),
-            Err(_) => {
+        let contributions = self.results.into_iter().zip(&FEATURES).map(|(result, feature)| {
+            result.ok().or_else(|| {
                 names.push(feature.name);
                 kept.remove(feature.name)
-            }
+            })
         });
         Some((contributions.collect::<Option<_>>()?, names))
     }

@@ -18,7 +18,7 @@ use crate::openclaw::config::agents::{self, MODEL, ModelChoice, ModelName};
 use crate::openclaw::config::models::{self, HeaderValue};
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
-use crate::openclaw::names::EnvName;
+use crate::openclaw::names::{EnvName, unescape};
 use crate::references::digests::{Fault, Source, SourceKind, resolve};
 use crate::references::sources;
 use crate::references::suggest;
@@ -33,22 +33,22 @@ fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault>
         if !used.insert(&reference.provider) {
             continue;
         }
-        let provided = Provided::present(provider);
-        let resolved = resolve(&provided.sources, &gathered.reads, &gathered.live.digests);
+        let offer = Offer::present(provider);
+        let resolved = resolve(&offer.sources, &gathered.reads, &gathered.live.digests);
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
         contribution.warnings.extend(resolved.faults);
-        contribution.provide(&reference.provider, provided);
+        contribution.provide(&reference.provider, offer);
     }
     Ok(contribution)
 }
 
 impl Contribution {
-    fn provide(&mut self, name: &str, provided: Provided) {
-        self.sections.insert(models::path(name), provided.section);
-        self.environment.extend(provided.environment);
-        self.sources.extend(provided.sources);
+    fn provide(&mut self, name: &str, offer: Offer) {
+        self.sections.insert(models::path(name), offer.section);
+        self.environment.extend(offer.environment);
+        self.sources.extend(offer.sources);
     }
 }
 
@@ -83,11 +83,11 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTr
     for (provider, model) in at_fault.iter().flat_map(|at_fault| live::models_of(&at_fault.entry)) {
         models.entry(provider).or_default().insert(model);
     }
-    let providers: BTreeMap<String, Provided> = models
+    let providers: BTreeMap<String, Offer> = models
         .into_iter()
         .filter_map(|(name, models)| {
-            let provided = last_good(gathered, needed, &name, &models)?;
-            Some((name, provided))
+            let offer = last_good(gathered, needed, &name, &models)?;
+            Some((name, offer))
         })
         .collect();
     at_fault
@@ -96,8 +96,8 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTr
             let entry = live::fields(&at_fault.entry, &[MODEL]);
             let mut contribution = Contribution { entry, ..Contribution::default() };
             for (name, model) in live::models_of(&at_fault.entry) {
-                let provided = providers.get(&name).filter(|provided| provided.offers.contains(&model))?;
-                contribution.provide(&name, provided.clone());
+                let offer = providers.get(&name).filter(|offer| offer.models.contains(&model))?;
+                contribution.provide(&name, offer.clone());
             }
             Some((at_fault.agent.name_any(), contribution))
         })
@@ -106,20 +106,20 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTr
 
 /// A Provider as the gateway gets it.
 #[derive(Clone)]
-struct Provided {
+struct Offer {
     section: Value,
     /// The ids of its models.
-    offers: BTreeSet<String>,
+    models: BTreeSet<String>,
     environment: Vec<SecretVariable>,
     sources: Vec<Source>,
 }
 
-impl Provided {
+impl Offer {
     /// By its present spec.
     fn present(provider: &Provider) -> Self {
         Self {
             section: models::provider(&rendered(provider)),
-            offers: provider.spec.models.iter().map(|model| model.id.clone()).collect(),
+            models: provider.spec.models.iter().map(|model| model.id.clone()).collect(),
             environment: variables_of(provider),
             sources: sources::of_provider(provider),
         }
@@ -128,29 +128,29 @@ impl Provided {
     /// As the live configuration has it, while the live Pod has its variables.
     fn read_back(gathered: &Gathered, name: &str) -> Option<Self> {
         let section = live::provider(gathered.live.config.as_ref()?.value(), name)?;
-        let offers =
-            section["models"].as_array()?.iter().filter_map(|model| Some(model["id"].as_str()?.to_owned())).collect();
+        let models =
+            section["models"].as_array()?.iter().filter_map(|model| Some(unescape(model["id"].as_str()?))).collect();
         let environment: Vec<SecretVariable> = live::variables(&section)
             .iter()
             .map(|variable| gathered.live.secret_variables().find(|live| live.variable == variable.as_str()))
             .collect::<Option<_>>()?;
         let sources = environment.iter().map(|variable| last_good_source(variable, name)).collect();
-        Some(Self { section, offers, environment, sources })
+        Some(Self { section, models, environment, sources })
     }
 }
 
 /// How a Provider can serve these models of last good states: as it is now, if it lacks nothing or the present spec of an Agent needs
 /// it so; or else as it was.
-fn last_good(gathered: &Gathered, needed: &Sections, name: &str, models: &BTreeSet<String>) -> Option<Provided> {
+fn last_good(gathered: &Gathered, needed: &Sections, name: &str, models: &BTreeSet<String>) -> Option<Offer> {
     if let Some(provider) = gathered.providers.get(name) {
-        let present = Provided::present(provider);
+        let present = Offer::present(provider);
         let resolved = resolve(&present.sources, &gathered.reads, &gathered.live.digests);
-        let serves = resolved.blocking().is_none() && models.is_subset(&present.offers);
+        let serves = resolved.blocking().is_none() && models.is_subset(&present.models);
         if serves || needed.contains(&models::path(name)) {
             return Some(present);
         }
     }
-    Provided::read_back(gathered, name)
+    Offer::read_back(gathered, name)
 }
 
 fn last_good_source(variable: &SecretVariable, provider: &str) -> Source {

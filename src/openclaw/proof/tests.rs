@@ -60,9 +60,9 @@ fn shown(document: &Value) -> Value {
 
 #[test]
 fn a_sandbox_in_the_gateway_is_applied_and_another_host_key_is_pending() {
-    let ours = config::render(&with(Some(sandbox())));
+    let ours = config::render(&with(Some(&sandbox())));
     assert_eq!(compare(&ours, &shown(&ours), None), Verdict::Applied);
-    let other = config::render(&with(Some(Sandbox { host_key: None, ..sandbox() })));
+    let other = config::render(&with(Some(&Sandbox { host_key: None, ..sandbox() })));
     assert_eq!(compare(&other, &shown(&ours), None), Verdict::Pending);
 }
 
