@@ -43,4 +43,6 @@ pub mod sandbox;
 pub mod sandbox_template;
 pub mod settings;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod world;
