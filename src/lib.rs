@@ -45,4 +45,6 @@ pub mod sandbox;
 pub mod sandbox_template;
 pub mod settings;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 pub mod world;

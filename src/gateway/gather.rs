@@ -19,8 +19,9 @@ use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::references;
-use crate::references::digests::{Digests, Read, SourceName};
-use crate::world::stores::{Stores, named, within};
+use crate::references::digests::{Digests, Read, SourceKind, SourceName};
+use crate::references::sources;
+use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 
 /// Everything that the reconcile of one gateway depends on.
@@ -105,9 +106,30 @@ impl Gathered {
 /// Reads everything for the gateway of `owner`.
 pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, SecretError> {
     let namespace = owner.namespace().unwrap_or_default();
-    let name = owner.name_any();
-    let names = GatewayNames::of(&name);
+    let names = GatewayNames::of(&owner.name_any());
     let stores = &context.stores;
+    let Look { joined, providers, sandboxes, sandbox_services, sources, live } = look(stores, &owner);
+    let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
+    let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
+    let existing_claim = existing_claim(context, &owner, &namespace).await;
+    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+}
+
+/// What the stores show around a gateway. Pure.
+pub struct Look {
+    pub joined: Vec<Arc<Agent>>,
+    pub providers: BTreeMap<String, Arc<Provider>>,
+    pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
+    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
+    /// What has to be read.
+    pub sources: BTreeSet<SourceName>,
+    pub live: Live,
+}
+
+/// Looks at everything for the gateway of `owner` that the stores hold.
+#[must_use]
+pub fn look(stores: &Stores, owner: &Agent) -> Look {
+    let (namespace, name) = key_of(owner);
     let mut joined = within(&stores.agents, &namespace, |agent| {
         agent.metadata.deletion_timestamp.is_none() && agent.name_any() != name && gateway_owner(agent) == name
     });
@@ -116,20 +138,18 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let providers = providers.into_iter().map(|provider| (provider.name_any(), provider)).collect();
     let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
     let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
-    let sandbox_services = sandbox_services(stores, &namespace, std::iter::once(&owner).chain(&joined));
-    let live = live(context, &namespace, &names, &name);
-    let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
-    let wanted = wanted(&owner, &joined, &providers, &live);
-    let reads = context.references.read(&context.client, stores, &namespace, wanted, &digest_key).await;
-    let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+    let agents = std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
+    let sandbox_services = sandbox_services(stores, &namespace, agents);
+    let live = live(stores, &namespace, &GatewayNames::of(&name), &name);
+    let sources = wanted(owner, &joined, &providers, &live);
+    Look { joined, providers, sandboxes, sandbox_services, sources, live }
 }
 
 /// Only what the Agents own: a foreign Service of that name must not receive their commands.
 fn sandbox_services<'a>(
     stores: &Stores,
     namespace: &str,
-    agents: impl Iterator<Item = &'a Arc<Agent>>,
+    agents: impl Iterator<Item = &'a Agent>,
 ) -> BTreeMap<String, Arc<Observed<Service>>> {
     agents
         .filter(|agent| agent.spec.sandbox.is_some())
@@ -159,8 +179,7 @@ fn wanted(
         .collect()
 }
 
-fn live(context: &Context, namespace: &str, names: &GatewayNames, owner: &str) -> Live {
-    let stores = &context.stores;
+fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> Live {
     let labelled = |labels: Option<&BTreeMap<String, String>>| {
         labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == owner)
     };

@@ -18,7 +18,7 @@ use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames,
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
 use crate::references::sources;
-use crate::world::stores::{named, within};
+use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 
 /// Everything that a pass over one Agent's sandbox looks at.
@@ -113,34 +113,16 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     let namespace = agent.namespace().unwrap_or_default();
     let names = SandboxNames::of(&agent.name_any());
     let (client, stores) = (&context.client, &context.stores);
-    let sandbox = named(&stores.sandboxes, &namespace, &used.reference.name);
     let owner_name = gateway_owner(&agent);
-    let owner =
-        named(&stores.agents, &namespace, &owner_name).filter(|owner| owner.metadata.deletion_timestamp.is_none());
+    let Look { sandbox, owner, gateway, sources, live } = look(stores, &agent, &used.reference.name);
     let keys = context.keys.keys(client, stores, &agent, &names).await?;
     let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
         Ok(key) => key.map_or(Found::Missing, Found::Here),
         Err(error) => Found::Unreadable(error.to_string()),
     };
-    let wanted: BTreeSet<SourceName> = sandbox
-        .iter()
-        .flat_map(|sandbox| sources::of_sandbox(sandbox))
-        .map(|source| (source.kind, source.name))
-        .collect();
-    let reads = context.references.read(client, stores, &namespace, wanted, &keys.digest_key).await;
-    let live = live(context, &agent, &namespace, &names);
-    let mut gathered = Gathered {
-        gateway: gateway_pod(context, &namespace, &owner_name),
-        access_modes: Found::Missing,
-        agent,
-        used,
-        sandbox,
-        owner,
-        keys,
-        client_key,
-        reads,
-        live,
-    };
+    let reads = context.references.read(client, stores, &namespace, sources, &keys.digest_key).await;
+    let mut gathered =
+        Gathered { gateway, access_modes: Found::Missing, agent, used, sandbox, owner, keys, client_key, reads, live };
     let mounts = gathered.access() != WorkspaceAccess::None
         || gathered.live.access().is_some_and(|access| access != WorkspaceAccess::None);
     if mounts && let Some(owner) = &gathered.owner {
@@ -149,9 +131,36 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     Ok(gathered)
 }
 
+/// What the stores show around a sandbox. Pure.
+pub struct Look {
+    pub sandbox: Option<Arc<Sandbox>>,
+    pub owner: Option<Arc<Agent>>,
+    /// The newest Pod of the gateway.
+    pub gateway: Option<Arc<Pod>>,
+    /// What has to be read.
+    pub sources: BTreeSet<SourceName>,
+    pub live: Live,
+}
+
+/// Looks at everything for the sandbox of `agent`, created from the Sandbox `used`, that the stores hold.
+#[must_use]
+pub fn look(stores: &Stores, agent: &Agent, used: &str) -> Look {
+    let (namespace, name) = key_of(agent);
+    let owner = gateway_owner(agent);
+    let sandbox = named(&stores.sandboxes, &namespace, used);
+    let sources = sandbox.iter().flat_map(|sandbox| sources::of_sandbox(sandbox));
+    let sources = sources.map(|source| (source.kind, source.name)).collect();
+    Look {
+        owner: named(&stores.agents, &namespace, &owner).filter(|owner| owner.metadata.deletion_timestamp.is_none()),
+        gateway: gateway_pod(stores, &namespace, &owner),
+        sources,
+        live: live(stores, agent, &namespace, &SandboxNames::of(&name)),
+        sandbox,
+    }
+}
+
 /// Only what belongs to this Agent: one of the same name may have been there before.
-fn live(context: &Context, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
-    let stores = &context.stores;
+fn live(stores: &Stores, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
     Live {
         network_policy: named(&stores.network_policies, namespace, &names.sandbox),
         service: named(&stores.services, namespace, &names.sandbox),
@@ -160,12 +169,12 @@ fn live(context: &Context, agent: &Agent, namespace: &str, names: &SandboxNames)
 }
 
 /// The newest that is not on its way out: the one to follow.
-fn gateway_pod(context: &Context, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
+fn gateway_pod(stores: &Stores, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
     let of_gateway = |pod: &Pod| {
         let label = |key: &str, value: &str| pod.labels().get(key).is_some_and(|label| label == value);
         label(LABEL_GATEWAY, owner) && label(LABEL_COMPONENT, GATEWAY)
     };
-    within(&context.stores.pods, namespace, of_gateway)
+    within(&stores.pods, namespace, of_gateway)
         .into_iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))

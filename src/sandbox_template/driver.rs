@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt};
 
 use super::status::{self, User};
-use crate::api::Sandbox;
+use crate::api::{Agent, Sandbox};
 use crate::kubernetes::backoff::look_again;
 use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
@@ -19,7 +19,7 @@ use crate::references::sources;
 use crate::world::facts::Facts;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::stores::{Stores, within};
+use crate::world::stores::{Stores, key_of, within};
 use crate::world::triggers::sandbox_name;
 
 /// Shared by all passes.
@@ -77,13 +77,19 @@ async fn missing(sandbox: &Sandbox, context: &Context) -> Option<Fault> {
     resolve(&sources, &reads, &Digests::default()).faults.into_iter().next()
 }
 
-/// The Agents that name the Sandbox, sorted, with what is known of their Pods.
-fn users(sandbox: &Sandbox, stores: &Stores, facts: &Facts) -> Vec<User> {
-    let (namespace, name) = (sandbox.namespace().unwrap_or_default(), sandbox.name_any());
-    let using = within(&stores.agents, &namespace, |agent| {
+/// The Agents that name the Sandbox.
+#[must_use]
+pub fn users_of(sandbox: &Sandbox, stores: &Stores) -> Vec<Arc<Agent>> {
+    let (namespace, name) = key_of(sandbox);
+    within(&stores.agents, &namespace, |agent| {
         agent.metadata.deletion_timestamp.is_none() && sandbox_name(agent).as_ref() == Some(&name)
-    });
-    let mut users: Vec<User> = using
+    })
+}
+
+/// The same, sorted, with what is known of their Pods.
+fn users(sandbox: &Sandbox, stores: &Stores, facts: &Facts) -> Vec<User> {
+    let (namespace, name) = key_of(sandbox);
+    let mut users: Vec<User> = users_of(sandbox, stores)
         .iter()
         .map(|agent| {
             let state = facts.sandbox_states.of(&namespace, &agent.name_any());

@@ -16,12 +16,13 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::memo::Memo;
 use super::queues::Queues;
-use super::stores::Stores;
+use super::stores::{Index, Stores};
 use super::triggers::{Watched, of_change};
 use super::unparsable::Unparsable;
 use super::watch::Need::{self, Required};
-use super::watch::{Convert, Watch};
+use super::watch::{Change, Convert, Watch};
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
@@ -44,6 +45,7 @@ fn register(kinds: &mut Kinds) -> Stores {
         claims: kinds.children(Required),
         pods: kinds.pods(Required),
         unparsable: Arc::clone(&kinds.unparsable),
+        readers: Arc::clone(&kinds.readers),
     }
 }
 
@@ -119,11 +121,19 @@ pub struct Kinds {
     pending: Vec<Start>,
     ready: Vec<BoxFuture<'static, Result<(), WriterDropped>>>,
     unparsable: Arc<Unparsable>,
+    readers: Arc<Memo<Index>>,
 }
 
 impl Kinds {
     fn new(client: Client) -> Self {
-        Self { client, watched: Vec::new(), pending: Vec::new(), ready: Vec::new(), unparsable: Arc::default() }
+        Self {
+            client,
+            watched: Vec::new(),
+            pending: Vec::new(),
+            ready: Vec::new(),
+            unparsable: Arc::default(),
+            readers: Arc::default(),
+        }
     }
 
     /// A kind of ours: an object that does not parse is a warning, not a dead watch.
@@ -200,7 +210,15 @@ impl Kinds {
         let (waits, unparsable, need) = (reader.clone(), Arc::clone(&self.unparsable), kind.need);
         self.ready.push(async move { waits.wait_until_ready().await }.boxed());
         self.pending.push(Box::new(move |stores, queues| {
-            let triggers = move |before: Option<&K>, after: &K| of_change(before, after, &stores);
+            let triggers = move |change: Change<'_, K>| {
+                if K::NAMES_SOURCES {
+                    stores.readers.changed();
+                }
+                match change {
+                    Change::To { before, after } => of_change(before, after, &stores),
+                    Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
+                }
+            };
             Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream).boxed()
         }));
         self.watched.push(kind);

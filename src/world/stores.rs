@@ -1,5 +1,6 @@
 //! What the cluster looks like, as far as Creel looks: one store a kind, shared by all controllers. Memory only.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -9,11 +10,16 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
+use super::memo::Memo;
+use super::queues::Trigger;
 use super::unparsable::Unparsable;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::references::digests::{SourceKind, SourceName};
 use crate::references::read::{Versions, version};
+
+/// Whom a change of each Secret and ConfigMap concerns.
+pub type Index = BTreeMap<SourceName, BTreeSet<Trigger>>;
 
 /// The stores. [`registry`](super::registry) says how each is filled.
 pub struct Stores {
@@ -33,6 +39,8 @@ pub struct Stores {
     pub claims: Store<Observed<PersistentVolumeClaim>>,
     pub pods: Store<Pod>,
     pub unparsable: Arc<Unparsable>,
+    /// Who reads which Secret and ConfigMap, by namespace.
+    pub readers: Arc<Memo<Index>>,
 }
 
 /// An object of one of these kinds that does not parse may be what a job at a gateway is there for.

@@ -4,22 +4,33 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use super::queues::{Controller, Trigger};
+use super::readers::readers_of;
+pub use super::relations::{agents_on_gateway, gateway_owner, providers_of, sandbox_name};
 use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{LABEL_AGENT, LABEL_GATEWAY};
-use crate::references::digests::{Source, SourceKind, SourceName};
-use crate::references::sources;
+use crate::references::digests::SourceKind;
 
 /// A watched object, which knows whom it concerns.
 pub trait Watched {
     /// Whom it concerns as it is.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger>;
+
+    /// Whether it may name Secrets or ConfigMaps.
+    const NAMES_SOURCES: bool = false;
+
+    /// Whom it concerns that an object of this name does not parse, or does again.
+    fn parsing_concerns(_namespace: &str, _name: &str, _stores: &Stores) -> BTreeSet<Trigger> {
+        BTreeSet::new()
+    }
 
     /// Whom it concerns if nothing but its status differs from `before`; `None`: more than that differs.
     fn status_concerns(&self, _before: &Self) -> Option<Trigger> {
@@ -48,30 +59,6 @@ fn differs_in_status_only<K: Resource>(before: &K, after: &K) -> bool {
         && before.annotations == after.annotations
 }
 
-/// The Agent whose gateway this Agent lives on.
-#[must_use]
-pub fn gateway_owner(agent: &Agent) -> String {
-    agent.spec.gateway_ref.as_ref().map_or_else(|| agent.name_any(), |reference| reference.name.clone())
-}
-
-/// The names of the Providers that an Agent uses, sorted.
-#[must_use]
-pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
-    agent.spec.model.providers()
-}
-
-/// The name of the Sandbox that an Agent uses.
-#[must_use]
-pub fn sandbox_name(agent: &Agent) -> Option<String> {
-    agent.spec.sandbox.as_ref().map(|sandbox| sandbox.reference.name.clone())
-}
-
-/// The Agents on the gateway of `owner`, its own included, whether they are about to go or not.
-#[must_use]
-pub fn agents_on_gateway(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> {
-    within(&stores.agents, namespace, |agent| gateway_owner(agent) == owner)
-}
-
 /// The CronJobs of all Agents on a gateway.
 #[must_use]
 pub fn cron_jobs_on_gateway(stores: &Stores, namespace: &str, owner: &str) -> BTreeSet<Trigger> {
@@ -82,7 +69,29 @@ pub fn cron_jobs_on_gateway(stores: &Stores, namespace: &str, owner: &str) -> BT
     jobs.iter().map(|job| Trigger::new(Controller::CronJob, namespace, job.name_any())).collect()
 }
 
+/// All gateways of a namespace, for these controllers.
+fn gateways_in(stores: &Stores, namespace: &str, controllers: &[Controller]) -> BTreeSet<Trigger> {
+    let owners = within(&stores.agents, namespace, |agent| agent.spec.gateway_ref.is_none());
+    let trigger = |agent: &Arc<Agent>| {
+        let name = agent.name_any();
+        controllers.iter().map(move |controller| Trigger::new(*controller, namespace, name.clone()))
+    };
+    owners.iter().flat_map(trigger).collect()
+}
+
 impl Watched for Agent {
+    const NAMES_SOURCES: bool = true;
+
+    /// What it does not say it may want of any gateway. Those that joined it may have no gateway.
+    fn parsing_concerns(namespace: &str, name: &str, stores: &Stores) -> BTreeSet<Trigger> {
+        let mut triggers = gateways_in(stores, namespace, &[Controller::Gateway, Controller::Jobs]);
+        for agent in agents_on_gateway(stores, namespace, name) {
+            triggers.insert(Trigger::new(Controller::Agent, namespace, agent.name_any()));
+            triggers.insert(Trigger::new(Controller::Sandbox, namespace, agent.name_any()));
+        }
+        triggers
+    }
+
     /// Its own status, its gateway, its sandbox, the jobs of its gateway, and the Providers and the Sandbox that it uses (they count their
     /// Agents). If others joined it: their status and sandboxes. And all CronJobs of the gateway: which models they may name depends on
     /// the Agents there.
@@ -120,13 +129,21 @@ fn of_status<K: Resource>(controller: Controller, before: &K, after: &K) -> Opti
 }
 
 impl Watched for Provider {
-    /// Itself, the gateways of the Agents that use it, and the CronJobs that name it.
+    const NAMES_SOURCES: bool = true;
+
+    /// Itself, the gateways of the Agents that use it with their CronJobs (what a run costs is in the Provider), and the CronJobs that
+    /// name it.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
-        let mut triggers = gateways_using(stores, &namespace, &BTreeSet::from([name.clone()]));
+        let users = within(&stores.agents, &namespace, |agent| providers_of(agent).contains(&name));
+        let owners: BTreeSet<String> = users.iter().map(|agent| gateway_owner(agent)).collect();
         let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| model.providers().contains(&name));
         let cron_jobs = within(&stores.cron_jobs, &namespace, naming);
-        triggers.extend(cron_jobs.iter().flat_map(|job| job.concerns(stores)));
+        let mut triggers: BTreeSet<Trigger> = cron_jobs.iter().flat_map(|job| job.concerns(stores)).collect();
+        for owner in owners {
+            triggers.extend(cron_jobs_on_gateway(stores, &namespace, &owner));
+            triggers.insert(Trigger::new(Controller::Gateway, &namespace, owner));
+        }
         triggers.insert(Trigger::new(Controller::Provider, &namespace, name));
         triggers
     }
@@ -137,6 +154,11 @@ impl Watched for Provider {
 }
 
 impl Watched for CronJob {
+    /// What it does not say it may want of any gateway.
+    fn parsing_concerns(namespace: &str, _name: &str, stores: &Stores) -> BTreeSet<Trigger> {
+        gateways_in(stores, namespace, &[Controller::Jobs])
+    }
+
     /// Itself, and the jobs of its Agent's gateway.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
@@ -151,6 +173,8 @@ impl Watched for CronJob {
 }
 
 impl Watched for Sandbox {
+    const NAMES_SOURCES: bool = true;
+
     /// Itself, and of the Agents that name it the sandboxes and the gateways.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
@@ -174,32 +198,20 @@ impl Watched for Sandbox {
 }
 
 impl Watched for PartialObjectMeta<Secret> {
+    /// Those that read it, and those that it belongs to.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
-        let source = (SourceKind::Secret, name);
-        let providers: BTreeSet<_> =
-            within(&stores.providers, &namespace, |provider| names(&sources::of_provider(provider), &source))
-                .iter()
-                .map(|provider| provider.name_any())
-                .collect();
-        let mut triggers = gateways_using(stores, &namespace, &providers);
-        triggers.extend(providers.into_iter().map(|name| Trigger::new(Controller::Provider, &namespace, name)));
-        triggers.extend(gateways_reading(stores, &namespace, &source));
-        triggers.extend(sandboxes_reading(stores, &namespace, &source));
+        let mut triggers = readers_of(stores, &namespace, &(SourceKind::Secret, name));
         triggers.extend(labelled(self, stores));
-        // The key with which a gateway enters its sandboxes is in its generated Secret.
-        triggers.extend(sandboxes_of_gateway(self, stores));
         triggers
     }
 }
 
 impl Watched for PartialObjectMeta<ConfigMap> {
+    /// Those that read it.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
-        let source = (SourceKind::ConfigMap, name);
-        let mut triggers = gateways_reading(stores, &namespace, &source);
-        triggers.extend(sandboxes_reading(stores, &namespace, &source));
-        triggers
+        readers_of(stores, &namespace, &(SourceKind::ConfigMap, name))
     }
 }
 
@@ -212,11 +224,28 @@ impl Watched for Pod {
     }
 }
 
-impl<K: Resource> Watched for Observed<K> {
+impl Watched for Observed<PersistentVolumeClaim> {
+    /// How a sandbox mounts its gateway's claim depends on the access modes.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
-        labelled(&self.object, stores)
+        let mut triggers = labelled(&self.object, stores);
+        triggers.extend(sandboxes_of_gateway(&self.object, stores));
+        triggers
     }
 }
+
+macro_rules! concerns_whom_its_labels_name {
+    ($($kind:ty: $names_sources:literal),*) => {
+        $(impl Watched for Observed<$kind> {
+            const NAMES_SOURCES: bool = $names_sources;
+
+            fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+                labelled(&self.object, stores)
+            }
+        })*
+    };
+}
+
+concerns_whom_its_labels_name!(ConfigMap: false, Deployment: true, NetworkPolicy: false, Service: false, ServiceAccount: false);
 
 /// The sandboxes that the gateway to which the object belongs connects to.
 fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {
@@ -242,38 +271,4 @@ fn labelled<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {
         triggers.extend(owner.map(|name| Trigger::new(Controller::Gateway, &namespace, name)));
     }
     triggers
-}
-
-/// The gateways of the Agents that use one of these Providers.
-fn gateways_using(stores: &Stores, namespace: &str, providers: &BTreeSet<String>) -> BTreeSet<Trigger> {
-    if providers.is_empty() {
-        return BTreeSet::new();
-    }
-    within(&stores.agents, namespace, |agent| !providers_of(agent).is_disjoint(providers))
-        .iter()
-        .map(|agent| Trigger::new(Controller::Gateway, namespace, gateway_owner(agent)))
-        .collect()
-}
-
-/// The gateways whose own environment or token names this object.
-fn gateways_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Trigger> {
-    within(&stores.agents, namespace, |agent| names(&sources::of_gateway(agent), source))
-        .iter()
-        .map(|agent| Trigger::new(Controller::Gateway, namespace, agent.name_any()))
-        .collect()
-}
-
-/// The Sandboxes whose environment names this object, and the sandboxes of the Agents that use them.
-fn sandboxes_reading(stores: &Stores, namespace: &str, source: &SourceName) -> BTreeSet<Trigger> {
-    let reading = within(&stores.sandboxes, namespace, |sandbox| names(&sources::of_sandbox(sandbox), source));
-    let reading: BTreeSet<_> = reading.iter().map(|sandbox| sandbox.name_any()).collect();
-    let using =
-        within(&stores.agents, namespace, |agent| sandbox_name(agent).is_some_and(|name| reading.contains(&name)));
-    let sandboxes = using.iter().map(|agent| Trigger::new(Controller::Sandbox, namespace, agent.name_any()));
-    let templates = reading.into_iter().map(|name| Trigger::new(Controller::SandboxTemplate, namespace, name));
-    sandboxes.chain(templates).collect()
-}
-
-fn names(sources: &[Source], (kind, name): &SourceName) -> bool {
-    sources.iter().any(|source| source.kind == *kind && source.name == *name)
 }

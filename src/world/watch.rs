@@ -24,6 +24,14 @@ pub enum Need {
     Optional,
 }
 
+/// What happened to an object.
+pub enum Change<'a, K> {
+    /// It is, or was, `after`. `before`: the state before, if there was one.
+    To { before: Option<&'a K>, after: &'a K },
+    /// It does not parse, or does again.
+    Parsing { namespace: &'a str, name: &'a str },
+}
+
 /// A watch of one kind.
 pub struct Watch<W, K, T>
 where
@@ -31,7 +39,7 @@ where
 {
     pub writer: Writer<K>,
     pub convert: Convert<W, K>,
-    /// Whom the step from one state of an object to the next concerns.
+    /// Whom a change concerns.
     pub triggers: T,
     pub queues: Queues,
     pub unparsable: Arc<Unparsable>,
@@ -41,7 +49,7 @@ where
 impl<W, K, T, I> Watch<W, K, T>
 where
     K: Lookup<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
-    T: Fn(Option<&K>, &K) -> I,
+    T: Fn(Change<'_, K>) -> I,
     I: IntoIterator<Item = Trigger>,
 {
     /// Never ends by itself. After a lost watch the list says nothing of what was deleted meanwhile: so what is no longer there is
@@ -73,7 +81,9 @@ where
                 Some(Event::Init)
             }
             Event::InitDone => {
-                self.unparsable.end_list(&K::kind(&()));
+                for (namespace, name) in self.unparsable.end_list(&K::kind(&())) {
+                    self.queue(Change::Parsing { namespace: &namespace, name: &name });
+                }
                 Some(Event::InitDone)
             }
         }
@@ -90,7 +100,9 @@ where
             }
         };
         let namespace = key.namespace.as_deref().unwrap_or_default();
-        self.unparsable.remember(&K::kind(&()), namespace, &key.name, parses || is_gone);
+        if self.unparsable.remember(&K::kind(&()), namespace, &key.name, parses || is_gone) {
+            self.queue(Change::Parsing { namespace, name: &key.name });
+        }
         converted.ok().or_else(|| self.reader().get(&key).map(|object| K::clone(&object)))
     }
 
@@ -107,19 +119,22 @@ where
         };
         self.writer.apply_watcher_event(event);
         match event {
-            Event::Apply(object) => self.queue(before.first().map(AsRef::as_ref), object),
-            Event::Delete(object) => self.queue(None, object),
+            Event::Apply(object) => {
+                self.queue(Change::To { before: before.first().map(AsRef::as_ref), after: object });
+            }
+            Event::Delete(object) => self.queue(Change::To { before: None, after: object }),
             Event::InitDone => {
-                reader.state().iter().for_each(|object| self.queue(None, object));
                 let gone = |object: &&Arc<K>| reader.get(&object.to_object_ref(())).is_none();
-                before.iter().filter(gone).for_each(|object| self.queue(None, object));
+                for object in reader.state().iter().chain(before.iter().filter(gone)) {
+                    self.queue(Change::To { before: None, after: object });
+                }
             }
             Event::Init | Event::InitApply(_) => {}
         }
     }
 
-    fn queue(&self, before: Option<&K>, after: &K) {
-        self.queues.push((self.triggers)(before, after));
+    fn queue(&self, change: Change<'_, K>) {
+        self.queues.push((self.triggers)(change));
     }
 }
 
