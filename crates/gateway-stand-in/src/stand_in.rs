@@ -22,7 +22,10 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts with this openclaw.json. Panics if it would not: a test needs its gateway.
+    /// Starts with this openclaw.json.
+    ///
+    /// # Panics
+    /// If it would not start: a test needs its gateway.
     #[allow(clippy::panic, reason = "that is how a test fails")]
     pub async fn start(token: &str, configuration: &str) -> Self {
         let gateway = Gateway::new(token, configuration)
@@ -76,6 +79,7 @@ impl StandIn {
     }
 
     /// Ends the run of this job that is held; whether there was one.
+    #[must_use]
     pub fn finish_run(&self, job: &str, outcome: &Outcome) -> bool {
         let mut gateway = lock(&self.gateway);
         gateway.clock.tick();

@@ -51,5 +51,6 @@ fn is_hidden(path: &[String]) -> bool {
 /// An empty string and the name of a variable are no secret.
 fn is_concrete(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty() && !(text.starts_with("${") && text.ends_with('}'))
+    let is_variable = text.starts_with("${") && text.ends_with('}');
+    !text.is_empty() && !is_variable
 }

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::document::OTHER;
 use super::subject::{Host, Subject, job, with};
+use crate::cron::iso;
+
+const DAY_MS: i64 = 86_400_000;
 
 pub async fn a_new_key_makes_a_job_with_what_the_gateway_adds<H: Host>(subject: &Subject<H>) {
     let declared = job("made");
@@ -124,12 +127,14 @@ pub async fn enabled_said_again_starts_a_stopped_job_and_its_counters_over<H: Ho
 }
 
 pub async fn a_schedule_that_cannot_be_read_is_refused_with_a_reason<H: Host>(subject: &Subject<H>) {
+    let now = subject.now().await;
     for (schedule, words) in [
         (json!({"kind": "cron", "expr": "nope 4 * * *", "tz": "UTC"}), "CronPattern"),
         (json!({"kind": "cron", "expr": "0 4 * * *", "tz": "Eurpe/Paris"}), "Eurpe/Paris"),
         (json!({"kind": "cron", "expr": "0 0 31 2 *", "tz": "UTC"}), "would never fire"),
         (json!({"kind": "every", "everyMs": 0}), "/schedule/everyMs: must be >= 1"),
-        (json!({"kind": "at", "at": "2020-01-01T00:00:00.000Z"}), "schedule.at is in the past"),
+        (json!({"kind": "at", "at": iso(now - DAY_MS)}), "schedule.at is in the past"),
+        (json!({"kind": "at", "at": iso(now + 3660 * DAY_MS)}), "schedule.at is too far in the future"),
     ] {
         subject.refused_because("cron.add", with(job("unreadable"), &json!({"schedule": schedule})), words).await;
     }
@@ -152,14 +157,16 @@ pub async fn the_gateways_own_keys_are_refused<H: Host>(subject: &Subject<H>) {
 
 /// So it is what is compared with the job that the gateway lists.
 pub async fn a_message_is_trimmed_and_a_time_is_written_in_utc<H: Host>(subject: &Subject<H>) {
+    let tomorrow = subject.now().await / 1000 * 1000 + DAY_MS;
+    let in_paris = iso(tomorrow + 3_600_000).replace(".000Z", "+01:00");
     let written = json!({
         "payload": {"kind": "agentTurn", "message": "  A block of YAML\n"},
-        "schedule": {"kind": "at", "at": "2100-11-21T16:12:19+01:00"},
+        "schedule": {"kind": "at", "at": in_paris},
         "deleteAfterRun": false,
     });
     let made = subject.declare(&with(job("written"), &written)).await;
     assert_eq!(made["payload"]["message"], "A block of YAML");
-    assert_eq!(made["schedule"], json!({"kind": "at", "at": "2100-11-21T15:12:19.000Z"}));
+    assert_eq!(made["schedule"], json!({"kind": "at", "at": iso(tomorrow)}));
     assert_eq!(made["deleteAfterRun"], false);
     let interval = json!({"schedule": {"kind": "every", "everyMs": 86_400_000}});
     let made_every = subject.declare(&with(job("anchored"), &interval)).await;

@@ -18,7 +18,7 @@ pub struct Surroundings {
     pub bind: String,
     /// A directory of which each agent gets its own.
     pub workspaces: String,
-    /// Where the models of the only provider answer, in OpenAI's manner.
+    /// The base URL of the only provider's models. It has the API of chat completions.
     pub models: String,
 }
 

@@ -105,8 +105,8 @@ pub async fn to_disable_a_job_cuts_off_its_run<H: Host>(subject: &Subject<H>) {
     assert_eq!(run["error"], "Cron job disabled by operator.");
     subject.host.set_turns(Turns::Answer).await;
     let state = subject.get(&made).await["state"].clone();
-    assert_eq!((&state["runningAtMs"], &state["lastRunStatus"]), (&Value::Null, &Value::Null), "{state}");
-    assert_eq!(state["consecutiveErrors"], Value::Null, "the job knows nothing of it");
+    assert_eq!((&state["runningAtMs"], &state["lastRunStatus"]), (&Value::Null, &json!("error")), "{state}");
+    assert_eq!((&state["lastError"], &state["consecutiveErrors"]), (&run["error"], &json!(1)), "it counts");
     subject.remove(&made).await;
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::document::{OTHER, WRITER};
 use super::subject::{Host, Subject, job, with};
+use crate::cron::iso;
 
 fn ids(page: &Value) -> Vec<&str> {
     page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect()
@@ -11,8 +12,9 @@ fn ids(page: &Value) -> Vec<&str> {
 
 /// By the time of the next run.
 pub async fn it_has_pages_and_an_order<H: Host>(subject: &Subject<H>) {
-    let later = json!({"schedule": {"kind": "at", "at": "2101-01-01T00:00:00.000Z"}});
-    let sooner = json!({"schedule": {"kind": "at", "at": "2100-01-01T00:00:00.000Z"}});
+    let now = subject.now().await;
+    let later = json!({"schedule": {"kind": "at", "at": iso(now + 7_200_000)}});
+    let sooner = json!({"schedule": {"kind": "at", "at": iso(now + 3_600_000)}});
     let later = subject.declare(&with(job("later"), &later)).await;
     let sooner = subject.declare(&with(job("sooner"), &sooner)).await;
 

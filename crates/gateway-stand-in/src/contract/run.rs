@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::socket::Socket;
 use super::subject::{Host, Subject, job, with};
 use crate::cron::Turns;
 
@@ -107,7 +106,7 @@ pub async fn a_job_of_one_time_is_disabled_after_it<H: Host>(subject: &Subject<H
     // A call that has to wait for its turn would come too late.
     let (at, soon, made) = subject
         .eventually("a job of one time", async || {
-            let soon = Socket::open(subject).await.1["ts"].as_i64().unwrap() + 3000;
+            let soon = subject.now().await + 3000;
             let schedule = json!({"kind": "at", "at": crate::cron::iso(soon)});
             let at = with(job("at"), &json!({"schedule": schedule, "deleteAfterRun": false}));
             let answer = subject.call("cron.add", &at).await.map_err(|refused| format!("{refused:?}"))?;

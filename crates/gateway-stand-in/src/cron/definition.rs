@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::job::Job;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, iso};
 use crate::refusal::Refusal;
 
 /// What may stand in `cron.add`.
@@ -19,6 +19,10 @@ pub const DECLARATIVE: [&str; 3] = ["displayName", "payload", "delivery"];
 
 /// Keys that only the gateway declares.
 const SYSTEM: [&str; 2] = ["heartbeat:", "skill-collection-review:"];
+
+/// How long ago a single time may be, and how far ahead.
+const GRACE_MS: i64 = 60_000;
+const FARTHEST_MS: i64 = 10 * 31_557_600_000;
 
 /// A job as a call describes it.
 #[derive(Clone, Debug)]
@@ -139,8 +143,12 @@ fn read_schedule(method: &str, value: &Value, anchor_ms: i64, now_ms: i64) -> Re
     let schedule =
         Schedule::read(value, anchor_ms, now_ms).map_err(|message| Refusal::invalid_params(method, &message))?;
     match schedule {
-        Schedule::At { at_ms } if at_ms < now_ms - 60_000 => {
-            Err(Refusal::invalid(format!("schedule.at is in the past: {}", super::schedule::iso(at_ms))))
+        Schedule::At { at_ms } if at_ms < now_ms - GRACE_MS => {
+            Err(Refusal::invalid(format!("schedule.at is in the past: {}", iso(at_ms))))
+        }
+        Schedule::At { at_ms } if at_ms > now_ms + FARTHEST_MS => {
+            let message = format!("schedule.at is too far in the future: {}. Maximum allowed: 10 years", iso(at_ms));
+            Err(Refusal::invalid(message))
         }
         schedule => Ok(schedule),
     }
@@ -217,6 +225,6 @@ fn settle(job: &mut Job, mut next: Job, now_ms: i64) {
 impl Job {
     /// When it is due after this time, if it is enabled.
     pub fn due_after(&self, now_ms: i64) -> Option<i64> {
-        self.schedule.next(self.state.last.last_run_at_ms, now_ms).filter(|_| self.enabled)
+        self.schedule.next(self.state.last.run_at_ms, now_ms).filter(|_| self.enabled)
     }
 }

@@ -45,26 +45,26 @@ pub struct State {
 
 /// The run that ended last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub struct Last {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_run_at_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_run_status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_duration_ms: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_delivered: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_delivery_status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_delivery_error: Option<String>,
+    #[serde(rename = "lastRunAtMs", skip_serializing_if = "Option::is_none")]
+    pub run_at_ms: Option<i64>,
+    #[serde(rename = "lastRunStatus", skip_serializing_if = "Option::is_none")]
+    pub run_status: Option<String>,
+    #[serde(rename = "lastStatus", skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(rename = "lastDurationMs", skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    #[serde(rename = "lastError", skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(rename = "lastErrorReason", skip_serializing_if = "Option::is_none")]
+    pub error_reason: Option<String>,
+    #[serde(rename = "lastDelivered", skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<bool>,
+    #[serde(rename = "lastDeliveryStatus", skip_serializing_if = "Option::is_none")]
+    pub delivery_status: Option<String>,
+    #[serde(rename = "lastDeliveryError", skip_serializing_if = "Option::is_none")]
+    pub delivery_error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +114,9 @@ impl Job {
             ("updatedAtMs", Some(json!(self.updated_ms))),
             ("state", Some(state)),
             ("nextRunAtMs", self.state.next_run_at_ms.map(|at| json!(at))),
-            ("lastRunAtMs", last.last_run_at_ms.map(|at| json!(at))),
-            ("lastRunStatus", last.last_run_status.as_ref().map(|status| json!(status))),
-            ("lastRunError", last.last_error.as_ref().map(|error| json!(error))),
+            ("lastRunAtMs", last.run_at_ms.map(|at| json!(at))),
+            ("lastRunStatus", last.run_status.as_ref().map(|status| json!(status))),
+            ("lastRunError", last.error.as_ref().map(|error| json!(error))),
         ] {
             if let Some(shown) = shown {
                 value.insert(key.to_owned(), shown);

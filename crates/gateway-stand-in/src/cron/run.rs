@@ -21,6 +21,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What a provider's HTTP status 400 leads to.
+    #[must_use]
     pub fn rejected() -> Self {
         Self::Failed {
             error: "LLM request failed: provider rejected the request schema or tool payload.".to_owned(),
@@ -28,6 +29,7 @@ impl Outcome {
         }
     }
 
+    #[must_use]
     pub fn agent_missing(agent: &str) -> Self {
         Self::Failed { error: format!("cron job agent is unavailable: {agent}"), reason: None }
     }
@@ -120,17 +122,17 @@ impl Run {
             Outcome::Failed { .. } => ("error", state.consecutive_errors.unwrap_or(0) + 1),
         };
         state.last = Last {
-            last_run_at_ms: Some(self.began_ms),
-            last_run_status: Some(status.to_owned()),
-            last_status: Some(status.to_owned()),
-            last_duration_ms: Some(now_ms - self.began_ms),
-            last_delivery_status: Some(delivery.status().to_owned()),
-            last_delivery_error: delivery.error().cloned(),
-            last_delivered: matches!(outcome, Outcome::Done).then_some(*delivery == Delivery::Delivered),
+            run_at_ms: Some(self.began_ms),
+            run_status: Some(status.to_owned()),
+            status: Some(status.to_owned()),
+            duration_ms: Some(now_ms - self.began_ms),
+            delivery_status: Some(delivery.status().to_owned()),
+            delivery_error: delivery.error().cloned(),
+            delivered: matches!(outcome, Outcome::Done).then_some(*delivery == Delivery::Delivered),
             ..Last::default()
         };
         if let Outcome::Failed { error, reason } = outcome {
-            (state.last.last_error, state.last.last_error_reason) = (Some(error.clone()), reason.clone());
+            (state.last.error, state.last.error_reason) = (Some(error.clone()), reason.clone());
         }
         (state.consecutive_errors, state.consecutive_skipped) = (Some(errors), Some(0));
         job.updated_ms = now_ms;

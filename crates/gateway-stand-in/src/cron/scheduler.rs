@@ -182,14 +182,13 @@ impl Scheduler {
             let at = self.waiting.iter().position(|run| run.job == job.id)?;
             self.waiting.remove(at)
         });
-        if let Some(run) = run {
-            let outcome = Outcome::Failed { error: error.to_owned(), reason: None };
-            self.ended.push(run.entry(job, &outcome, &Delivery::NotRequested, surroundings.now_ms));
-            self.fill_slots(surroundings);
-        }
+        let Some(run) = run else { return };
+        let outcome = Outcome::Failed { error: error.to_owned(), reason: None };
+        self.ended.push(run.entry(job, &outcome, &Delivery::NotRequested, surroundings.now_ms));
         if let Some(at) = self.position(&job.id) {
-            self.jobs[at].state.running_at_ms = None;
+            run.settle(&mut self.jobs[at], &outcome, &Delivery::NotRequested, surroundings.now_ms);
         }
+        self.fill_slots(surroundings);
     }
 
     /// The process was killed: what ran is remembered as cut off, without its id, and what waited is forgotten.
