@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the ground up. Rooms of one row do not know each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["api", "settings"],
     &["naming", "telemetry"],
     &["openclaw", "kubernetes"],
     &["references", "pods"],
     &["world"],
+    &["declarations"],
     &["gateway", "agent", "sandbox", "sandbox_template", "jobs", "cron_job", "provider"],
     &["operator"],
     &["lib"],

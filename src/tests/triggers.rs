@@ -16,7 +16,7 @@ use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
 use crate::world::stores::{Stores, named};
 use crate::world::triggers::{Watched, gateway_owner, providers_of, sandbox_name};
-use crate::{cron_job, gateway, sandbox, sandbox_template};
+use crate::{declarations, gateway, sandbox, sandbox_template};
 
 /// An object that a reconcile looks at, whether it is there or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
 
 /// What the CronJobs on one gateway depend on, beside themselves.
 fn around_cron_jobs(stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let providers: BTreeSet<String> = on_gateway.iter().flat_map(|agent| providers_of(agent)).collect();
     agents(on_gateway).chain(providers.into_iter().map(Seen::Provider)).collect()
 }
@@ -99,7 +99,7 @@ fn cron_job_reads(stores: &Stores, job: &CronJob) -> Reads {
 }
 
 fn jobs_reads(world: &SmallWorld, stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let is_here = |job: &&CronJob| on_gateway.iter().any(|agent| agent.name_any() == job.spec.agent_ref.name);
     let jobs: Vec<&CronJob> = world.cron_jobs.iter().filter(is_here).collect();
     let models = jobs.iter().filter_map(|job| job.spec.model.as_ref());
