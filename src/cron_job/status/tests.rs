@@ -123,7 +123,7 @@ fn a_job_that_the_gateway_stopped_says_how_to_resume_it() {
     assert_eq!(case.condition(READY), is("False", reason::DISABLED_BY_GATEWAY));
     assert_eq!(case.condition("Stalled"), is("True", reason::DISABLED_BY_GATEWAY));
     let status = case.status();
-    assert!(find(&status.conditions, READY).unwrap().message.contains("any edit of the spec"), "{status:?}");
+    assert!(find(&status.conditions, READY).unwrap().message.contains("edit the spec"), "{status:?}");
     let disabled = status.disabled_by_gateway.unwrap();
     assert_eq!((disabled.reason.as_str(), disabled.time.0), ("consecutive-failures", at(NOW)));
     assert_eq!(status.next_run_time, None);
