@@ -124,7 +124,7 @@ async fn control(
     metrics: &Arc<Metrics>,
 ) -> Result<(), OperatorError> {
     metrics.leads(true);
-    readiness.set(Some("the stores are not filled yet"));
+    readiness.set(Some("the caches are not filled yet"));
     let (queues, receivers) = queues();
     let Watching { stores, ready, watches } = registry::watch(&client, &queues);
     let facts = Arc::new(Facts::new(Arc::clone(&stores), queues));

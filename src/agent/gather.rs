@@ -99,13 +99,13 @@ fn no_gateway(stores: &Stores, namespace: &str, agent: &Agent) -> Option<Fault> 
         None => fault(
             reason::GATEWAY_NOT_FOUND,
             format!(
-                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{name}\"): create it, or name another"
+                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{name}\"): create it, or use another name"
             ),
         ),
         Some(other) if other.spec.gateway_ref.is_some() => fault(
             reason::GATEWAY_NOT_OWNED,
             format!(
-                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{name}\"): name \"{}\", whose gateway it joined",
+                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{name}\"): use \"{}\", whose gateway it joined",
                 gateway_owner(&other)
             ),
         ),

@@ -18,7 +18,7 @@ pub async fn report(context: &Context, agent: &Agent, next: &AgentStatus) -> Res
     if let Some(event) = events::of_ready(before, &next.conditions)
         && let Err(error) = context.events.publish(agent, &event).await
     {
-        tracing::debug!(agent = agent.name_any(), %error, "an event could not be published");
+        tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Context {
     /// An event is informational: what can't be told is logged.
     pub async fn publish(&self, job: &CronJob, event: &Event) {
         if let Err(error) = self.events.publish(job, event).await {
-            tracing::debug!(cron_job = job.name_any(), %error, "an event could not be published");
+            tracing::debug!(cron_job = job.name_any(), %error, "cannot publish an Event");
         }
     }
 }

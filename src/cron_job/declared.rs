@@ -38,7 +38,7 @@ fn at_fault(fault: &Fault) -> Desired {
 }
 
 fn paused(view: &View<'_>) -> Option<Desired> {
-    let message = "The annotation creel.dev/paused is set: nothing is declared.";
+    let message = "The annotation creel.dev/paused is set: Creel does not change the job.";
     view.paused.then(|| condition(Status::Unknown, reason::PAUSED, message))
 }
 
@@ -64,7 +64,7 @@ fn is_running(view: &View<'_>) -> bool {
 
 fn suspended(served: &Served<'_>) -> Option<Desired> {
     let agent = [served.owner, served.agent].into_iter().find(|agent| agent.spec.suspend)?;
-    let message = format!("Agent \"{}\" is suspended by its spec.suspend; the job waits for it.", agent.name_any());
+    let message = format!("Agent \"{}\" is suspended (spec.suspend); the job waits for it.", agent.name_any());
     Some(condition(Status::Unknown, reason::SUSPENDED, &message))
 }
 
@@ -73,7 +73,7 @@ fn unanswered(served: &Served<'_>, view: &View<'_>) -> Option<Desired> {
     let (reason, message) = if is_paused(served.owner.annotations()) {
         (
             reason::PAUSED,
-            format!("Agent \"{owner}\" has the annotation creel.dev/paused: Creel does not ask its gateway."),
+            format!("Agent \"{owner}\" has the annotation creel.dev/paused: Creel does not contact its gateway."),
         )
     } else {
         (reason::WAITING_FOR_GATEWAY, format!("Waiting for the gateway of Agent \"{owner}\"."))
@@ -85,11 +85,11 @@ fn held(served: &Served<'_>, view: &View<'_>) -> Desired {
     let unknown = |reason, message: &str| condition(Status::Unknown, reason, message);
     match view.found.map(|found| &found.state) {
         None | Some(SyncState::NotDeclared) => {
-            unknown(reason::PENDING, "The gateway has not been asked since the last edit.")
+            unknown(reason::PENDING, "The gateway has not been checked since the last edit.")
         }
-        Some(SyncState::Synced) => condition(Status::True, reason::DECLARED, "The gateway holds exactly this job."),
+        Some(SyncState::Synced) => condition(Status::True, reason::DECLARED, "The gateway has exactly this job."),
         Some(SyncState::Rejected(words)) => {
-            condition(Status::False, reason::REJECTED, &format!("The gateway does not accept the job: {words}"))
+            condition(Status::False, reason::REJECTED, &format!("The gateway rejected the job: {words}"))
         }
         Some(SyncState::Failed(words)) => unknown(reason::ADMIN_UNREACHABLE, words),
         Some(SyncState::Throttled) => unknown(reason::PENDING, "Waiting: OpenClaw accepts 30 job changes per minute."),

@@ -141,7 +141,7 @@ fn job_context(job: &CronJob, stores: &Stores, facts: &Facts) -> JobContext {
         (Some(_), _) => Some(Fault {
             reason: reason::GATEWAY_NOT_FOUND,
             message: format!(
-                "Agent \"{name}\" has no gateway (spec.agentRef of CronJob \"{}\"): its conditions say why",
+                "Agent \"{name}\" has no gateway (spec.agentRef of CronJob \"{}\"): see its conditions",
                 job.name_any()
             ),
             carried: false,
@@ -168,7 +168,7 @@ fn agent_not_found(job: &CronJob, meant: &str) -> Fault {
     Fault {
         reason: reason::AGENT_NOT_FOUND,
         message: format!(
-            "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or name another"
+            "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or use another name"
         ),
         carried: false,
     }

@@ -15,8 +15,8 @@ pub fn healthy(runs: &[Run], failures: i32) -> Desired {
     }
     let word =
         cause(runs).and_then(|word| FAILURES.into_iter().find(|known| *known == word)).unwrap_or(reason::RUN_FAILED);
-    let words = run.error.as_deref().unwrap_or("the gateway gives no reason");
-    let message = if failures > 1 { format!("{failures} runs in a row: {words}") } else { words.to_owned() };
+    let words = run.error.as_deref().unwrap_or("the gateway gave no reason");
+    let message = if failures > 1 { format!("{failures} consecutive runs failed: {words}") } else { words.to_owned() };
     Desired::new(HEALTHY, Status::False, word, message)
 }
 

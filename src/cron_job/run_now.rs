@@ -102,7 +102,7 @@ pub async fn serve(
     };
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
-            let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
+            let note = "The gateway no longer has the job, because spec.at has passed: set another time";
             context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, note)).await;
         }
         return Ok(None);
@@ -151,7 +151,7 @@ async fn ask(
     let device = device(context, owner).await?;
     match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
         Ok(RunAnswer::Accepted { run_id }) => {
-            tracing::info!(cron_job = name, run_id, "a run was asked for");
+            tracing::info!(cron_job = name, run_id, "requested a run");
             request_refresh(context, owner);
         }
         // One that waits for a slot is running to the gateway.
@@ -169,7 +169,7 @@ fn request_refresh(context: &Context, owner: &Agent) {
 
 /// Tells why the run was not taken; it is asked for again later.
 async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
-    let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
+    let note = format!("The gateway rejected the requested run; Creel retries: {words}");
     context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
     Some(RETRY)
 }

@@ -38,7 +38,8 @@ fn check(job: &CronJob, expression: &str, time_zone: &str, now: Timestamp) -> Re
     let zone = time_zone::check(time_zone, &place).map_err(|message| fault(reason::TIME_ZONE_NOT_FOUND, message))?;
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let pattern = parser.parse(expression).map_err(|error| {
-        let message = format!("schedule \"{expression}\" can't be read (spec.schedule of CronJob \"{name}\"): {error}");
+        let message =
+            format!("schedule \"{expression}\" cannot be parsed (spec.schedule of CronJob \"{name}\"): {error}");
         fault(reason::INVALID_SCHEDULE, message)
     })?;
     if pattern.find_next_occurrence(&now.to_zoned(zone), false).is_err() {

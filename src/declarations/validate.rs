@@ -114,7 +114,7 @@ fn check_model(job: &CronJob, model: &ModelSelection, scope: &GatewayScope) -> R
         if !ids().any(|id| id == reference.model) {
             let meant = suggest::suggestion(&reference.model, ids());
             let message = format!(
-                "Provider \"{name}\" has no model \"{}\" ({place}){meant}: name one of its spec.models, or add it there",
+                "Provider \"{name}\" has no model \"{}\" ({place}){meant}: use one of its spec.models, or add it there",
                 reference.model
             );
             return fault(reason::MODEL_NOT_FOUND, message);

@@ -62,7 +62,7 @@ impl Context {
     /// An Event is informational: one that cannot be published is logged.
     pub async fn publish(&self, agent: &Agent, event: &Event) {
         if let Err(error) = self.events.publish(agent, event).await {
-            tracing::debug!(agent = agent.name_any(), %error, "an event could not be published");
+            tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
         }
     }
 

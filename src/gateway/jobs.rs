@@ -41,7 +41,7 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) {
                 .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
     if let Err(error) = stop(context, &endpoint, &leaving, is_here).await {
-        tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an agent that leaves");
+        tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an Agent that is leaving");
     }
     context.facts.request_refresh(&namespace, &owner);
 }

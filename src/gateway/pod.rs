@@ -73,7 +73,7 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
     if others && waits_for_lock {
         return waiting(
             reason::WAITING_FOR_PREVIOUS_POD,
-            format!("Pod \"{name}\" waits for the previous gateway to exit and release the claim"),
+            format!("Pod \"{name}\" is waiting for the previous gateway to exit and release the claim"),
         );
     }
     waiting(reason::STARTING, format!("Pod \"{name}\" is starting"))

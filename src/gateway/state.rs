@@ -137,7 +137,7 @@ fn config_applied(owner: &Agent, state: Option<&ConfigState>, rejected: Option<&
     let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
     if let Some(message) = rejected {
         let message =
-            format!("The gateway rejected the configuration; the last accepted one stays in force: {message}");
+            format!("The gateway rejected the configuration; the last accepted one remains in use: {message}");
         return condition(Status::False, reason::REJECTED, &message);
     }
     if owner.spec.suspend {

@@ -88,7 +88,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
             again
         }
         Err(error) => {
-            tracing::info!(gateway = name, namespace, %error, "the jobs of a gateway can't be looked at");
+            tracing::info!(gateway = name, namespace, %error, "cannot list the jobs of a gateway");
             let before = context.facts.schedules.of(&namespace, &name).known();
             let mut schedule = before.as_deref().cloned().unwrap_or_default();
             schedule.jobs.values_mut().for_each(|found| found.state = SyncState::Failed(error.to_string()));
@@ -268,7 +268,7 @@ impl Sync<'_> {
                     gateway = self.owner,
                     namespace = self.namespace,
                     why,
-                    "the runs of a gateway can't be read"
+                    "cannot read the runs of a gateway"
                 );
                 Ok(Vec::new())
             }

@@ -26,7 +26,7 @@ use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY};
 #[derive(Debug, Error)]
 pub enum ApplyError {
     #[error(
-        "{kind} \"{name}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name"
+        "{kind} \"{name}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent"
     )]
     NotOurs { kind: String, name: String },
     #[error("{kind} \"{name}\" cannot be serialised")]
@@ -187,7 +187,13 @@ impl Applier {
         let body: K = serde_json::from_value(body).map_err(serialise)?;
         let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
         api.replace(&key.name, &params, &body).await.map_err(fail)?;
-        tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, ?additions, "took out additions");
+        tracing::info!(
+            kind = key.kind,
+            namespace = key.namespace,
+            name = key.name,
+            ?additions,
+            "removed additions by others"
+        );
         Ok(true)
     }
 }

@@ -26,9 +26,9 @@ pub trait Failure: Error + Send + Sync {
 pub enum ReconcileError {
     #[error("{0}")]
     Step(Box<dyn Failure>),
-    #[error("the API server: {}", brief(.0))]
+    #[error("API server: {}", brief(.0))]
     Api(#[from] kube::Error),
-    #[error("it took longer than {} s", .0.as_secs())]
+    #[error("timed out after {} s", .0.as_secs())]
     TimedOut(Duration),
 }
 

@@ -45,7 +45,7 @@ fn covers(allow: &Allow, target: &SocketAddr) -> bool {
 pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr]) -> Desired {
     let unknown = |message: &str| Desired::new(ISOLATION_VERIFIED, Status::Unknown, reason::NOT_VERIFIED, message);
     let Some(pod) = pod else { return unknown("There is no Pod.") };
-    let Some(report) = report(pod) else { return unknown("The Pod has not reported yet what it can reach.") };
+    let Some(report) = report(pod) else { return unknown("The Pod has not reported the result of its checks yet.") };
     if !report.reachable.is_empty() {
         let message = format!(
             "The sandbox reached {}, which its NetworkPolicy forbids: install a network plugin that enforces NetworkPolicy.",
@@ -55,19 +55,19 @@ pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr]) -> Desired {
     }
     if !report.writable.is_empty() {
         let message = format!(
-            "The sandbox could write to {}, which is mounted for reading only: its node's volume driver or runtime does not keep to that.",
+            "The sandbox could write to {}, which is mounted read-only: check the volume driver and the container runtime of its node.",
             report.writable.join(", ")
         );
         return Desired::new(ISOLATION_VERIFIED, Status::False, reason::WORKSPACE_WRITABLE, message);
     }
     let tried = tried(pod);
     if wanted.iter().any(|target| !tried.contains(&target.to_string())) {
-        return unknown("The network of the Sandbox changed since the Pod started: its next Pod tries the new one.");
+        return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
     }
     let message = if tried.is_empty() {
-        "The sandbox can't do what it must not.".to_owned()
+        "Isolation checks passed.".to_owned()
     } else {
-        format!("The sandbox can't reach {}.", tried.join(", "))
+        format!("Isolation checks passed: the sandbox cannot reach {}.", tried.join(", "))
     };
     Desired::new(ISOLATION_VERIFIED, Status::True, reason::ISOLATED, message)
 }

@@ -73,19 +73,19 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
     let of = |status, reason, message: &str| Desired::new(READY, status, reason, message);
     let first = |status| wanted.iter().find(|user| status_of(user) == status);
     let told = |user: &User| {
-        let message = user.state().map_or("its Pod has not been looked at yet", |state| &state.ready.message);
+        let message = user.state().map_or("its Pod has not been checked yet", |state| &state.ready.message);
         format!("Agent \"{}\": {message}", user.agent)
     };
     if users.is_empty() {
-        of(Status::True, reason::UNUSED, "No Agent names this Sandbox.")
+        of(Status::True, reason::UNUSED, "No Agent uses this Sandbox.")
     } else if let Some(user) = first(Status::False) {
         of(Status::False, reason_of(user), &told(user))
     } else if let Some(user) = first(Status::Unknown) {
         of(Status::Unknown, reason_of(user), &told(user))
     } else if wanted.is_empty() {
-        of(Status::True, reason::SUSPENDED, "Every Agent that names this Sandbox is suspended.")
+        of(Status::True, reason::SUSPENDED, "All Agents that use this Sandbox are suspended.")
     } else {
-        of(Status::True, reason::READY, "Commands of every Agent that names this Sandbox can run.")
+        of(Status::True, reason::READY, "Commands can run for every Agent that uses this Sandbox.")
     }
 }
 

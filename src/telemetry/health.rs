@@ -32,7 +32,7 @@ pub struct Readiness {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { missing: Mutex::new(Some("the operator has not started")) }
+        Self { missing: Mutex::new(Some("the operator has not started yet")) }
     }
 }
 

@@ -72,7 +72,7 @@ pub fn kinds(client: &Client) -> Vec<Kind> {
 
 /// A required kind can't be listed.
 #[derive(Debug, Error)]
-#[error("{} of {} can't be listed: {}", kind.plural, kind.api_version, brief(source))]
+#[error("cannot list {} of {}: {}", kind.plural, kind.api_version, brief(source))]
 pub struct NotServed {
     pub kind: ApiResource,
     pub source: kube::Error,
@@ -148,7 +148,7 @@ impl Kinds {
                 Ok(object)
             }
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), name = error.metadata.name, %error, "an object does not parse");
+                tracing::warn!(kind = %K::kind(&()), name = error.metadata.name, %error, "cannot parse an object");
                 Err(Box::new(error.metadata))
             }
         })

@@ -52,7 +52,7 @@ async fn an_unknown_model_is_named_with_the_nearest_and_healed_when_the_provider
         namespace.apply(&agent("a", "p/smal")).await;
         let missing = reason(&namespace, "a", "ReferencesResolved", "ModelNotFound").await;
         let words = "Provider \"p\" has no model \"smal\" (spec.model.primary of Agent \"a\") (did you mean \"small\"?): \
-                     name one of its spec.models, or add it there";
+                     use one of its spec.models, or add it there";
         assert_eq!(missing.message, words);
         is_waited_for(&namespace, "a", "ModelNotFound").await;
         rest(&namespace, "a").await;
@@ -141,7 +141,7 @@ async fn a_gateway_that_does_not_exist_is_named_and_joined_when_it_appears() {
         make(&namespace, &provider("p")).await;
         namespace.apply(&joined_agent("b", "a", "p/small")).await;
         let missing = reason(&namespace, "b", "ReferencesResolved", "GatewayNotFound").await;
-        let words = "Agent \"a\" does not exist (spec.gatewayRef of Agent \"b\"): create it, or name another";
+        let words = "Agent \"a\" does not exist (spec.gatewayRef of Agent \"b\"): create it, or use another name";
         assert_eq!(missing.message, words);
         is_waited_for(&namespace, "b", "GatewayNotFound").await;
         make(&namespace, &resting("a")).await;
@@ -166,7 +166,7 @@ async fn a_joined_agent_cannot_be_joined_and_its_gateway_is_named_instead() {
         namespace.apply(&joined_agent("b", "a", "p/small")).await;
         namespace.apply(&joined_agent("c", "b", "p/small")).await;
         let refused = reason(&namespace, "c", "ReferencesResolved", "GatewayNotOwned").await;
-        let words = "Agent \"b\" has no gateway of its own (spec.gatewayRef of Agent \"c\"): name \"a\", whose gateway it joined";
+        let words = "Agent \"b\" has no gateway of its own (spec.gatewayRef of Agent \"c\"): use \"a\", whose gateway it joined";
         assert_eq!(refused.message, words);
         is_waited_for(&namespace, "c", "GatewayNotOwned").await;
         edit(&namespace, "Agent", "c", &json!({"spec": {"gatewayRef": {"name": "a"}}})).await.expect("it has not joined");

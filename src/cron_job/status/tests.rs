@@ -84,7 +84,7 @@ fn a_failing_job_says_why_and_how_often_as_the_gateway_counts() {
     assert_eq!(case.condition(READY), is("True", reason::READY));
     assert_eq!(case.condition(HEALTHY), is("False", reason::CREDIT_EXHAUSTED));
     let status = case.status();
-    assert_eq!(find(&status.conditions, HEALTHY).unwrap().message, "12 runs in a row: no credit");
+    assert_eq!(find(&status.conditions, HEALTHY).unwrap().message, "12 consecutive runs failed: no credit");
     assert_eq!((status.consecutive_failures, status.recent_runs.len()), (Some(12), 2));
 }
 

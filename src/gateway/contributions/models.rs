@@ -71,7 +71,7 @@ fn provider<'a>(
     }
     let meant = suggest::suggestion(&reference.model, ids());
     let message = format!(
-        "Provider \"{}\" has no model \"{}\" ({place}){meant}: name one of its spec.models, or add it there",
+        "Provider \"{}\" has no model \"{}\" ({place}){meant}: use one of its spec.models, or add it there",
         reference.provider, reference.model
     );
     Err(Fault { reason: reason::MODEL_NOT_FOUND, message, carried: false })

@@ -31,7 +31,7 @@ fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault>
     }
     let meant = suggest::suggestion(name, gathered.sandboxes.keys().map(String::as_str));
     let message = format!(
-        "Sandbox \"{name}\" does not exist (spec.sandbox.ref of Agent \"{}\"){meant}: create it, or name another",
+        "Sandbox \"{name}\" does not exist (spec.sandbox.ref of Agent \"{}\"){meant}: create it, or use another name",
         agent.name_any()
     );
     Err(Fault { reason: reason::SANDBOX_NOT_FOUND, message, carried: false })

@@ -308,7 +308,7 @@ fn a_sandbox_that_does_not_exist_gives_no_shell() {
     assert_eq!(fault.reason, reason::SANDBOX_NOT_FOUND);
     assert_eq!(
         fault.message,
-        "Sandbox \"defualt\" does not exist (spec.sandbox.ref of Agent \"writer\") (did you mean \"default\"?): create it, or name another"
+        "Sandbox \"defualt\" does not exist (spec.sandbox.ref of Agent \"writer\") (did you mean \"default\"?): create it, or use another name"
     );
     // One that had no sandbox before goes on without a shell.
     edit(&mut gathered, "writer", |agent| agent.spec.sandbox = None);
