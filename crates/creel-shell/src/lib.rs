@@ -1,19 +1,23 @@
-//! `creel-shell`: the small static binary inside the Pods. No Kubernetes.
+//! `creel-shell`: the small static binary that runs in the Pods of gateways and sandboxes. It knows nothing of Kubernetes.
 //!
-//! | room        | does                                                       | touches                            |
-//! |-------------|------------------------------------------------------------|------------------------------------|
-//! | `install`   | copies the binary into a volume, for containers without it | disk                               |
-//! | `keep`      | holds the claim's lock for the Pod's life                  | disk, signals, an abstract socket  |
-//! | `prepare`   | creates directories on volumes before they are mounted     | disk                               |
-//! | `run`       | the first process of a container                           | processes, signals                 |
-//! | `isolation` | tries what a sandbox must not be able to do                | network, disk                      |
-//! | `server`    | the SSH server of a sandbox                                | network, processes, disk           |
-//! | `client`    | what OpenClaw starts in place of `ssh`                     | network, disk, a socket            |
+//! | module       | does                                                         | touches                           |
+//! |--------------|--------------------------------------------------------------|-----------------------------------|
+//! | `arguments`  | the command line                                             | nothing                           |
+//! | `install`    | copies the binary to a volume, for images that do not have it | disk                             |
+//! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
+//! | `prepare`    | creates directories on volumes before they are mounted       | disk                              |
+//! | `run`        | the first process of a container                             | processes, signals                |
+//! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
+//! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |
+//! | `client`     | what OpenClaw runs instead of `ssh`                          | network, disk, a socket           |
+//!
+//! A *call* is one command that OpenClaw runs in a sandbox: one run of the client, one channel at the server.
 
+pub mod arguments;
+pub mod claim_lock;
 pub mod client;
 pub mod install;
 pub mod isolation;
-pub mod keep;
 pub mod prepare;
 pub mod run;
 pub mod server;

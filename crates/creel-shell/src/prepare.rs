@@ -1,9 +1,8 @@
 //! `creel-shell prepare`: creates directories on mounted volumes. Touches the disk.
 //!
-//! A directory that the kubelet has to create for a subPath belongs to root, so they are created first, by the user that
-//! needs them. An agent can write to some of these volumes and could leave a symbolic link in the way: each part of a
-//! path is opened from its parent, and a link is refused. (`openat2` does that in one call; not every sandbox runtime
-//! has it.)
+//! A directory that the kubelet creates for a subPath belongs to root, so these are created before, by the user that needs them. An
+//! agent can write to some of the volumes and could put a symbolic link in the path: each part of a path is opened relative to its
+//! parent, and a link is refused. (`openat2` does that in one call, but not every sandboxed runtime has it.)
 
 use std::ffi::OsStr;
 use std::io;
@@ -14,24 +13,24 @@ use std::str::FromStr;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
-/// A directory below the place where a volume is mounted, written `<mount>:<path>`.
+/// A directory below a mount path, written `<mount>:<path>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
     mount: PathBuf,
     path: PathBuf,
 }
 
-/// Why a directory could not be created.
+/// Why a directory cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    #[error("`{0}` is not of the form <mount>:<path>, like /claim:workspaces/writer, with a path without `..`")]
+    #[error("`{0}` must have the form <mount>:<path> without `..`, for example /claim:workspaces/writer")]
     Form(String),
-    #[error("{mount} cannot be opened: {source}; mount the volume there")]
+    #[error("cannot open {mount}: {source}; mount the volume there")]
     Mount { mount: PathBuf, source: io::Error },
-    #[error("{path} cannot be created: {source}; the volume must be writable for this user")]
+    #[error("cannot create {path}: {source}; the volume must be writable for this user")]
     Create { path: PathBuf, source: io::Error },
-    #[error("{path} is in the way and is no directory: {source}; remove it from the volume")]
-    NoDirectory { path: PathBuf, source: io::Error },
+    #[error("{path} exists and is not a directory: {source}; remove it from the volume")]
+    NotADirectory { path: PathBuf, source: io::Error },
 }
 
 impl FromStr for Directory {
@@ -40,15 +39,15 @@ impl FromStr for Directory {
     fn from_str(text: &str) -> Result<Self, PrepareError> {
         let form = || PrepareError::Form(text.to_owned());
         let (mount, path) = text.split_once(':').ok_or_else(form)?;
-        let plain = |component| matches!(component, Component::Normal(_));
-        if mount.is_empty() || path.is_empty() || !Path::new(path).components().all(plain) {
+        let is_plain = |component| matches!(component, Component::Normal(_));
+        if mount.is_empty() || path.is_empty() || !Path::new(path).components().all(is_plain) {
             return Err(form());
         }
         Ok(Self { mount: mount.into(), path: path.into() })
     }
 }
 
-/// Creates the directories that are not there yet, with all between them and their mount.
+/// Creates the directories that do not exist yet, with all directories between them and their mount.
 pub fn prepare(directories: &[Directory]) -> Result<(), PrepareError> {
     directories.iter().try_for_each(create)
 }
@@ -67,14 +66,14 @@ fn create(directory: &Directory) -> Result<(), PrepareError> {
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
-/// Creates `name` if it is not there, and opens it.
+/// Creates `name` if it does not exist, and opens it.
 fn enter(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, PrepareError> {
     match mkdirat(parent, name, Mode::RWXU | Mode::RWXG | Mode::ROTH | Mode::XOTH) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(PrepareError::Create { path: path.to_owned(), source: error.into() }),
     }
     openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
-        .map_err(|error| PrepareError::NoDirectory { path: path.to_owned(), source: error.into() })
+        .map_err(|error| PrepareError::NotADirectory { path: path.to_owned(), source: error.into() })
 }
 
 #[cfg(test)]

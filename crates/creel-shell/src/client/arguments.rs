@@ -3,33 +3,33 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What a call shall do.
+/// One call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Arguments {
-    /// The configuration that OpenClaw wrote for this call.
-    pub configuration: PathBuf,
+    /// The SSH configuration that OpenClaw wrote for this call.
+    pub config: PathBuf,
     /// Whether the remote command gets a terminal (`-tt`).
     pub terminal: bool,
-    /// The alias whose `Host` block of the configuration applies: `openclaw-sandbox`.
+    /// The host as the configuration names it: `openclaw-sandbox`.
     pub host: String,
-    /// One string for the remote shell.
+    /// The command line for the remote shell.
     pub command: String,
 }
 
-/// Why the arguments were refused.
+/// Why the arguments are refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ArgumentsError {
-    #[error("an argument is not UTF-8")]
+    #[error("an argument is not UTF-8 text")]
     Encoding,
     #[error(
-        "the arguments must be `-F <configuration> -T -o RequestTTY=no <host> <command>` or \
-         `-F <configuration> -tt -o RequestTTY=force <host> <command>`, as OpenClaw's ssh sandbox backend gives them"
+        "the arguments must be `-F <config> -T -o RequestTTY=no <host> <command>` or \
+         `-F <config> -tt -o RequestTTY=force <host> <command>`, as OpenClaw's ssh sandbox backend passes them"
     )]
     Shape,
 }
 
-/// Reads exactly the two forms that OpenClaw 2026.9.6 produces (`buildSshSandboxArgv`). Anything else would be a wish that
-/// this client cannot fulfil, so it is refused instead of guessed.
+/// Reads exactly the two forms that OpenClaw 2026.9.6 uses (`buildSshSandboxArgv`). Everything else is refused, because this client
+/// does not implement it.
 pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, ArgumentsError> {
     let words: Vec<String> = arguments
         .into_iter()
@@ -37,7 +37,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, ArgumentsError> {
         .collect::<Result<_, _>>()
         .map_err(|_| ArgumentsError::Encoding)?;
     let words: [String; 7] = words.try_into().map_err(|_| ArgumentsError::Shape)?;
-    let [file, configuration, terminal, option, request, host, command] = words;
+    let [file, config, terminal, option, request, host, command] = words;
     let terminal = match (file.as_str(), terminal.as_str(), option.as_str(), request.as_str()) {
         ("-F", "-T", "-o", "RequestTTY=no") => false,
         ("-F", "-tt", "-o", "RequestTTY=force") => true,
@@ -46,7 +46,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, ArgumentsError> {
     if host.is_empty() || host.starts_with('-') {
         return Err(ArgumentsError::Shape);
     }
-    Ok(Arguments { configuration: configuration.into(), terminal, host, command })
+    Ok(Arguments { config: config.into(), terminal, host, command })
 }
 
 #[cfg(test)]
@@ -59,10 +59,10 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_openclaw_are_read() {
+    fn both_forms_that_openclaw_uses_are_read() {
         let plain = parsed(&["-F", "/c", "-T", "-o", "RequestTTY=no", "openclaw-sandbox", "echo 'a b'"]).unwrap();
         let expected = Arguments {
-            configuration: "/c".into(),
+            config: "/c".into(),
             terminal: false,
             host: "openclaw-sandbox".into(),
             command: "echo 'a b'".into(),

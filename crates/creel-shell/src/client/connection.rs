@@ -1,4 +1,4 @@
-//! One SSH connection to a sandbox, which is not trusted: its host key is checked, and whatever it asks for is refused.
+//! One SSH connection to a sandbox. The sandbox is not trusted: its host key is verified, and everything that it requests is refused.
 //! Touches the network.
 
 use std::borrow::Cow;
@@ -20,36 +20,37 @@ use super::printable::printable;
 use super::target::Target;
 use super::transport::Transport;
 
-/// How many bytes the sandbox may send on a channel before it has to wait. Small, because what a call does not read has to
-/// be kept for it; at a tenth of a millisecond within a cluster still more than a gigabyte per second.
+/// How many bytes the sandbox may send on a channel before it has to wait. Small, because what a call does not read has to be buffered;
+/// with a round trip of a tenth of a millisecond within a cluster, it still allows more than a gigabyte per second.
 pub const WINDOW: u32 = 128 * 1024;
 
-/// How many packets of a channel wait for its call.
-const WAITING_PACKETS: usize = 4;
+/// How many packets are buffered per channel.
+const CHANNEL_BUFFER: usize = 4;
 
 /// How many keepalives may stay unanswered.
-const ALIVE_COUNT: usize = 3;
+const MAX_KEEPALIVES: usize = 3;
 
-/// How soon a refused connection is tried again.
-const REFUSED_AGAIN: Duration = Duration::from_millis(200);
+/// Between two attempts while connections are refused.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    #[error("the identity is not an OpenSSH Ed25519 private key without passphrase: {0}")]
+    #[error("the identity is not an Ed25519 private key in OpenSSH's format without a passphrase: {0}")]
     Identity(String),
     #[error(
-        "known_hosts has no ssh-ed25519 key for [{ip}]:{port}, so the sandbox cannot be told from an impostor \
-         (StrictHostKeyChecking=no is not honoured); set sandbox.ssh.knownHostsData", ip = .0.ip(), port = .0.port()
+        "known_hosts has no ssh-ed25519 key for [{ip}]:{port}, so the sandbox cannot be verified; set sandbox.ssh.knownHostsData",
+        ip = .0.ip(), port = .0.port()
     )]
     UnknownHost(SocketAddr),
-    #[error("the sandbox {0} cannot be reached: {1}")]
+    #[error("cannot read known_hosts: {0}; set sandbox.ssh.knownHostsData")]
+    KnownHosts(String),
+    #[error("cannot reach the sandbox {0}: {1}")]
     Unreachable(SocketAddr, #[source] std::io::Error),
     #[error("the sandbox {0} did not complete the SSH handshake within {seconds} s", seconds = .1.as_secs())]
     Timeout(SocketAddr, Duration),
     #[error(
-        "host key verification failed: {0} showed the key {1}, which is not in known_hosts; it is not this sandbox, or its \
-         host key has changed (StrictHostKeyChecking=no is not honoured)"
+        "host key verification failed: {0} has the key {1}, which is not in known_hosts; it is another host, or its host key has changed"
     )]
     HostKey(SocketAddr, String),
     #[error("the sandbox {0} refused the client key of user `{1}`")]
@@ -60,19 +61,19 @@ pub enum ConnectionError {
 
 /// An authenticated connection.
 pub struct Connection {
-    handle: Handle<Guard>,
-    fate: Arc<Fate>,
+    handle: Handle<ClientHandler>,
+    closed: Arc<Closed>,
 }
 
-/// How a connection ended, once it has.
+/// Whether a connection is closed, and why.
 #[derive(Default)]
-struct Fate {
+struct Closed {
     reason: OnceLock<String>,
-    ended: Notify,
+    notify: Notify,
 }
 
 impl Connection {
-    /// Connects and authenticates within the target's time.
+    /// Connects and authenticates within the connect timeout of the target.
     pub async fn open(target: &Target) -> Result<Self, ConnectionError> {
         let limit = target.connect_timeout;
         timeout(limit, connect(target)).await.unwrap_or(Err(ConnectionError::Timeout(target.address, limit)))
@@ -86,76 +87,78 @@ impl Connection {
         self.handle.is_closed()
     }
 
-    /// Returns when the connection is lost.
+    /// Waits until the connection is lost.
     pub async fn lost(&self) {
-        let ended = self.fate.ended.notified();
+        let closed = self.closed.notify.notified();
         if !self.is_lost() {
-            ended.await;
+            closed.await;
         }
     }
 
-    /// Why it was lost.
-    pub fn reason(&self) -> &str {
-        self.fate.reason.get().map_or("the sandbox closed it", String::as_str)
+    /// Why the connection was lost.
+    pub fn close_reason(&self) -> &str {
+        self.closed.reason.get().map_or("the sandbox closed it", String::as_str)
     }
 }
 
 async fn connect(target: &Target) -> Result<Connection, ConnectionError> {
     let address = target.address;
     let identity = identity(&target.identity)?;
-    let believed = known_hosts::keys(&target.known_hosts, address);
-    if believed.is_empty() {
+    let host_keys = known_hosts::trusted_keys(&target.known_hosts, address)
+        .map_err(|error| ConnectionError::KnownHosts(error.to_string()))?;
+    if host_keys.is_empty() {
         return Err(ConnectionError::UnknownHost(address));
     }
-    let patience = target.alive_interval * u32::try_from(ALIVE_COUNT + 1).unwrap_or(u32::MAX);
-    let tcp = reach(address, target.connect_timeout).await?;
-    let transport = Transport::new(tcp, patience).map_err(|error| ConnectionError::Unreachable(address, error))?;
+    let write_timeout = target.alive_interval * u32::try_from(MAX_KEEPALIVES + 1).unwrap_or(u32::MAX);
+    let tcp = connect_tcp(address, target.connect_timeout).await?;
+    let transport = Transport::new(tcp, write_timeout).map_err(|error| ConnectionError::Unreachable(address, error))?;
 
-    let fate = Arc::new(Fate::default());
-    let guard = Guard { address, believed, fate: Arc::clone(&fate) };
-    let described = |error| describe(address, error);
-    let mut handle = client::connect_stream(Arc::new(protocol(target)), transport, guard).await.map_err(described)?;
+    let closed = Arc::new(Closed::default());
+    let handler = ClientHandler { address, host_keys, closed: Arc::clone(&closed) };
+    let mut handle = client::connect_stream(Arc::new(config(target)), transport, handler)
+        .await
+        .map_err(|error| handshake_error(address, error))?;
     let key = PrivateKeyWithHashAlg::new(Arc::new(identity), None);
     let result = handle.authenticate_publickey(&target.user, key).await;
     match result.map_err(|error| ConnectionError::Handshake(address, printable(&error.to_string())))? {
-        AuthResult::Success => Ok(Connection { handle, fate }),
+        AuthResult::Success => Ok(Connection { handle, closed }),
         AuthResult::Failure { .. } => Err(ConnectionError::Refused(address, printable(&target.user))),
     }
 }
 
-/// A sandbox that is just being replaced refuses for a moment, until it or its Service is there again.
-async fn reach(address: SocketAddr, limit: Duration) -> Result<TcpStream, ConnectionError> {
-    let until = Instant::now() + limit.saturating_sub(REFUSED_AGAIN * 2);
+/// Retries while connections are refused: that is what happens for a moment when a sandbox is replaced.
+async fn connect_tcp(address: SocketAddr, timeout: Duration) -> Result<TcpStream, ConnectionError> {
+    let until = Instant::now() + timeout.saturating_sub(RETRY_INTERVAL * 2);
     loop {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < until => {
-                sleep(REFUSED_AGAIN).await;
+                sleep(RETRY_INTERVAL).await;
             }
             Err(error) => return Err(ConnectionError::Unreachable(address, error)),
         }
     }
 }
 
-/// As `ssh` does, blank lines around the key are nothing: whoever writes a variable to a file may add one.
+/// Like `ssh`, ignores blank lines around the key: writing a variable to a file may add one.
 fn identity(text: &str) -> Result<PrivateKey, ConnectionError> {
     let key = PrivateKey::from_openssh(text.trim()).map_err(|error| ConnectionError::Identity(error.to_string()))?;
     if key.is_encrypted() {
         return Err(ConnectionError::Identity("it has a passphrase".to_owned()));
     }
     if key.algorithm() != Algorithm::Ed25519 {
-        return Err(ConnectionError::Identity(format!("it is of kind {}", key.algorithm())));
+        return Err(ConnectionError::Identity(format!("its type is {}", key.algorithm())));
     }
     Ok(key)
 }
 
-/// Ed25519 only, as both ends are ours; no Diffie-Hellman groups of the other side's choice; no compression.
-fn protocol(target: &Target) -> client::Config {
+/// Only Ed25519, because both ends belong to Creel; no Diffie-Hellman groups that the server chooses; no compression.
+fn config(target: &Target) -> client::Config {
     client::Config {
         window_size: WINDOW,
-        channel_buffer_size: WAITING_PACKETS,
+        channel_buffer_size: CHANNEL_BUFFER,
         keepalive_interval: Some(target.alive_interval),
-        keepalive_max: ALIVE_COUNT,
+        keepalive_max: MAX_KEEPALIVES,
         preferred: Preferred {
             kex: Cow::Borrowed(&[
                 kex::MLKEM768X25519_SHA256,
@@ -172,37 +175,37 @@ fn protocol(target: &Target) -> client::Config {
     }
 }
 
-/// Errors of the protocol's own loop.
+/// Why the connection was closed.
 #[derive(Debug, thiserror::Error)]
-enum GuardError {
+enum HandlerError {
     #[error("unknown host key {0}")]
     HostKey(String),
     #[error(transparent)]
     Protocol(#[from] russh::Error),
 }
 
-fn describe(address: SocketAddr, error: GuardError) -> ConnectionError {
+fn handshake_error(address: SocketAddr, error: HandlerError) -> ConnectionError {
     match error {
-        GuardError::HostKey(shown) => ConnectionError::HostKey(address, shown),
-        GuardError::Protocol(error) => ConnectionError::Handshake(address, printable(&error.to_string())),
+        HandlerError::HostKey(key) => ConnectionError::HostKey(address, key),
+        HandlerError::Protocol(error) => ConnectionError::Handshake(address, printable(&error.to_string())),
     }
 }
 
-/// Decides what the sandbox may do: nothing but answer.
-struct Guard {
+/// Verifies the host key and refuses all requests of the sandbox.
+struct ClientHandler {
     address: SocketAddr,
-    believed: Vec<PublicKey>,
-    fate: Arc<Fate>,
+    host_keys: Vec<PublicKey>,
+    closed: Arc<Closed>,
 }
 
-impl Drop for Guard {
-    /// The loop drops it at its end, whatever that was, after the channels can be used no more.
+impl Drop for ClientHandler {
+    /// russh drops the handler when the connection ends for any reason, after its channels have become unusable.
     fn drop(&mut self) {
-        self.fate.ended.notify_waiters();
+        self.closed.notify.notify_waiters();
     }
 }
 
-/// The default of russh accepts every channel that a server opens; dropping the handle refuses it.
+/// By default, russh accepts every channel that a server opens. Dropping the handle refuses it.
 macro_rules! refuse {
     ($($name:ident($($argument:ty),*);)*) => {
         $(async fn $name(
@@ -211,34 +214,34 @@ macro_rules! refuse {
             $(_: $argument,)*
             refused: ChannelOpenHandle,
             _: &mut Session,
-        ) -> Result<(), GuardError> {
+        ) -> Result<(), HandlerError> {
             drop(refused);
             Ok(())
         })*
     };
 }
 
-impl client::Handler for Guard {
-    type Error = GuardError;
+impl client::Handler for ClientHandler {
+    type Error = HandlerError;
 
-    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, GuardError> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
-            return Err(GuardError::HostKey("in a certificate".to_owned()));
+    async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = presented else {
+            return Err(HandlerError::HostKey("of a certificate".to_owned()));
         };
-        if self.believed.iter().any(|believed| believed.key_data() == key.key_data()) {
+        if self.host_keys.iter().any(|trusted| trusted.key_data() == key.key_data()) {
             return Ok(true);
         }
-        Err(GuardError::HostKey(key.fingerprint(HashAlg::Sha256).to_string()))
+        Err(HandlerError::HostKey(key.fingerprint(HashAlg::Sha256).to_string()))
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<GuardError>) -> Result<(), GuardError> {
+    async fn disconnected(&mut self, reason: DisconnectReason<HandlerError>) -> Result<(), HandlerError> {
         let (reason, result) = match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
                 (format!("the sandbox said `{}`", printable(&info.message)), Ok(()))
             }
-            DisconnectReason::Error(error) => (reason_of(&error, self.address), Err(error)),
+            DisconnectReason::Error(error) => (close_reason(&error, self.address), Err(error)),
         };
-        let _ = self.fate.reason.set(reason);
+        let _ = self.closed.reason.set(reason);
         result
     }
 
@@ -253,13 +256,13 @@ impl client::Handler for Guard {
     }
 }
 
-fn reason_of(error: &GuardError, address: SocketAddr) -> String {
+fn close_reason(error: &HandlerError, address: SocketAddr) -> String {
     match error {
-        GuardError::Protocol(russh::Error::KeepaliveTimeout) => {
-            format!("{address} answered none of {ALIVE_COUNT} keepalives")
+        HandlerError::Protocol(russh::Error::KeepaliveTimeout) => {
+            format!("{address} answered none of {MAX_KEEPALIVES} keepalives")
         }
-        GuardError::Protocol(russh::Error::HUP | russh::Error::Disconnect) => "the sandbox closed it".to_owned(),
-        GuardError::Protocol(russh::Error::IO(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+        HandlerError::Protocol(russh::Error::HUP | russh::Error::Disconnect) => "the sandbox closed it".to_owned(),
+        HandlerError::Protocol(russh::Error::IO(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             "the sandbox closed it".to_owned()
         }
         other => printable(&other.to_string()),
@@ -274,7 +277,7 @@ mod tests {
     use russh::keys::ssh_key::LineEnding;
 
     #[test]
-    fn blank_lines_around_an_identity_do_no_harm() {
+    fn blank_lines_around_an_identity_are_ignored() {
         let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
         let text = key.to_openssh(LineEnding::LF).unwrap();
         let read = identity(&format!("\n{}\n\n", text.as_str())).unwrap();

@@ -1,4 +1,4 @@
-//! What a sandbox sent and the caller has not taken yet, within bounds. Touches the caller's streams.
+//! Output of the sandbox that the client has not read yet, with a limit. Touches the standard streams of the client.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -11,50 +11,50 @@ use tokio::time::Instant;
 
 use super::stdio::Stdio;
 
-/// How many bytes wait for the caller before no more is taken from the channel.
+/// How many bytes are queued before no more is read from the channel.
 const QUEUE_LIMIT: usize = 64 * 1024;
 
-/// How long a full queue may hold up other calls.
-pub const STALL_LIMIT: Duration = Duration::from_secs(10);
-
-/// What the sandbox sent and the caller has not taken yet.
+/// The queued output of a call.
 pub struct Output {
-    pub normal: Stream,
-    pub error: Stream,
+    pub stdout: Stream,
+    pub stderr: Stream,
     full_since: Option<Instant>,
 }
 
 impl Output {
-    pub fn new(normal: OwnedFd, error: OwnedFd) -> io::Result<Self> {
-        Ok(Self { normal: Stream::new(normal)?, error: Stream::new(error)?, full_since: None })
+    pub fn new(stdout: OwnedFd, stderr: OwnedFd) -> io::Result<Self> {
+        Ok(Self { stdout: Stream::new(stdout)?, stderr: Stream::new(stderr)?, full_since: None })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.normal.queue.is_empty() && self.error.queue.is_empty()
+        self.stdout.queue.is_empty() && self.stderr.queue.is_empty()
     }
 
     pub fn has_room(&self) -> bool {
-        self.normal.queued + self.error.queued < QUEUE_LIMIT
+        self.stdout.queued + self.stderr.queued < QUEUE_LIMIT
     }
 
-    pub fn note_room(&mut self) {
+    /// Notes since when the queue is full. Called after something was added.
+    pub fn note_fill_level(&mut self) {
         self.full_since = if self.has_room() { None } else { self.full_since.or(Some(Instant::now())) };
     }
 
-    pub fn is_stalled(&self) -> bool {
-        self.full_since.is_some_and(|since| since.elapsed() > STALL_LIMIT)
+    /// Whether the queue has been full, with nothing read from it, for longer than `limit`.
+    pub fn is_stalled_for(&self, limit: Duration) -> bool {
+        self.full_since.is_some_and(|since| since.elapsed() > limit)
     }
 
+    /// No more output will be added. Both streams are closed once everything is written.
     pub fn finish(&mut self) {
-        self.normal.finish();
-        self.error.finish();
+        self.stdout.finish();
+        self.stderr.finish();
     }
 
-    /// Writes a part of what is queued; waits if nothing is.
+    /// Writes a part of what is queued; waits if the queue is empty.
     pub async fn write(&mut self) -> io::Result<()> {
         tokio::select! {
-            written = self.normal.write(), if !self.normal.queue.is_empty() => written?,
-            written = self.error.write(), if !self.error.queue.is_empty() => written?,
+            written = self.stdout.write(), if !self.stdout.queue.is_empty() => written?,
+            written = self.stderr.write(), if !self.stderr.queue.is_empty() => written?,
             else => pending().await,
         }
         self.full_since = None;
@@ -77,7 +77,7 @@ impl Stream {
     }
 
     pub fn push(&mut self, data: Bytes) {
-        // An empty piece could never be written, and data after the end has nowhere to go.
+        // An empty write would never complete, and after the end there is no stream to write to.
         if !data.is_empty() && !self.finished {
             self.queued += data.len();
             self.queue.push_back(data);

@@ -1,9 +1,10 @@
-//! Words of the other side in messages of ours. Pure.
+//! Text of the sandbox in our messages. Pure.
 
-/// How much of the other side's words a message repeats.
+/// How many characters of such a text are shown.
 const LIMIT: usize = 200;
 
-/// At most 200 characters of `text`, ASCII without controls, so that it can neither colour nor move what a reader sees.
+/// The first 200 characters of `text`, with everything but printable ASCII replaced: it can neither colour a terminal nor hide a
+/// part of the message.
 pub fn printable(text: &str) -> String {
     text.chars().take(LIMIT).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
@@ -13,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_and_length_do_not_pass() {
+    fn control_characters_are_replaced_and_long_texts_are_cut() {
         assert_eq!(printable("ok \u{1b}[31mred\u{202e}\n"), "ok ?[31mred??");
         assert_eq!(printable(&"x".repeat(10_000)).len(), LIMIT);
     }

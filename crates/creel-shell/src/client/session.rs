@@ -1,9 +1,9 @@
-//! One call, seen from the holder: a channel of the connection, joined to the caller's streams. Touches both.
+//! One call in the mux master: a channel of the connection, joined to the standard streams of the client. Touches both.
 //!
-//! Everything is bounded: what the caller sends waits in its pipe while the sandbox's window is closed; what the sandbox
-//! sends waits in a queue of 64 KiB, then in the channel's, then in the socket. That last step holds up all calls of
-//! the connection, because russh opens the window again when data arrives, not when it is consumed. So a call whose output
-//! nobody reads is ended when it has held up others for [`STALL_LIMIT`].
+//! Everything is bounded. Input that the sandbox does not accept stays in the client's pipe. Output that the client does not read is
+//! queued, up to 64 KiB, then in the channel's buffer, then in the socket. The last step blocks all calls of the connection, because
+//! russh enlarges the window when data arrives, not when it is read. So a call whose output nobody reads is ended when it has delayed
+//! other calls for the stall timeout.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,128 +21,135 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::Connection;
-use super::holder::{ChannelError, Holder};
-use super::message::{self, End, Request, TRANSPORT_STATUS, Terminal};
-use super::output::{Output, STALL_LIMIT};
+use super::mux_master::{ChannelError, Master};
+use super::mux_protocol::{self, Exit, Request, TRANSPORT_STATUS, Terminal};
+use super::output::Output;
 use super::stdio::Stdio;
 
-/// How many bytes are taken from the caller at once: what russh puts into one packet.
-const PIECE: usize = 32 * 1024;
+/// How many bytes of input are read at once: the size of a packet in russh.
+const READ_SIZE: usize = 32 * 1024;
 
-/// How long a sandbox may take to say that it started a command, or made a terminal. Longer than another call may hold the
-/// answer up.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2 * STALL_LIMIT.as_secs());
+/// How often to check whether a call delays others.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is looked at whether a call holds up others.
-const STALL_CHECK: Duration = Duration::from_secs(1);
+/// The extended data type of standard error (RFC 4254, section 5.2).
+const STDERR: u32 = 1;
 
-/// The number of standard error among a channel's extended streams.
-const STANDARD_ERROR: u32 = 1;
-
-/// Added to a signal's number.
+/// A shell adds this to the number of the signal that ended a program.
 const SIGNAL_BASE: u8 = 128;
 
-/// What ends a call other than the remote command.
+/// Why a call ended without an exit status of the remote command.
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
     #[error(transparent)]
     Channel(#[from] ChannelError),
     #[error("the sandbox {0} refused to run the command")]
-    Refused(SocketAddr),
-    #[error("the sandbox {0} refused a terminal")]
-    Terminal(SocketAddr),
-    #[error("the sandbox {0} did not answer within {seconds} s", seconds = ANSWER_LIMIT.as_secs())]
-    Unanswered(SocketAddr),
+    CommandRefused(SocketAddr),
+    #[error("the sandbox {0} refused to open a terminal")]
+    TerminalRefused(SocketAddr),
+    #[error("the sandbox {0} did not reply within {seconds} s", seconds = .1.as_secs())]
+    NoReply(SocketAddr, Duration),
     #[error("the sandbox {0} ended the command without an exit status")]
-    Statusless(SocketAddr),
-    #[error("the output cannot be written: {0}")]
+    NoExitStatus(SocketAddr),
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    #[error("nobody read the output for {seconds} s, which held up other calls", seconds = STALL_LIMIT.as_secs())]
-    Unread,
+    #[error("the output was not read for {seconds} s, which delayed other calls", seconds = .0.as_secs())]
+    Stalled(Duration),
 }
 
-/// Runs a call until it ends or the caller is gone.
-pub async fn run(holder: Arc<Holder>, request: Request, stdio: [OwnedFd; 3], stream: UnixStream) {
-    let (mut caller, mut reply) = stream.into_split();
+/// Runs a call until it ends or its client has gone away.
+pub async fn run(master: Arc<Master>, request: Request, stdio: [OwnedFd; 3], stream: UnixStream) {
+    let (mut client, mut reply) = stream.into_split();
     let result = tokio::select! {
-        () = gone(&mut caller) => return,
-        result = execute(&holder, &request, stdio, &mut reply) => result,
+        () = gone(&mut client) => return,
+        result = execute(&master, &request, stdio, &mut reply) => result,
     };
-    let end = match result {
-        Ok(status) => End { status, message: String::new() },
-        Err(error) => End { status: TRANSPORT_STATUS, message: error.to_string() },
+    let exit = match result {
+        Ok(status) => Exit { status, message: String::new() },
+        Err(error) => Exit { status: TRANSPORT_STATUS, message: error.to_string() },
     };
-    // Nobody is left to tell if this fails.
-    let _ = message::send_end(&mut reply, &end).await;
+    // If this fails, the client has gone away and needs no reply.
+    let _ = mux_protocol::send_exit(&mut reply, &exit).await;
 }
 
-/// The caller says nothing after its request: whatever comes is its end.
-async fn gone(caller: &mut OwnedReadHalf) {
-    let _ = caller.read(&mut [0]).await;
+/// A client sends nothing after its request, so reading returns when it is gone.
+async fn gone(client: &mut OwnedReadHalf) {
+    let _ = client.read(&mut [0]).await;
 }
 
 async fn execute(
-    holder: &Arc<Holder>,
+    master: &Arc<Master>,
     request: &Request,
-    [input, output, error]: [OwnedFd; 3],
+    [stdin, stdout, stderr]: [OwnedFd; 3],
     reply: &mut OwnedWriteHalf,
 ) -> Result<u8, SessionError> {
-    let input = Stdio::reader(input)?;
-    let output = Output::new(output, error)?;
-    let (connection, channel) = holder.channel(&request.target).await?;
+    let input = Stdio::reader(stdin)?;
+    let output = Output::new(stdout, stderr)?;
+    let (connection, channel) = master.open_channel(&request.target).await?;
     let (read, write) = channel.split();
-    let write = Open { write: Arc::new(write), closed: false };
-    let mut session = Session { address: request.target.address, connection, read, write };
+    let mut session = Session {
+        address: request.target.address,
+        stall_timeout: master.stall_timeout,
+        connection,
+        read,
+        write: CommandGuard { channel: Arc::new(write), closed: false },
+    };
     if let Some(terminal) = &request.terminal {
-        session.make_terminal(terminal).await?;
+        session.open_terminal(terminal).await?;
     }
-    message::send_begun(reply).await?;
-    session.write.write.exec(true, request.command.as_bytes()).await.map_err(|_| session.lost())?;
-    session.pump(holder, input, output).await
+    mux_protocol::send_started(reply).await?;
+    session.write.channel.exec(true, request.command.as_bytes()).await.map_err(|_| session.lost())?;
+    session.relay(master, input, output).await
 }
 
-/// A channel and where it leads.
+/// A channel and its connection.
 struct Session {
     address: SocketAddr,
+    stall_timeout: Duration,
     connection: Arc<Connection>,
     read: ChannelReadHalf,
-    write: Open,
+    write: CommandGuard,
 }
 
-/// The writing half of a channel, which ends the remote command when the call ends before it: by a signal too, because a
-/// command that neither reads nor writes does not notice that its channel is gone.
-struct Open {
-    write: Arc<ChannelWriteHalf<Msg>>,
+/// The writing half of a channel. Ends the remote command if the call ends first: with a signal too, because a command that neither
+/// reads nor writes does not notice that its channel is closed.
+struct CommandGuard {
+    channel: Arc<ChannelWriteHalf<Msg>>,
     closed: bool,
 }
 
-impl Drop for Open {
+impl Drop for CommandGuard {
     fn drop(&mut self) {
         if !self.closed {
-            let write = Arc::clone(&self.write);
+            let channel = Arc::clone(&self.channel);
             tokio::spawn(async move {
-                let _ = write.signal(Sig::TERM).await;
-                let _ = write.close().await;
+                let _ = channel.signal(Sig::TERM).await;
+                let _ = channel.close().await;
             });
         }
     }
 }
 
-/// What is known of the remote command.
+/// The state of the remote command.
 #[derive(Default)]
-struct Remote {
+struct RemoteCommand {
     started: bool,
     status: Option<u8>,
-    /// Nothing more comes.
-    over: bool,
+    channel_closed: bool,
 }
 
 impl Session {
-    async fn make_terminal(&mut self, terminal: &Terminal) -> Result<(), SessionError> {
+    /// How long the sandbox may take to reply to a request: longer than another call may delay the reply.
+    fn reply_timeout(&self) -> Duration {
+        2 * self.stall_timeout
+    }
+
+    async fn open_terminal(&mut self, terminal: &Terminal) -> Result<(), SessionError> {
         let (columns, rows) = (terminal.columns.into(), terminal.rows.into());
-        let asked = self.write.write.request_pty(true, &terminal.name, columns, rows, 0, 0, &[]).await;
-        asked.map_err(|_| self.lost())?;
-        let answer = async {
+        let request = self.write.channel.request_pty(true, &terminal.name, columns, rows, 0, 0, &[]).await;
+        request.map_err(|_| self.lost())?;
+        let reply_timeout = self.reply_timeout();
+        let reply = async {
             loop {
                 match self.read.wait().await {
                     Some(ChannelMsg::Success) => return Some(true),
@@ -152,96 +159,97 @@ impl Session {
                 }
             }
         };
-        match timeout(ANSWER_LIMIT, answer).await {
+        match timeout(reply_timeout, reply).await {
             Ok(Some(true)) => Ok(()),
-            Ok(Some(false)) => Err(SessionError::Terminal(self.address)),
+            Ok(Some(false)) => Err(SessionError::TerminalRefused(self.address)),
             Ok(None) => Err(self.lost()),
-            Err(_) => Err(SessionError::Unanswered(self.address)),
+            Err(_) => Err(SessionError::NoReply(self.address, reply_timeout)),
         }
     }
 
-    /// Moves bytes until the remote command has ended and all its output is written.
-    async fn pump(&mut self, holder: &Arc<Holder>, input: Stdio, mut output: Output) -> Result<u8, SessionError> {
-        let write = Arc::clone(&self.write.write);
-        let mut feeding = pin!(feed(input, &write).fuse());
-        let mut remote = Remote::default();
-        let answer_limit = Instant::now() + ANSWER_LIMIT;
-        while !remote.over || !output.is_empty() {
+    /// Copies input and output until the remote command has ended and all its output is written.
+    async fn relay(&mut self, master: &Arc<Master>, input: Stdio, mut output: Output) -> Result<u8, SessionError> {
+        let channel = Arc::clone(&self.write.channel);
+        let mut sending = pin!(send_input(input, &channel).fuse());
+        let mut command = RemoteCommand::default();
+        let reply_timeout = self.reply_timeout();
+        let reply_deadline = Instant::now() + reply_timeout;
+        while !command.channel_closed || !output.is_empty() {
             tokio::select! {
-                message = self.read.wait(), if !remote.over && output.has_room() => {
-                    self.take(message, &mut remote, &mut output)?;
+                message = self.read.wait(), if !command.channel_closed && output.has_room() => {
+                    self.handle(message, &mut command, &mut output)?;
                 }
                 written = output.write() => written?,
-                () = &mut feeding => {}
-                () = sleep_until(answer_limit), if !remote.started => {
-                    return Err(SessionError::Unanswered(self.address));
+                () = &mut sending => {}
+                () = sleep_until(reply_deadline), if !command.started => {
+                    return Err(SessionError::NoReply(self.address, reply_timeout));
                 }
-                () = sleep(STALL_CHECK), if !output.has_room() => {
-                    if output.is_stalled() && holder.has_other_calls() {
-                        return Err(SessionError::Unread);
+                () = sleep(STALL_CHECK_INTERVAL), if !output.has_room() => {
+                    if output.is_stalled_for(self.stall_timeout) && master.has_other_calls() {
+                        return Err(SessionError::Stalled(self.stall_timeout));
                     }
                 }
             }
         }
-        match remote.status {
+        match command.status {
             Some(status) => Ok(status),
-            None if self.write.closed => Err(SessionError::Statusless(self.address)),
+            None if self.write.closed => Err(SessionError::NoExitStatus(self.address)),
             None => Err(self.lost()),
         }
     }
 
-    fn take(
+    fn handle(
         &mut self,
         message: Option<ChannelMsg>,
-        remote: &mut Remote,
+        command: &mut RemoteCommand,
         output: &mut Output,
     ) -> Result<(), SessionError> {
         match message {
-            Some(ChannelMsg::Success) => remote.started = true,
-            Some(ChannelMsg::Failure) if !remote.started => return Err(SessionError::Refused(self.address)),
-            Some(ChannelMsg::Data { data }) => output.normal.push(data),
-            Some(ChannelMsg::ExtendedData { data, ext: STANDARD_ERROR }) => output.error.push(data),
+            Some(ChannelMsg::Success) => command.started = true,
+            Some(ChannelMsg::Failure) if !command.started => return Err(SessionError::CommandRefused(self.address)),
+            Some(ChannelMsg::Data { data }) => output.stdout.push(data),
+            Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => output.stderr.push(data),
             Some(ChannelMsg::Eof) => output.finish(),
             Some(ChannelMsg::ExitStatus { exit_status }) => {
-                remote.status = Some(u8::try_from(exit_status).unwrap_or(TRANSPORT_STATUS));
+                command.status = Some(u8::try_from(exit_status).unwrap_or(TRANSPORT_STATUS));
             }
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) => remote.status = Some(signal_status(&signal_name)),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => command.status = Some(signal_status(&signal_name)),
             Some(ChannelMsg::Close) => {
                 self.write.closed = true;
-                remote.over = true;
+                command.channel_closed = true;
             }
-            None => remote.over = true,
+            None => command.channel_closed = true,
             Some(_) => {}
         }
-        // A server that sends output before its answer has answered.
-        remote.started |= remote.over || !output.is_empty();
-        output.note_room();
+        // A server may send output without replying to the request first.
+        command.started |= command.channel_closed || !output.is_empty();
+        output.note_fill_level();
         Ok(())
     }
 
     fn lost(&self) -> SessionError {
-        ChannelError::Lost(self.address, self.connection.reason().to_owned()).into()
+        ChannelError::Lost(self.address, self.connection.close_reason().to_owned()).into()
     }
 }
 
-/// Sends what the caller writes, as far as the window allows, and its end.
-async fn feed(input: Stdio, write: &ChannelWriteHalf<Msg>) {
+/// Sends the input as far as the window allows, then its end.
+async fn send_input(input: Stdio, channel: &ChannelWriteHalf<Msg>) {
     loop {
-        let mut piece = vec![0; PIECE];
-        // A terminal that is gone says so by an error: nothing more comes either.
-        let read = input.read(&mut piece).await.unwrap_or(0);
-        if read == 0 {
+        let mut data = vec![0; READ_SIZE];
+        // Reading from a terminal that is gone fails, and means the end as well.
+        let length = input.read(&mut data).await.unwrap_or(0);
+        if length == 0 {
             break;
         }
-        piece.truncate(read);
-        if write.data_bytes(piece).await.is_err() {
+        data.truncate(length);
+        if channel.data_bytes(data).await.is_err() {
             return;
         }
     }
-    let _ = write.eof().await;
+    let _ = channel.eof().await;
 }
 
-/// The status that a shell gives a command which a signal ended; OpenSSH's 255 would look like a lost connection.
+/// The exit status that a shell reports for a command that a signal ended. OpenSSH's 255 would look like a lost connection.
 fn signal_status(signal: &Sig) -> u8 {
     let number = match signal {
         Sig::HUP => 1,

@@ -1,8 +1,8 @@
-//! A stream of the calling process, held by its descriptor and used without blocking. Touches that descriptor.
+//! Non-blocking use of a standard stream of the client, by its descriptor. Touches that descriptor.
 //!
-//! The descriptor's open file may be shared with others (a terminal with its shell), for whom `O_NONBLOCK` would come as a
-//! surprise. So pipes and terminals are opened anew, sockets (what Node.js gives its children) are asked not to wait call by
-//! call, and files, which never keep one waiting, are used as they are.
+//! The open file may be shared with other processes (a terminal with its shell), which do not expect `O_NONBLOCK` on it. So pipes and
+//! terminals are opened again, sockets (which Node.js gives its children) are used with `MSG_DONTWAIT`, and files, which never block,
+//! are used directly.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ pub struct Stdio(Kind);
 
 enum Kind {
     Socket(AsyncFd<OwnedFd>),
-    Waiting(AsyncFd<OwnedFd>),
+    Pollable(AsyncFd<OwnedFd>),
     File(OwnedFd),
 }
 
@@ -33,12 +33,12 @@ impl Stdio {
 
     fn new(descriptor: OwnedFd, access: OFlags, interest: Interest) -> io::Result<Self> {
         match FileType::from_raw_mode(fstat(&descriptor)?.st_mode) {
-            FileType::Socket => Ok(Self(Kind::Socket(waiting(descriptor, interest)?))),
+            FileType::Socket => Ok(Self(Kind::Socket(pollable(descriptor, interest)?))),
             FileType::Fifo | FileType::CharacterDevice => {
-                let own = own_open_file(descriptor, access)?;
-                match waiting(own, interest) {
-                    Ok(waiting) => Ok(Self(Kind::Waiting(waiting))),
-                    // Devices that never keep one waiting, such as /dev/null, cannot be waited for.
+                let own = reopen(descriptor, access)?;
+                match pollable(own, interest) {
+                    Ok(stream) => Ok(Self(Kind::Pollable(stream))),
+                    // Devices that never block, such as /dev/null, cannot be polled.
                     Err(error) => match error.into_parts() {
                         (device, cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                             Ok(Self(Kind::File(device)))
@@ -51,7 +51,7 @@ impl Stdio {
         }
     }
 
-    /// Reads what there is; 0 at the end.
+    /// Reads what is available; 0 at the end.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.0 {
             Kind::Socket(socket) => {
@@ -61,7 +61,7 @@ impl Stdio {
                     })
                     .await
             }
-            Kind::Waiting(stream) => {
+            Kind::Pollable(stream) => {
                 stream.async_io(Interest::READABLE, |stream| Ok(rustix::io::read(stream, &mut *buffer)?)).await
             }
             Kind::File(file) => {
@@ -71,14 +71,14 @@ impl Stdio {
         }
     }
 
-    /// Writes as much as is taken now, at least one byte.
+    /// Writes as much as possible without blocking, at least one byte.
     pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match &self.0 {
             Kind::Socket(socket) => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 socket.async_io(Interest::WRITABLE, |socket| Ok(send(socket, bytes, flags)?)).await
             }
-            Kind::Waiting(stream) => {
+            Kind::Pollable(stream) => {
                 stream.async_io(Interest::WRITABLE, |stream| Ok(rustix::io::write(stream, bytes)?)).await
             }
             Kind::File(file) => {
@@ -89,18 +89,18 @@ impl Stdio {
     }
 }
 
-#[expect(deprecated, reason = "what replaces it is unsafe; an OwnedFd keeps what that asks for")]
-fn waiting(descriptor: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>, AsyncFdRegisterError<OwnedFd>> {
+#[expect(deprecated, reason = "its replacement is unsafe, and an OwnedFd fulfils what that requires")]
+fn pollable(descriptor: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>, AsyncFdRegisterError<OwnedFd>> {
     AsyncFd::try_with_interest(descriptor, interest)
 }
 
-/// Another open file on the same pipe or device, which alone is set not to block.
-fn own_open_file(descriptor: OwnedFd, access: OFlags) -> io::Result<OwnedFd> {
+/// Opens the same pipe or device again, as an open file of our own that does not block.
+fn reopen(descriptor: OwnedFd, access: OFlags) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match open(path, flags, Mode::empty()) {
         Ok(own) => Ok(own),
-        // Another user's, or a pipe that has lost its other end: the shared one has to do.
+        // It belongs to another user, or is a pipe whose other end is closed: only the shared open file is left.
         Err(Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NOENT) => {
             fcntl_setfl(&descriptor, fcntl_getfl(&descriptor)? | OFlags::NONBLOCK)?;
             Ok(descriptor)

@@ -1,4 +1,4 @@
-//! Where a call goes, and with which keys: read from the files of the call, because those vanish after it. Touches the disk.
+//! Where a call connects to, and with which keys. Read from the files of the call, which are removed after it. Touches the disk.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,20 +9,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::configuration::{self, Configuration, ConfigurationError};
+use super::ssh_config::{self, SshConfig, SshConfigError};
 
-/// The largest identity and known hosts that are read, in bytes.
+/// The largest files that are read, in bytes.
+const CONFIG_LIMIT: usize = 64 * 1024;
 const IDENTITY_LIMIT: usize = 16 * 1024;
 const KNOWN_HOSTS_LIMIT: usize = 256 * 1024;
 
-/// Everything that makes a connection what it is. No `Debug`: it holds the private key.
+/// Everything that defines a connection. No `Debug`: it holds the private key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     pub address: SocketAddr,
     pub user: String,
-    /// The private key file's text.
+    /// The text of the private key file.
     pub identity: String,
-    /// The `known_hosts` file's text.
+    /// The text of the `known_hosts` file.
     pub known_hosts: String,
     pub connect_timeout: Duration,
     pub alive_interval: Duration,
@@ -31,28 +32,27 @@ pub struct Target {
 /// Why a call has no target.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    #[error("{path} cannot be read: {source}")]
+    #[error("cannot read {path}: {source}")]
     File { path: PathBuf, source: io::Error },
     #[error("{path} has more than {limit} bytes")]
     TooLarge { path: PathBuf, limit: usize },
     #[error("{path} is not UTF-8 text")]
     Encoding { path: PathBuf },
     #[error(transparent)]
-    Configuration(#[from] ConfigurationError),
-    #[error(
-        "the target's host `{0}` is not an IP address; names are not looked up, so sandbox.ssh.target needs the address itself"
-    )]
-    Name(String),
+    Config(#[from] SshConfigError),
+    #[error("the host `{0}` is not an IP address; host names are not resolved, so sandbox.ssh.target needs an address")]
+    HostName(String),
 }
 
 impl Target {
-    /// Reads the configuration of a call and the files it names.
-    pub fn read(configuration: &Path, host: &str) -> Result<Self, TargetError> {
-        let text = read(configuration, configuration::LIMIT)?;
-        let Configuration { host_name, port, user, identity_file, known_hosts_file, connect_timeout, alive_interval } =
-            configuration::parse(&text, host)?;
+    /// Reads the SSH configuration of a call and the files that it names.
+    pub fn read(config: &Path, host: &str) -> Result<Self, TargetError> {
+        let text = read(config, CONFIG_LIMIT)?;
+        let SshConfig { host_name, port, user, identity_file, known_hosts_file, connect_timeout, alive_interval } =
+            ssh_config::parse(&text, host)?;
+        let ip: IpAddr = host_name.parse().map_err(|_| TargetError::HostName(host_name))?;
         Ok(Self {
-            address: SocketAddr::new(address(&host_name)?, port),
+            address: SocketAddr::new(ip, port),
             user,
             identity: read(&identity_file, IDENTITY_LIMIT)?,
             known_hosts: read(&known_hosts_file, KNOWN_HOSTS_LIMIT)?,
@@ -61,24 +61,18 @@ impl Target {
         })
     }
 
-    /// Names the connection: another host, user, client key or believed host key never gets the same one.
+    /// Names the connection. Calls with another address, user, client key or trusted host key never share it.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn connection_id(&self) -> String {
         let mut digest = Sha256::new();
         for part in [&self.address.to_string(), &self.user, &self.identity, &self.known_hosts] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        let mut key = hex::encode(digest.finalize());
-        key.truncate(32);
-        key
+        let mut id = hex::encode(digest.finalize());
+        id.truncate(32);
+        id
     }
-}
-
-/// OpenClaw passes the brackets of `user@[fd00::7]:2222` on into `HostName`.
-fn address(host: &str) -> Result<IpAddr, TargetError> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    bare.parse().map_err(|_| TargetError::Name(host.to_owned()))
 }
 
 fn read(path: &Path, limit: usize) -> Result<String, TargetError> {
@@ -109,28 +103,21 @@ mod tests {
     }
 
     #[test]
-    fn every_part_that_matters_changes_the_key() {
+    fn every_part_that_decides_who_talks_to_whom_changes_the_connection_id() {
         let same = Target { connect_timeout: Duration::from_secs(9), ..target() };
-        assert_eq!(same.key(), target().key());
+        assert_eq!(same.connection_id(), target().connection_id());
         for other in [
             Target { address: "10.96.3.7:2223".parse().unwrap(), ..target() },
             Target { user: "sandboxk".into(), identity: "ey".into(), ..target() },
             Target { identity: "key2".into(), ..target() },
             Target { known_hosts: "hosts2".into(), ..target() },
         ] {
-            assert_ne!(other.key(), target().key());
+            assert_ne!(other.connection_id(), target().connection_id());
         }
     }
 
     #[test]
-    fn only_addresses_are_hosts() {
-        assert_eq!(address("[fd00::7]").unwrap(), address("fd00::7").unwrap());
-        let error = address("sandbox.example").unwrap_err().to_string();
-        assert!(error.starts_with("the target's host `sandbox.example` is not an IP address"), "{error}");
-    }
-
-    #[test]
-    fn endless_files_are_refused() {
+    fn a_file_without_end_is_refused() {
         assert!(matches!(read(Path::new("/dev/zero"), 100), Err(TargetError::TooLarge { limit: 100, .. })));
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal of a call that wants one on the other side too. Touches the terminal and signals.
+//! The terminal of a client whose call asks for a remote terminal. Touches the terminal and signals.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,12 +8,12 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::message::{TRANSPORT_STATUS, Terminal};
+use super::mux_protocol::{TRANSPORT_STATUS, Terminal};
 
-/// The longest name of a terminal that is passed on.
+/// The longest value of `TERM` that is sent.
 const NAME_LIMIT: usize = 64;
 
-/// What the remote terminal shall be like: `$TERM`, and the size of the terminal at standard input or 80 by 24.
+/// What to ask for: `$TERM`, and the size of the terminal at standard input, or 80 by 24.
 pub fn describe() -> Terminal {
     let name = std::env::var("TERM").ok().filter(|name| !name.is_empty() && name.len() <= NAME_LIMIT);
     let size = tcgetwinsize(io::stdin()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
@@ -21,39 +21,39 @@ pub fn describe() -> Terminal {
     Terminal { name: name.unwrap_or_else(|| "dumb".to_owned()), columns, rows }
 }
 
-/// While it lives, every key goes to the other side as it is; afterwards, and on a signal that ends the process, the
-/// terminal is what it was.
-pub struct Raw {
+/// While this exists, every key is sent to the remote side unchanged. Dropping it, or a signal that ends the process, restores the
+/// terminal.
+pub struct RawMode {
     terminal: OwnedFd,
-    before: Termios,
+    original: Termios,
 }
 
-impl Raw {
-    /// Nothing if standard input is no terminal.
+impl RawMode {
+    /// `None` if standard input is not a terminal.
     pub fn of_standard_input() -> io::Result<Option<Self>> {
         let input = io::stdin();
         if !isatty(&input) {
             return Ok(None);
         }
         let terminal = input.as_fd().try_clone_to_owned()?;
-        let before = tcgetattr(&terminal)?;
-        let mut raw = before.clone();
+        let original = tcgetattr(&terminal)?;
+        let mut raw = original.clone();
         raw.make_raw();
         tcsetattr(&terminal, OptionalActions::Now, &raw)?;
 
-        let on_signal = Self { terminal: terminal.try_clone()?, before: before.clone() };
+        let on_signal = Self { terminal: terminal.try_clone()?, original: original.clone() };
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
         thread::spawn(move || {
             signals.forever().next();
             drop(on_signal);
             std::process::exit(TRANSPORT_STATUS.into());
         });
-        Ok(Some(Self { terminal, before }))
+        Ok(Some(Self { terminal, original }))
     }
 }
 
-impl Drop for Raw {
+impl Drop for RawMode {
     fn drop(&mut self) {
-        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.original);
     }
 }

@@ -1,8 +1,8 @@
-//! The bytes under the SSH protocol: a TCP connection that goes on reading while it cannot write. Touches the network.
+//! The TCP connection below SSH, which continues to read while it cannot write. Touches the network.
 //!
-//! russh writes and reads in one loop and does not read while a write waits. If both ends do that with full socket buffers
-//! (a command that echoes a large input), both wait for ever. So what arrives during a waiting write is taken out of the
-//! socket and kept for the next read.
+//! russh reads and writes in one loop, and does not read while a write is blocked. If both ends do that with full socket buffers (for
+//! example with a command that echoes a large input), they block each other forever. So data that arrives during a blocked write is
+//! read ahead and kept for the next read.
 
 use std::io;
 use std::pin::Pin;
@@ -13,36 +13,36 @@ use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How much is kept. The windows of 32 channels: more never comes, unless the other side ignores windows.
-const KEPT_LIMIT: usize = 32 * super::connection::WINDOW as usize;
+/// How many bytes are read ahead: the windows of 32 channels. More arrives only if the other side ignores its windows.
+const READ_AHEAD_LIMIT: usize = 32 * super::connection::WINDOW as usize;
 
-/// How much is taken out at once.
-const PIECE: usize = 16 * 1024;
+/// How many bytes are read ahead at once.
+const READ_SIZE: usize = 16 * 1024;
 
 pub struct Transport {
     tcp: TcpStream,
-    kept: Vec<u8>,
-    /// How much of `kept` has been read.
-    read: usize,
+    read_ahead: Vec<u8>,
+    /// How many bytes of `read_ahead` have been consumed.
+    consumed: usize,
 }
 
 impl Transport {
-    /// Bytes that nobody acknowledges for `patience` end the connection; keepalives alone would not, because they queue
-    /// behind what cannot be written.
-    pub fn new(tcp: TcpStream, patience: Duration) -> io::Result<Self> {
+    /// The connection ends if sent bytes are not acknowledged within `write_timeout`. Keepalives alone would not notice that, because
+    /// they queue behind the bytes that cannot be written.
+    pub fn new(tcp: TcpStream, write_timeout: Duration) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
-        set_tcp_user_timeout(&tcp, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))?;
-        Ok(Self { tcp, kept: Vec::new(), read: 0 })
+        set_tcp_user_timeout(&tcp, u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX))?;
+        Ok(Self { tcp, read_ahead: Vec::new(), consumed: 0 })
     }
 
-    fn keep_what_arrives(&mut self, context: &mut Context<'_>) {
-        while self.kept.len() < KEPT_LIMIT {
-            let filled = self.kept.len();
-            self.kept.resize(filled + PIECE, 0);
-            let mut buffer = ReadBuf::new(self.kept.get_mut(filled..).unwrap_or_default());
+    fn read_ahead(&mut self, context: &mut Context<'_>) {
+        while self.read_ahead.len() < READ_AHEAD_LIMIT {
+            let filled = self.read_ahead.len();
+            self.read_ahead.resize(filled + READ_SIZE, 0);
+            let mut buffer = ReadBuf::new(self.read_ahead.get_mut(filled..).unwrap_or_default());
             let result = Pin::new(&mut self.tcp).poll_read(context, &mut buffer);
             let arrived = buffer.filled().len();
-            self.kept.truncate(filled + arrived);
+            self.read_ahead.truncate(filled + arrived);
             if arrived == 0 || !matches!(result, Poll::Ready(Ok(()))) {
                 return;
             }
@@ -57,15 +57,15 @@ impl AsyncRead for Transport {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let kept = this.kept.get(this.read..).unwrap_or_default();
-        if kept.is_empty() {
+        let available = this.read_ahead.get(this.consumed..).unwrap_or_default();
+        if available.is_empty() {
             return Pin::new(&mut this.tcp).poll_read(context, buffer);
         }
-        let (now, later) = kept.split_at(kept.len().min(buffer.remaining()));
+        let (now, later) = available.split_at(available.len().min(buffer.remaining()));
         buffer.put_slice(now);
-        this.read += now.len();
+        this.consumed += now.len();
         if later.is_empty() {
-            (this.kept, this.read) = (Vec::new(), 0);
+            (this.read_ahead, this.consumed) = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
     }
@@ -75,7 +75,7 @@ impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.tcp).poll_write(context, bytes);
         if result.is_pending() {
-            self.keep_what_arrives(context);
+            self.read_ahead(context);
         }
         result
     }
@@ -96,8 +96,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpSocket;
 
-    /// Far more than the buffers of two sockets, less than what is kept.
-    const MUCH: usize = 3 << 20;
+    /// Far more than the buffers of two sockets, less than what is read ahead.
+    const LENGTH: usize = 3 << 20;
 
     fn socket() -> TcpSocket {
         let socket = TcpSocket::new_v4().unwrap();
@@ -107,25 +107,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_ends_that_write_before_they_read_do_not_wait_for_each_other() {
+    async fn two_ends_that_write_before_they_read_do_not_block_each_other() {
         let server = socket();
         server.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = server.listen(1).unwrap();
-        let patience = Duration::from_secs(20);
+        let write_timeout = Duration::from_mins(2);
         let ours = socket().connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut theirs, _) = listener.accept().await.unwrap();
-        let mut ours = Transport::new(ours, patience).unwrap();
-        let data: Vec<u8> = (0..=250).cycle().take(MUCH).collect();
+        let mut ours = Transport::new(ours, write_timeout).unwrap();
+        let data: Vec<u8> = (0..=250).cycle().take(LENGTH).collect();
 
         let expected = data.clone();
         let other = tokio::spawn(async move {
             theirs.write_all(&expected).await.unwrap();
-            let mut received = vec![0; MUCH];
+            let mut received = vec![0; LENGTH];
             theirs.read_exact(&mut received).await.unwrap();
             assert!(received == expected);
         });
         ours.write_all(&data).await.unwrap();
-        let mut received = vec![0; MUCH];
+        let mut received = vec![0; LENGTH];
         ours.read_exact(&mut received).await.unwrap();
         assert!(received == data);
         other.await.unwrap();

@@ -15,75 +15,81 @@ use rustix::termios::Winsize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Notify, mpsc};
 
-use super::calls::{Calls, Running};
-use super::program::{Control, Environment, Input, Program, Started, Terminal};
-use super::stdin::{self, Inlet, Outlet, Overrun};
+use super::calls::{Calls, RunningCall};
+use super::program::{Environment, Process, ProcessControl, Program, Stdin, Terminal};
+use super::stdin::{self, Receiver, Sender, WindowExceeded};
 use super::{log, signal};
 
 /// Read from a program at once; also the usual size of a packet.
-const CHUNK: usize = 32 * 1024;
+const READ_SIZE: usize = 32 * 1024;
 
-/// Signals and sizes that may wait; more are dropped.
-const EVENTS: usize = 16;
+/// Signals and window sizes that may be queued; more are dropped.
+const EVENT_QUEUE: usize = 16;
 
-/// The number of SSH's extended data that stands for standard error (RFC 4254, 5.2).
+/// The extended data type of standard error (RFC 4254, section 5.2).
 const STDERR: u32 = 1;
 
-/// A shell's status for a command that was found and could not be run.
-pub const CANNOT_RUN: u32 = 126;
+/// The exit status of a shell for a command that exists and cannot be executed.
+pub const CANNOT_EXECUTE: u32 = 126;
 
 /// The server's side of a channel.
-pub struct Line {
+pub struct ReplyChannel {
     pub channel: ChannelWriteHalf<Msg>,
     pub session: Handle,
 }
 
-/// What happens to a running call from outside.
+/// What a client can request for a running call.
 pub enum Event {
     Signal(Signal),
     Resize(Winsize),
 }
 
-/// A running call; when it is dropped, its program is ended.
+/// A running call. Dropping it ends its program.
 pub struct Call {
-    input: Inlet,
+    input: Sender,
     events: mpsc::Sender<Event>,
 }
 
-/// What a call needs to start.
-pub struct Setup {
+/// What a call runs.
+pub struct CallRequest {
     pub program: Program,
     pub terminal: Option<Terminal>,
     pub environment: Environment,
 }
 
 impl Call {
-    /// Starts a call in the background. `drained` is told whenever its program has read some input.
+    /// Starts a call in the background. `input_consumed` is notified each time its program has read input.
     #[must_use]
-    pub fn start(setup: Setup, line: Line, calls: Calls, running: Running, drained: Arc<Notify>) -> Self {
-        let (input, outlet) = stdin::pipe(drained);
-        let (events, inbox) = mpsc::channel(EVENTS);
+    pub fn start(
+        request: CallRequest,
+        reply: ReplyChannel,
+        calls: Calls,
+        running: RunningCall,
+        input_consumed: Arc<Notify>,
+    ) -> Self {
+        let (input, receiver) = stdin::channel(input_consumed);
+        let (events, event_queue) = mpsc::channel(EVENT_QUEUE);
         tokio::spawn(async move {
-            let began = Instant::now();
-            let outcome = run(&setup, &line, outlet, inbox, &calls).await;
-            log::event(format_args!("call {outcome} after {} ms", began.elapsed().as_millis()));
+            let started = Instant::now();
+            let outcome = run(&request, &reply, receiver, event_queue, &calls).await;
+            log::event(format_args!("call {outcome} after {} ms", started.elapsed().as_millis()));
             drop(running);
         });
         Self { input, events }
     }
 
-    pub fn push(&self, data: &[u8]) -> Result<(), Overrun> {
-        self.input.push(data)
+    pub fn send_input(&self, data: &[u8]) -> Result<(), WindowExceeded> {
+        self.input.send(data)
     }
 
     pub fn end_input(&self) {
         self.input.end();
     }
 
-    /// Bytes that wait for the program; none once it has ended.
+    /// Bytes of input that the program has not read yet; none after it has ended.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        if self.has_ended() { 0 } else { self.input.waiting() }
+    pub fn buffered_input(&self) -> usize {
+        if self.has_ended() { 0 } else { self.input.buffered() }
     }
 
     #[must_use]
@@ -91,70 +97,78 @@ impl Call {
         self.events.is_closed()
     }
 
-    pub fn send(&self, event: Event) {
+    pub fn send_event(&self, event: Event) {
         let _ = self.events.try_send(event);
     }
 }
 
-/// Says `message` on standard error, and that the call ended with `status`.
-pub async fn answer(line: &Line, status: u32, message: &str) {
-    let _ = line.channel.extended_data_bytes(STDERR, message.as_bytes().to_vec()).await;
-    let _ = line.channel.exit_status(status).await;
-    let _ = line.channel.eof().await;
-    let _ = line.channel.close().await;
+/// Replies with a message on standard error and an exit status, in place of a program.
+pub async fn reply_without_running(reply: &ReplyChannel, status: u32, message: &str) {
+    let _ = reply.channel.extended_data_bytes(STDERR, message.as_bytes().to_vec()).await;
+    let _ = reply.channel.exit_status(status).await;
+    let _ = reply.channel.eof().await;
+    let _ = reply.channel.close().await;
 }
 
-async fn run(setup: &Setup, line: &Line, input: Outlet, inbox: mpsc::Receiver<Event>, calls: &Calls) -> String {
-    let started = setup.program.start(setup.terminal.as_ref(), &setup.environment);
-    let (mut started, control) = match started.and_then(|started| started.control().map(|control| (started, control))) {
+/// Runs the program until it ends, its client goes away or the server ends it. Returns the outcome for the log.
+async fn run(
+    request: &CallRequest,
+    reply: &ReplyChannel,
+    input: Receiver,
+    events: mpsc::Receiver<Event>,
+    calls: &Calls,
+) -> String {
+    let started = request.program.start(request.terminal.as_ref(), &request.environment);
+    let (mut process, control) = match started.and_then(|process| process.control().map(|control| (process, control))) {
         Ok(both) => both,
         Err(error) => {
-            answer(line, CANNOT_RUN, &format!("creel-shell: /bin/sh cannot be started: {error}\n")).await;
-            return format!("could not be started: {error}");
+            let message = format!("creel-shell: cannot start /bin/sh: {error}\n");
+            reply_without_running(reply, CANNOT_EXECUTE, &message).await;
+            return format!("failed: cannot start /bin/sh: {error}");
         }
     };
-    let feed = feed(input, started.input.take());
-    let (output, errors) = (started.output.take(), started.errors.take());
+    let copy_input = copy_input(input, process.stdin.take());
+    let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
     let reason = tokio::select! {
-        status = relay(&mut started, line, output, errors) => return describe(status),
-        reason = left(inbox, &control, calls) => reason,
-        never = feed => match never {},
+        status = relay(&mut process, reply, stdout, stderr) => return describe(status),
+        reason = interrupted(events, &control, calls) => reason,
+        never = copy_input => match never {},
     };
-    started.hang_up().await;
-    let _ = line.channel.close().await;
+    process.hang_up().await;
+    let _ = reply.channel.close().await;
     reason.to_owned()
 }
 
-/// Moves the output and tells how the program ended. The status does not wait for the output, which may be held open for
-/// longer by what the program leaves behind. The end of the output does wait for the status: a client whose input has
-/// ended, too, closes the channel at that, and would never get it.
-async fn relay(started: &mut Started, line: &Line, output: Source, errors: Source) -> io::Result<ExitStatus> {
-    let outputs = async { tokio::join!(pump(output, line, None), pump(errors, line, Some(STDERR))) };
+/// Copies the output and reports how the program ended. The status is sent without waiting for the output, which background processes
+/// of the program may hold open for longer. The end of the output is sent after the status: a client whose input has ended, too, closes
+/// the channel at that point and would not get the status.
+async fn relay(process: &mut Process, reply: &ReplyChannel, stdout: Output, stderr: Output) -> io::Result<ExitStatus> {
+    let outputs = async { tokio::join!(copy_output(stdout, reply, None), copy_output(stderr, reply, Some(STDERR))) };
     let ended = async {
-        let status = started.wait().await;
+        let status = process.wait().await;
         if let Ok(status) = status {
-            report(status, line).await;
+            send_status(status, reply).await;
         }
         status
     };
     let (_, status) = tokio::join!(outputs, ended);
-    let _ = line.channel.eof().await;
-    let _ = line.channel.close().await;
+    let _ = reply.channel.eof().await;
+    let _ = reply.channel.close().await;
     status
 }
 
-type Source = Option<Box<dyn AsyncRead + Send + Unpin>>;
+type Output = Option<Box<dyn AsyncRead + Send + Unpin>>;
 
-/// Moves one output until its end. The channel takes no more than the client's window, and the program waits.
-async fn pump(from: Source, line: &Line, kind: Option<u32>) {
+/// Copies one output until its end. The channel accepts no more than the client's window allows; meanwhile the program waits.
+async fn copy_output(from: Output, reply: &ReplyChannel, extended_type: Option<u32>) {
     let Some(mut from) = from else { return };
-    let mut buffer = vec![0; CHUNK];
-    // A terminal without a program on it answers with an error, where a pipe has an end.
+    let mut buffer = vec![0; READ_SIZE];
+    // Where a pipe ends, reading from a terminal without a program on it fails.
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let data = buffer[..length].to_vec();
-        let sent = match kind {
-            None => line.channel.data_bytes(data).await,
-            Some(kind) => line.channel.extended_data_bytes(kind, data).await,
+        let sent = match extended_type {
+            None => reply.channel.data_bytes(data).await,
+            Some(extended_type) => reply.channel.extended_data_bytes(extended_type, data).await,
         };
         if sent.is_err() {
             return;
@@ -162,27 +176,26 @@ async fn pump(from: Source, line: &Line, kind: Option<u32>) {
     }
 }
 
-/// Moves the input until its end. A program that no longer reads must not keep its client from sending: the rest is
-/// thrown away.
-async fn feed(from: Outlet, to: Option<Input>) -> Infallible {
+/// Copies the input until its end. If the program no longer reads, the rest is dropped, so that the client can send it.
+async fn copy_input(from: Receiver, to: Option<Stdin>) -> Infallible {
     let mut to = to;
-    while let Some(data) = from.next().await {
-        if let Some(input) = &mut to
-            && input.write(&data).await.is_err()
+    while let Some(data) = from.receive().await {
+        if let Some(stdin) = &mut to
+            && stdin.write(&data).await.is_err()
         {
             to = None;
         }
     }
-    if let Some(input) = to {
-        input.end().await;
+    if let Some(stdin) = to {
+        stdin.end().await;
     }
     pending().await
 }
 
-/// Does what the client asks for until it leaves or the server ends; says which.
-async fn left(mut inbox: mpsc::Receiver<Event>, control: &Control, calls: &Calls) -> &'static str {
-    let gone = async {
-        while let Some(event) = inbox.recv().await {
+/// Handles the client's requests until the client goes away or the server ends the call. Returns which.
+async fn interrupted(mut events: mpsc::Receiver<Event>, control: &ProcessControl, calls: &Calls) -> &'static str {
+    let client_gone = async {
+        while let Some(event) = events.recv().await {
             match event {
                 Event::Signal(signal) => control.signal(signal),
                 Event::Resize(size) => control.resize(size),
@@ -190,29 +203,30 @@ async fn left(mut inbox: mpsc::Receiver<Event>, control: &Control, calls: &Calls
         }
     };
     tokio::select! {
-        () = gone => "was left by its client and was ended",
-        () = calls.hung_up() => "was ended with the server",
+        () = client_gone => "ended: the client has gone away",
+        () = calls.hung_up() => "ended: the server is stopping",
     }
 }
 
-async fn report(status: ExitStatus, line: &Line) {
+async fn send_status(status: ExitStatus, reply: &ReplyChannel) {
     let _ = match (status.code(), status.signal()) {
         (_, Some(signal)) => {
             let name = signal::name(signal);
-            line.session
-                .exit_signal_request(line.channel.id(), name, status.core_dumped(), String::new(), String::new())
+            reply
+                .session
+                .exit_signal_request(reply.channel.id(), name, status.core_dumped(), String::new(), String::new())
                 .await
         }
         (code, None) => {
             let code = code.and_then(|code| u32::try_from(code).ok()).unwrap_or(u32::MAX);
-            line.channel.exit_status(code).await.map_err(drop)
+            reply.channel.exit_status(code).await.map_err(drop)
         }
     };
 }
 
 fn describe(status: io::Result<ExitStatus>) -> String {
     match status {
-        Ok(status) => format!("ended ({status})"),
-        Err(error) => format!("was lost: {error}"),
+        Ok(status) => format!("ended: {status}"),
+        Err(error) => format!("failed: cannot wait for its program: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! How many calls run, and when they and their connections are to end. Touches nothing.
+//! How many calls are running, and the phases of the server's shutdown. Touches nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,22 @@ pub struct Calls {
     phase: Arc<watch::Sender<Phase>>,
 }
 
+/// In this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
+    /// No call starts any more.
     Stopping,
+    /// Running calls are ended.
     HangingUp,
+    /// Connections are closed.
     Closing,
 }
 
-/// Held while a call runs, until the last of its processes is gone.
-pub struct Running(Arc<watch::Sender<usize>>);
+/// Exists while a call is running, until the last of its processes has ended.
+pub struct RunningCall(Arc<watch::Sender<usize>>);
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         self.0.send_modify(|running| *running -= 1);
     }
@@ -36,37 +40,37 @@ impl Calls {
         Self { running: Arc::new(watch::Sender::new(0)), phase: Arc::new(watch::Sender::new(Phase::Serving)) }
     }
 
-    /// Counts one more, unless no more may begin.
+    /// Counts one more call; `None` if the server is stopping.
     #[must_use]
-    pub fn begin(&self) -> Option<Running> {
+    pub fn start(&self) -> Option<RunningCall> {
         if *self.phase.borrow() != Phase::Serving {
             return None;
         }
         self.running.send_modify(|running| *running += 1);
-        Some(Running(self.running.clone()))
+        Some(RunningCall(self.running.clone()))
     }
 
-    /// No more may begin.
+    /// No call starts from now on.
     pub fn stop(&self) {
         self.phase.send_replace(Phase::Stopping);
     }
 
-    /// Those that still run are to end now.
+    /// Ends the running calls.
     pub fn hang_up(&self) {
         self.phase.send_replace(Phase::HangingUp);
     }
 
-    /// Their connections are to end now.
+    /// Closes their connections.
     pub fn close(&self) {
         self.phase.send_replace(Phase::Closing);
     }
 
-    /// Waits until [`Calls::hang_up`].
+    /// Waits for [`Calls::hang_up`].
     pub async fn hung_up(&self) {
         self.reached(Phase::HangingUp).await;
     }
 
-    /// Waits until [`Calls::close`].
+    /// Waits for [`Calls::close`].
     pub async fn closed(&self) {
         self.reached(Phase::Closing).await;
     }
@@ -75,19 +79,19 @@ impl Calls {
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
-    /// How many run.
+    /// How many are running.
     #[must_use]
     pub fn count(&self) -> usize {
         *self.running.borrow()
     }
 
-    /// Waits until none runs, at most for `limit`; whether that is so.
+    /// Waits until none is running. Returns false after `limit`.
     pub async fn ended(&self, limit: Duration) -> bool {
         timeout(limit, self.running.subscribe().wait_for(|running| *running == 0)).await.is_ok()
     }
 
-    /// Whether none ran for all of `duration`; says no as soon as one runs.
-    pub async fn quiet(&self, duration: Duration) -> bool {
+    /// Returns true if none is running for all of `duration`, and false as soon as one is.
+    pub async fn idle_for(&self, duration: Duration) -> bool {
         let mut running = self.running.subscribe();
         *running.borrow_and_update() == 0 && timeout(duration, running.changed()).await.is_err()
     }
@@ -108,25 +112,25 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
-    async fn it_is_quiet_only_if_nothing_ran_all_the_time() {
+    async fn the_server_is_idle_only_if_no_call_ran_all_the_time() {
         let calls = Calls::new();
-        assert!(calls.quiet(MOMENT).await);
-        let running = calls.begin().unwrap();
-        assert!(!calls.quiet(LONG).await);
+        assert!(calls.idle_for(MOMENT).await);
+        let running = calls.start().unwrap();
+        assert!(!calls.idle_for(LONG).await);
         drop(running);
         let other = calls.clone();
-        let short = tokio::spawn(async move { drop(other.begin()) });
-        assert!(!calls.quiet(LONG).await);
+        let short = tokio::spawn(async move { drop(other.start()) });
+        assert!(!calls.idle_for(LONG).await);
         short.await.unwrap();
-        assert!(calls.quiet(MOMENT).await);
+        assert!(calls.idle_for(MOMENT).await);
     }
 
     #[tokio::test]
-    async fn no_call_begins_once_stopped_and_those_that_run_are_waited_for() {
+    async fn a_stopping_server_starts_no_call_and_waits_for_those_that_are_running() {
         let calls = Calls::new();
-        let running = calls.begin().unwrap();
+        let running = calls.start().unwrap();
         calls.stop();
-        assert!(calls.begin().is_none());
+        assert!(calls.start().is_none());
         assert!(!calls.ended(MOMENT).await);
         drop(running);
         assert!(calls.ended(LONG).await);

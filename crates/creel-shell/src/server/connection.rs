@@ -1,5 +1,5 @@
-//! One client's connection: what it may ask for, and what happens then. Touches the connection; the calls that it starts
-//! touch the rest.
+//! The connection of one client: what it may request, and what happens then. Touches the connection; the calls that it starts touch
+//! the rest.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,25 +14,30 @@ use rustix::termios::Winsize;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::call::{self, CANNOT_RUN, Call, Event, Line, Setup};
+use super::call::{self, CANNOT_EXECUTE, Call, CallRequest, Event, ReplyChannel};
 use super::calls::Calls;
 use super::program::{Environment, Program, Terminal};
 use super::{environment, log, removal, signal, stdin};
 
-/// Channels at one time.
-const CHANNELS: usize = 64;
+/// Channels open at the same time.
+const MAX_OPEN_CHANNELS: usize = 64;
 
-/// Channels in all: russh keeps a few KiB of each that the server closed, until the connection ends. A client that is
-/// refused another one connects anew, OpenSSH's does so by itself.
-const CHANNELS_IN_ALL: usize = 2000;
+/// Channels in total: russh keeps a few KiB for each channel that the server closed until the connection ends. A client whose channel is
+/// refused opens another connection; OpenSSH's client does so automatically.
+const MAX_CHANNELS: usize = 2000;
 
-/// Linux takes no longer argument (`MAX_ARG_STRLEN`, with its end).
-const COMMAND: usize = 128 * 1024 - 1;
+/// The longest argument on Linux (`MAX_ARG_STRLEN`, less the final NUL).
+const MAX_COMMAND_LENGTH: usize = 128 * 1024 - 1;
+
+/// How long a client may take to log in, from its first byte on.
+pub const LOGIN_GRACE_TIME: Duration = Duration::from_secs(20);
+
+const STOPPING: &str = "creel-shell: the sandbox is stopping; try again\n";
 
 /// What all connections share.
 pub struct Shared {
     pub authorized: Vec<PublicKey>,
-    /// Whether a workspace is mounted that OpenClaw must not remove.
+    /// Whether OpenClaw must not remove the workspace, because it is a mounted volume.
     pub keeps_workspace: bool,
     pub calls: Calls,
 }
@@ -42,18 +47,19 @@ pub struct Connection {
     shared: Arc<Shared>,
     peer: SocketAddr,
     authenticated: Arc<AtomicBool>,
-    channels: HashMap<ChannelId, Stage>,
+    channels: HashMap<ChannelId, ChannelState>,
+    /// Channels in total.
     opened: usize,
-    drained: Arc<Notify>,
+    input_consumed: Arc<Notify>,
 }
 
-/// How far a channel has come.
-enum Stage {
-    Preparing(Preparation),
+enum ChannelState {
+    Open(OpenChannel),
     Running(Call),
 }
 
-struct Preparation {
+/// A channel on which no call has started yet.
+struct OpenChannel {
     channel: ChannelWriteHalf<Msg>,
     terminal: Option<Terminal>,
     environment: Environment,
@@ -62,80 +68,83 @@ struct Preparation {
 impl Connection {
     #[must_use]
     pub fn new(shared: Arc<Shared>, peer: SocketAddr, authenticated: Arc<AtomicBool>) -> Self {
-        Self { shared, peer, authenticated, channels: HashMap::new(), opened: 0, drained: Arc::default() }
+        Self { shared, peer, authenticated, channels: HashMap::new(), opened: 0, input_consumed: Arc::default() }
     }
 
     fn authorize(&self, key: &PublicKey) -> Auth {
         if self.shared.authorized.iter().any(|authorized| authorized.key_data() == key.key_data()) {
             Auth::Accept
         } else {
-            log::event(format_args!("{}: a key that is not authorized was refused", self.peer));
+            log::event(format_args!("{}: rejected a key that is not authorized", self.peer));
             Auth::reject()
         }
     }
 
-    /// Why no further channel may be opened, if so.
+    /// Why another channel is refused, if it is.
     fn refusal(&mut self) -> Option<ChannelOpenFailure> {
-        self.channels.retain(|_, stage| !matches!(stage, Stage::Running(call) if call.has_ended()));
-        (self.channels.len() >= CHANNELS || self.opened >= CHANNELS_IN_ALL)
+        self.channels.retain(|_, state| !matches!(state, ChannelState::Running(call) if call.has_ended()));
+        (self.channels.len() >= MAX_OPEN_CHANNELS || self.opened >= MAX_CHANNELS)
             .then_some(ChannelOpenFailure::ResourceShortage)
     }
 
-    fn preparation(&mut self, id: ChannelId) -> Option<&mut Preparation> {
+    fn open_channel(&mut self, id: ChannelId) -> Option<&mut OpenChannel> {
         match self.channels.get_mut(&id) {
-            Some(Stage::Preparing(preparation)) => Some(preparation),
+            Some(ChannelState::Open(open)) => Some(open),
             _ => None,
         }
     }
 
     fn call(&self, id: ChannelId) -> Option<&Call> {
         match self.channels.get(&id) {
-            Some(Stage::Running(call)) => Some(call),
+            Some(ChannelState::Running(call)) => Some(call),
             _ => None,
         }
     }
 
-    /// Bytes of input that wait in all channels.
-    fn waiting(&self) -> usize {
-        let calls = self.channels.values().filter_map(|stage| match stage {
-            Stage::Running(call) => Some(call.waiting()),
-            Stage::Preparing(_) => None,
+    /// Bytes of input that the programs of all channels have not read yet.
+    fn buffered_input(&self) -> usize {
+        let calls = self.channels.values().filter_map(|state| match state {
+            ChannelState::Running(call) => Some(call.buffered_input()),
+            ChannelState::Open(_) => None,
         });
         calls.sum()
     }
 
-    /// Starts what a channel was prepared for, or answers in its place.
+    /// Starts a call on an open channel, or replies in place of it.
     fn start(&mut self, id: ChannelId, program: Program, session: &mut Session) -> Result<(), Error> {
-        let Some(Stage::Preparing(preparation)) = self.channels.remove(&id) else {
+        let Some(ChannelState::Open(open)) = self.channels.remove(&id) else {
             return session.channel_failure(id);
         };
         session.channel_success(id)?;
-        let line = Line { channel: preparation.channel, session: session.handle() };
-        if let Some((status, message)) = self.answer_without_running(&program) {
-            log::event(format_args!("{}: a call was answered without running it: {}", self.peer, message.trim_end()));
-            tokio::spawn(async move { call::answer(&line, status, message).await });
+        let reply = ReplyChannel { channel: open.channel, session: session.handle() };
+        if let Some((status, message)) = self.reply_without_running(&program) {
+            log::event(format_args!("{}: did not run a command: {}", self.peer, message.trim_end()));
+            tokio::spawn(async move { call::reply_without_running(&reply, status, message).await });
             return Ok(());
         }
-        let Some(running) = self.shared.calls.begin() else {
-            tokio::spawn(async move { call::answer(&line, CANNOT_RUN, STOPPING).await });
+        let Some(running) = self.shared.calls.start() else {
+            tokio::spawn(async move { call::reply_without_running(&reply, CANNOT_EXECUTE, STOPPING).await });
             return Ok(());
         };
-        let setup = Setup { program, terminal: preparation.terminal, environment: preparation.environment };
-        let call = Call::start(setup, line, self.shared.calls.clone(), running, self.drained.clone());
-        self.channels.insert(id, Stage::Running(call));
+        let request = CallRequest { program, terminal: open.terminal, environment: open.environment };
+        let calls = self.shared.calls.clone();
+        let call = Call::start(request, reply, calls, running, self.input_consumed.clone());
+        self.channels.insert(id, ChannelState::Running(call));
         Ok(())
     }
 
-    fn answer_without_running(&self, program: &Program) -> Option<(u32, &'static str)> {
+    /// The status and the message with which to reply instead of running the program, if it must not run.
+    fn reply_without_running(&self, program: &Program) -> Option<(u32, &'static str)> {
         let Program::Command(command) = program else { return None };
-        if command.len() > COMMAND {
-            return Some((CANNOT_RUN, "creel-shell: the command is longer than 128 KiB; send it as input instead\n"));
+        if command.len() > MAX_COMMAND_LENGTH {
+            return Some((
+                CANNOT_EXECUTE,
+                "creel-shell: the command is longer than 128 KiB; send it as input instead\n",
+            ));
         }
-        (self.shared.keeps_workspace && removal::is_removal(command)).then_some((removal::STATUS, removal::ANSWER))
+        (self.shared.keeps_workspace && removal::is_removal(command)).then_some((removal::STATUS, removal::MESSAGE))
     }
 }
-
-const STOPPING: &str = "creel-shell: the sandbox is stopping; try again\n";
 
 impl Handler for Connection {
     type Error = Error;
@@ -164,11 +173,11 @@ impl Handler for Connection {
             reply.reject(refusal).await;
             return Ok(());
         }
-        // russh hands data to the reading half as well, and waits for it to be read: dropped, it is out of the way.
+        // russh also sends data to the reading half, and waits until it is read: dropping the half prevents that.
         let (_, channel) = channel.split();
         self.opened += 1;
-        let preparation = Preparation { terminal: None, environment: Environment::new(), channel };
-        self.channels.insert(preparation.channel.id(), Stage::Preparing(preparation));
+        let open = OpenChannel { terminal: None, environment: Environment::new(), channel };
+        self.channels.insert(open.channel.id(), ChannelState::Open(open));
         reply.accept().await;
         Ok(())
     }
@@ -187,24 +196,24 @@ impl Handler for Connection {
 
     async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Error> {
         let Some(call) = self.call(id) else { return Ok(()) };
-        if call.push(data).is_err() {
-            log::event(format_args!("{}: a call was ended: its client sent more input than it may", self.peer));
+        if call.send_input(data).is_err() {
+            log::event(format_args!("{}: ended a call: its client sent more input than its window allows", self.peer));
             self.channels.remove(&id);
             return session.close(id);
         }
-        if data.len() <= stdin::TRICKLE as usize && stdin::is_plenty(self.waiting()) {
+        if data.len() <= stdin::MIN_WINDOW as usize && stdin::is_above_high_water(self.buffered_input()) {
             let room = async {
-                while stdin::is_plenty(self.waiting()) {
-                    self.drained.notified().await;
+                while stdin::is_above_high_water(self.buffered_input()) {
+                    self.input_consumed.notified().await;
                 }
             };
-            let _ = timeout(stdin::PACE, room).await;
+            let _ = timeout(stdin::ADJUST_DELAY, room).await;
         }
         Ok(())
     }
 
     fn adjust_window(&mut self, _id: ChannelId, _current: u32) -> u32 {
-        stdin::next_window(self.waiting())
+        stdin::next_window(self.buffered_input())
     }
 
     async fn pty_request(
@@ -218,9 +227,9 @@ impl Handler for Connection {
         _modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Error> {
-        let Some(preparation) = self.preparation(id) else { return session.channel_failure(id) };
+        let Some(open) = self.open_channel(id) else { return session.channel_failure(id) };
         let terminal = Terminal { kind: kind.to_owned(), size: size(columns, rows, width, height) };
-        preparation.terminal = Some(terminal);
+        open.terminal = Some(terminal);
         session.channel_success(id)
     }
 
@@ -231,9 +240,9 @@ impl Handler for Connection {
         value: &str,
         session: &mut Session,
     ) -> Result<(), Error> {
-        match self.preparation(id) {
-            Some(preparation) if environment::may_set(name, value, preparation.environment.len()) => {
-                preparation.environment.push((name.to_owned(), value.to_owned()));
+        match self.open_channel(id) {
+            Some(open) if environment::may_set(name, value, open.environment.len()) => {
+                open.environment.push((name.to_owned(), value.to_owned()));
                 session.channel_success(id)
             }
             _ => session.channel_failure(id),
@@ -274,21 +283,18 @@ impl Handler for Connection {
         _session: &mut Session,
     ) -> Result<(), Error> {
         if let Some(call) = self.call(id) {
-            call.send(Event::Resize(size(columns, rows, width, height)));
+            call.send_event(Event::Resize(size(columns, rows, width, height)));
         }
         Ok(())
     }
 
     async fn signal(&mut self, id: ChannelId, name: Sig, _session: &mut Session) -> Result<(), Error> {
         if let (Some(call), Some(signal)) = (self.call(id), signal::number(&name)) {
-            call.send(Event::Signal(signal));
+            call.send_event(Event::Signal(signal));
         }
         Ok(())
     }
 }
-
-/// How long a client may take to say who it is, from its first byte on.
-pub const LOGIN_GRACE: Duration = Duration::from_secs(20);
 
 fn size(columns: u32, rows: u32, width: u32, height: u32) -> Winsize {
     let cells = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);

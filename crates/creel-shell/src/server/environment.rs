@@ -1,20 +1,24 @@
-//! Which variables a client may set. Touches nothing.
+//! Which environment variables a client may set. Touches nothing.
 //!
-//! A program has the environment of the server, which is the Pod's; OpenClaw puts what it needs beyond that into the
-//! command. What remains is what an `ssh` sends by itself: the language.
+//! A program gets the environment of the server, which is that of the Pod, and OpenClaw writes what it needs in addition into the
+//! command. That leaves what `ssh` sends by default: the language.
 
-/// Variables of one call.
-const COUNT: usize = 32;
+/// Variables per call.
+const MAX_VARIABLES: usize = 32;
 
-/// Bytes of a value.
-const LENGTH: usize = 1024;
+/// Bytes per value.
+const MAX_LENGTH: usize = 1024;
 
-/// Whether a client that has set so many variables `already` may set this one.
+/// Whether a client that has set `already_set` variables may set this one.
 #[must_use]
-pub fn may_set(name: &str, value: &str, already: usize) -> bool {
+pub fn may_set(name: &str, value: &str, already_set: usize) -> bool {
     let known = matches!(name, "LANG" | "LANGUAGE" | "TERM") || name.starts_with("LC_");
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'=';
-    known && name.bytes().all(plain) && !value.contains('\0') && value.len() <= LENGTH && already < COUNT
+    known
+        && name.bytes().all(plain)
+        && !value.contains('\0')
+        && value.len() <= MAX_LENGTH
+        && already_set < MAX_VARIABLES
 }
 
 #[cfg(test)]
@@ -22,7 +26,7 @@ mod tests {
     use super::may_set;
 
     #[test]
-    fn the_language_and_the_terminal_may_be_set_and_nothing_else() {
+    fn only_the_language_and_the_terminal_type_may_be_set() {
         assert!(may_set("LANG", "de_DE.UTF-8", 0) && may_set("LC_ALL", "C", 1) && may_set("TERM", "xterm", 2));
         for name in ["PATH", "LD_PRELOAD", "HOME", "lang", "LC", "LC_A=B", "LC_\0"] {
             assert!(!may_set(name, "x", 0), "{name}");
@@ -30,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_their_number_nor_their_length_is_unbounded() {
+    fn their_number_and_length_are_limited() {
         assert!(!may_set("LANG", "C", 32));
         assert!(!may_set("LANG", &"x".repeat(1025), 0));
         assert!(!may_set("LANG", "C\0", 0));

@@ -1,4 +1,4 @@
-//! The server's key, its clients' keys, and how it speaks. Reads one file.
+//! The key of the server, the keys of its clients, and its configuration of SSH. Reads one file.
 
 use std::borrow::Cow;
 use std::fs;
@@ -11,33 +11,31 @@ use russh::{MethodKind, MethodSet, Preferred, SshId, compression};
 
 use super::stdin::WINDOW;
 
-/// A client that says nothing is asked whether it is still there, and after the third question without an answer it is
-/// not. What waits for it to read gives up as late.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const UNANSWERED: usize = 3;
-const SILENCE: Duration = Duration::from_secs(150);
+/// An idle client gets keepalives, and is disconnected when it does not answer the third one. A client that answers but reads no data
+/// is disconnected after the inactivity timeout.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const MAX_KEEPALIVES: usize = 3;
+const INACTIVITY_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// A client may offer so many keys.
-const ATTEMPTS: usize = 6;
+/// How many keys a client may offer.
+const MAX_AUTH_ATTEMPTS: usize = 6;
 
-/// A refusal takes so long, whatever the reason.
-const REJECTION: Duration = Duration::from_millis(500);
+/// How long the server takes to reject a key, whatever the reason.
+const REJECTION_DELAY: Duration = Duration::from_millis(500);
 
-/// Messages on their way to a client, at most 32 KiB each.
-const MESSAGES: usize = 8;
+/// Messages that are queued for a client, at most 32 KiB each.
+const EVENT_BUFFER: usize = 8;
 
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error(
-        "--host-key {path} cannot be read: {source}; mount the Secret of the host key there, readable for this user"
-    )]
+    #[error("cannot read --host-key {path}: {source}; mount the Secret of the host key there, readable for this user")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("--host-key {path} is no private key in OpenSSH's format: {source}")]
+    #[error("--host-key {path} is not a private key in OpenSSH's format: {source}")]
     HostKey { path: PathBuf, source: ssh_key::Error },
-    #[error("--authorized-key is no line of an authorized_keys file (`ssh-ed25519 AAAA…`): {0}")]
+    #[error("--authorized-key is not a line of an authorized_keys file (`ssh-ed25519 AAAA…`): {0}")]
     AuthorizedKey(#[source] ssh_key::Error),
-    #[error("{argument} is a key of the kind {kind}; it must be ssh-ed25519")]
+    #[error("{argument} is a key of type {kind}; it must be ssh-ed25519")]
     Kind { argument: &'static str, kind: Algorithm },
 }
 
@@ -60,26 +58,26 @@ pub fn authorized_key(line: &str) -> Result<PublicKey, KeyError> {
     }
 }
 
-/// How the server speaks SSH.
+/// The server's configuration of SSH.
 #[must_use]
 pub fn config(host_key: PrivateKey) -> Config {
     Config {
         server_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-creel-shell_", env!("CARGO_PKG_VERSION")))),
         methods: MethodSet::from([MethodKind::PublicKey].as_slice()),
-        auth_rejection_time: REJECTION,
+        auth_rejection_time: REJECTION_DELAY,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key],
         window_size: WINDOW,
-        event_buffer_size: MESSAGES,
+        event_buffer_size: EVENT_BUFFER,
         preferred: Preferred {
             key: Cow::Borrowed(&[Algorithm::Ed25519]),
             compression: Cow::Borrowed(&[compression::NONE]),
             ..Preferred::DEFAULT
         },
-        max_auth_attempts: ATTEMPTS,
-        inactivity_timeout: Some(SILENCE),
-        keepalive_interval: Some(KEEPALIVE),
-        keepalive_max: UNANSWERED,
+        max_auth_attempts: MAX_AUTH_ATTEMPTS,
+        inactivity_timeout: Some(INACTIVITY_TIMEOUT),
+        keepalive_interval: Some(KEEPALIVE_INTERVAL),
+        keepalive_max: MAX_KEEPALIVES,
         ..Config::default()
     }
 }
@@ -90,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ed25519_keys_are_taken() {
+    fn only_ed25519_keys_are_accepted() {
         let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ writer";
         assert!(authorized_key(line).is_ok());
         let ecdsa = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcEc=";

@@ -1,19 +1,19 @@
-//! Recognises the command by which OpenClaw removes a sandbox. Touches nothing.
+//! Recognizes the command with which OpenClaw removes a sandbox. Touches nothing.
 //!
-//! Its prune and `openclaw sandbox recreate` run `'/bin/sh' '-c' 'rm -rf -- "$1"' 'openclaw-sandbox-remove' '<root>'`,
-//! where the root holds the workspace that lives on the gateway's claim (OpenClaw 2026.9.6, `removeRuntime` of the ssh
-//! backend). This keeps OpenClaw from an accident; an agent may still remove what it may write to.
+//! Pruning and `openclaw sandbox recreate` run `'/bin/sh' '-c' 'rm -rf -- "$1"' 'openclaw-sandbox-remove' '<root>'`, where the root
+//! contains the workspace, which is on the gateway's volume (OpenClaw 2026.9.6, `removeRuntime` of the ssh backend). This protects
+//! against an accident of OpenClaw; an agent can still remove what it can write to.
 
 use shlex::bytes::Shlex;
 
-/// The name that OpenClaw gives to the shell that removes a sandbox.
-const MARKER: &[u8] = b"openclaw-sandbox-remove";
+/// The name (`$0`) that OpenClaw gives to the shell that removes a sandbox.
+const SHELL_NAME: &[u8] = b"openclaw-sandbox-remove";
 
-/// What is said to whoever reads it. OpenClaw does only when the call fails.
-pub const ANSWER: &str = "creel-shell: the workspace is mounted here and is kept; nothing was removed\n";
+/// For people who read it; OpenClaw does so only when a call fails.
+pub const MESSAGE: &str = "creel-shell: the workspace is a mounted volume, nothing was removed\n";
 
-/// The call succeeds: a failure would make `recreate` fail, and prune try again every five minutes. Success only takes
-/// the sandbox off OpenClaw's register; the next use registers it again and finds the directory as it was.
+/// The call succeeds: after a failure, `recreate` would fail, and pruning would try again every five minutes. After success, OpenClaw
+/// only removes the sandbox from its registry; the next use registers it again and finds the directory unchanged.
 pub const STATUS: u32 = 0;
 
 /// Whether `command` is a shell with a script, named as OpenClaw names it for a removal.
@@ -24,7 +24,7 @@ pub fn is_removal(command: &[u8]) -> bool {
     let flag = words.next();
     let _script = words.next();
     let name = words.next();
-    shell.as_deref() == Some(b"/bin/sh") && flag.as_deref() == Some(b"-c") && name.as_deref() == Some(MARKER)
+    shell.as_deref() == Some(b"/bin/sh") && flag.as_deref() == Some(b"-c") && name.as_deref() == Some(SHELL_NAME)
 }
 
 #[cfg(test)]

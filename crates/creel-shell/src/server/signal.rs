@@ -1,9 +1,9 @@
-//! The names of signals in SSH (RFC 4254, 6.10) and their numbers here. Touches nothing.
+//! The names of signals in SSH (RFC 4254, section 6.10) and their numbers on Linux. Touches nothing.
 
 use russh::Sig;
 use rustix::process::Signal;
 
-/// The signal that a client asks for, if there is one of that name.
+/// The signal of this name, if there is one.
 #[must_use]
 pub fn number(name: &Sig) -> Option<Signal> {
     Some(match name {
@@ -24,7 +24,7 @@ pub fn number(name: &Sig) -> Option<Signal> {
     })
 }
 
-/// What a client is told of a program that a signal ended.
+/// The name of a signal in the exit message of a program.
 #[must_use]
 pub fn name(number: i32) -> Sig {
     let signal = Signal::from_named_raw(number);
@@ -42,7 +42,7 @@ pub fn name(number: i32) -> Sig {
         Some(Signal::TERM) => Sig::TERM,
         Some(Signal::USR1) => Sig::USR1,
         Some(Signal::USR2) => Sig::Custom("USR2".to_owned()),
-        // The standard has no name for it, and one for names of one's own.
+        // The standard has no name for it, but a syntax for other names.
         _ => Sig::Custom(format!("{number}@creel.dev")),
     }
 }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_the_standard_goes_both_ways() {
+    fn every_name_of_the_standard_maps_to_a_number_and_back() {
         use Sig::{ABRT, ALRM, FPE, HUP, ILL, INT, KILL, PIPE, QUIT, SEGV, TERM, USR1};
         for sig in [ABRT, ALRM, FPE, HUP, ILL, INT, KILL, PIPE, QUIT, SEGV, TERM, USR1, Sig::Custom("USR2".to_owned())]
         {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_no_signal() {
+    fn an_unknown_name_is_not_a_signal() {
         assert!(number(&Sig::Custom("STOP@elsewhere".to_owned())).is_none());
         assert!(matches!(name(Signal::SYS.as_raw()), Sig::Custom(name) if name == "31@creel.dev"));
     }

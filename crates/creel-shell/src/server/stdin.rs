@@ -1,12 +1,11 @@
-//! What a client has sent for a program's standard input and the program has not read yet, and how much more it may
-//! send. Touches nothing.
+//! Input that a client has sent and the program has not read yet, and how much more the client may send. Touches nothing.
 //!
-//! SSH gives every channel a window: what may be sent before the receiver says that it has room again. russh says so as
-//! soon as data arrives, whether or not it was consumed, and offers to wait only by stopping the whole connection, which
-//! would stop the output that the program may be blocked on, too. What it does offer is the size that a window grows to
-//! *from now on* ([`next_window`]). As long as little is waiting, that is [`WINDOW`]. Once much is waiting it is
-//! [`TRICKLE`]: the client may send two bytes at a time, each of which asks again whether there is room, and the answer
-//! is held back for [`PACE`] so that the asking costs nothing. All else on the connection goes on.
+//! Each SSH channel has a window: the number of bytes that may be sent before the receiver enlarges it. russh enlarges it as soon as
+//! data arrives, consumed or not, and the only delay that it offers is to stop the whole connection. That would also stop the output,
+//! on which the program may be blocked. But russh does allow to choose the size that a window grows to *from now on*
+//! ([`next_window`]). While little input is buffered, that is [`WINDOW`]. Above the high-water mark it is [`MIN_WINDOW`]: the client
+//! may send two bytes at a time, each time russh asks for the next size, and the reply is held back for [`ADJUST_DELAY`], so that this
+//! costs little. Everything else on the connection continues.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,52 +14,52 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Bytes that a client may send on a channel beyond those that were accepted. Small: what is on its way in both
-/// directions has to fit into the buffers of the sockets, because russh does not read while it writes.
+/// Bytes that a client may send on a channel before its window is adjusted. Small: the data on its way in both directions has to fit
+/// into the socket buffers, because russh does not read while it writes.
 pub const WINDOW: u32 = 128 * 1024;
 
-/// The least window with which russh still asks for the next one.
-pub const TRICKLE: u32 = 2;
+/// The smallest window for which russh still asks for the next size.
+pub const MIN_WINDOW: u32 = 2;
 
-/// How long the answer to a trickle is held back while too much is waiting.
-pub const PACE: Duration = Duration::from_millis(25);
+/// How long to hold back a window adjustment above the high-water mark.
+pub const ADJUST_DELAY: Duration = Duration::from_millis(25);
 
-/// Bytes that may wait in all channels of a connection before the windows close.
-const PLENTY: usize = 512 * 1024;
+/// Bytes that may be buffered for all channels of a connection before the windows shrink.
+const HIGH_WATER: usize = 512 * 1024;
 
-/// Bytes that may wait in one channel. No client comes here that keeps to its window, except by a day of trickling.
-const MOST: usize = 4 * 1024 * 1024;
+/// Bytes that may be buffered for one channel. A client that respects its window reaches this only after a day at the smallest window.
+const LIMIT: usize = 4 * 1024 * 1024;
 
-/// Handed to a program at once. What comes in smaller pieces is put together, so that pieces cost no more than they hold.
+/// The size of the chunks that the program gets. Smaller packets are merged, so that they need no more memory than they have data.
 const CHUNK: usize = 32 * 1024;
 
-/// The client keeps sending although its window is closed.
+/// The client continues to send although its window is exhausted.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Overrun;
+pub struct WindowExceeded;
 
-/// The window to grow to, with so many bytes waiting in all channels of the connection.
+/// The size that a window grows to, with so many bytes buffered for all channels of the connection.
 #[must_use]
-pub fn next_window(waiting: usize) -> u32 {
-    if is_plenty(waiting) { TRICKLE } else { WINDOW }
+pub fn next_window(buffered: usize) -> u32 {
+    if is_above_high_water(buffered) { MIN_WINDOW } else { WINDOW }
 }
 
-/// Whether the windows are closed with so many bytes waiting in all channels of the connection.
+/// Whether the windows shrink, with so many bytes buffered for all channels of the connection.
 #[must_use]
-pub fn is_plenty(waiting: usize) -> bool {
-    waiting > PLENTY
+pub fn is_above_high_water(buffered: usize) -> bool {
+    buffered > HIGH_WATER
 }
 
-/// The client's end; dropping it is not the end of the input.
-pub struct Inlet(Arc<Pipe>);
+/// The client's end of the buffer. Dropping it does not end the input.
+pub struct Sender(Arc<Shared>);
 
-/// The program's end.
-pub struct Outlet(Arc<Pipe>);
+/// The program's end of the buffer.
+pub struct Receiver(Arc<Shared>);
 
-struct Pipe {
+struct Shared {
     buffer: Mutex<Buffer>,
-    filled: Notify,
+    added: Notify,
     /// Shared by all channels of a connection.
-    drained: Arc<Notify>,
+    consumed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -80,66 +79,66 @@ impl Buffer {
     }
 }
 
-/// A pipe that never blocks; `drained` is told whenever something was taken out.
+/// A buffer whose sender never blocks; `consumed` is notified each time something is received.
 #[must_use]
-pub fn pipe(drained: Arc<Notify>) -> (Inlet, Outlet) {
-    let pipe = Arc::new(Pipe { buffer: Mutex::default(), filled: Notify::new(), drained });
-    (Inlet(pipe.clone()), Outlet(pipe))
+pub fn channel(consumed: Arc<Notify>) -> (Sender, Receiver) {
+    let shared = Arc::new(Shared { buffer: Mutex::default(), added: Notify::new(), consumed });
+    (Sender(shared.clone()), Receiver(shared))
 }
 
-impl Pipe {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inlet {
-    /// Adds what has come. What comes after the end is dropped.
-    pub fn push(&self, data: &[u8]) -> Result<(), Overrun> {
+impl Sender {
+    /// Adds data. Data after the end is dropped.
+    pub fn send(&self, data: &[u8]) -> Result<(), WindowExceeded> {
         let mut buffer = self.0.lock();
         if buffer.ended {
             return Ok(());
         }
-        if buffer.length + data.len() > MOST {
-            return Err(Overrun);
+        if buffer.length + data.len() > LIMIT {
+            return Err(WindowExceeded);
         }
         buffer.add(data);
-        self.0.filled.notify_one();
+        self.0.added.notify_one();
         Ok(())
     }
 
-    /// Nothing more will come.
+    /// Ends the input.
     pub fn end(&self) {
         self.0.lock().ended = true;
-        self.0.filled.notify_one();
+        self.0.added.notify_one();
     }
 
-    /// Bytes that were not taken out yet.
+    /// Bytes that have not been received yet.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn buffered(&self) -> usize {
         self.0.lock().length
     }
 }
 
-impl Outlet {
-    /// The next bytes, or nothing after the end.
-    pub async fn next(&self) -> Option<Vec<u8>> {
+impl Receiver {
+    /// Waits for data; `None` after the end.
+    pub async fn receive(&self) -> Option<Vec<u8>> {
         loop {
-            if let Poll::Ready(taken) = self.take() {
-                return taken;
+            if let Poll::Ready(data) = self.try_receive() {
+                return data;
             }
-            self.0.filled.notified().await;
+            self.0.added.notified().await;
         }
     }
 
-    fn take(&self) -> Poll<Option<Vec<u8>>> {
+    fn try_receive(&self) -> Poll<Option<Vec<u8>>> {
         let mut buffer = self.0.lock();
         let Some(chunk) = buffer.chunks.pop_front() else {
             return if buffer.ended { Poll::Ready(None) } else { Poll::Pending };
         };
         buffer.length -= chunk.len();
         drop(buffer);
-        self.0.drained.notify_one();
+        self.0.consumed.notify_one();
         Poll::Ready(Some(chunk))
     }
 }
@@ -149,51 +148,51 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn new() -> (Inlet, Outlet) {
-        pipe(Arc::new(Notify::new()))
+    fn new() -> (Sender, Receiver) {
+        channel(Arc::new(Notify::new()))
     }
 
     #[tokio::test]
-    async fn what_goes_in_comes_out_in_order_and_then_the_end() {
-        let (inlet, outlet) = new();
-        inlet.push(b"one ").unwrap();
-        inlet.push(b"two").unwrap();
-        inlet.end();
-        inlet.push(b"late").unwrap();
-        assert_eq!(outlet.next().await.unwrap(), b"one two");
-        assert_eq!(outlet.next().await, None);
+    async fn data_arrives_in_order_and_then_the_end() {
+        let (sender, receiver) = new();
+        sender.send(b"one ").unwrap();
+        sender.send(b"two").unwrap();
+        sender.end();
+        sender.send(b"late").unwrap();
+        assert_eq!(receiver.receive().await.unwrap(), b"one two");
+        assert_eq!(receiver.receive().await, None);
     }
 
     #[tokio::test]
-    async fn a_reader_that_waits_is_woken() {
-        let (inlet, outlet) = new();
-        let reader = tokio::spawn(async move { outlet.next().await });
+    async fn a_receiver_that_waits_is_woken() {
+        let (sender, receiver) = new();
+        let receive = tokio::spawn(async move { receiver.receive().await });
         tokio::task::yield_now().await;
-        inlet.push(b"x").unwrap();
-        assert_eq!(reader.await.unwrap().unwrap(), b"x");
+        sender.send(b"x").unwrap();
+        assert_eq!(receive.await.unwrap().unwrap(), b"x");
     }
 
     #[tokio::test]
-    async fn taking_counts_down_and_tells_the_connection() {
-        let drained = Arc::new(Notify::new());
-        let (inlet, outlet) = pipe(drained.clone());
-        inlet.push(&vec![0; CHUNK]).unwrap();
-        inlet.push(b"x").unwrap();
-        assert_eq!(outlet.next().await.unwrap().len(), CHUNK);
-        assert_eq!(inlet.waiting(), 1);
-        drained.notified().await;
+    async fn receiving_counts_down_and_notifies_the_connection() {
+        let consumed = Arc::new(Notify::new());
+        let (sender, receiver) = channel(consumed.clone());
+        sender.send(&vec![0; CHUNK]).unwrap();
+        sender.send(b"x").unwrap();
+        assert_eq!(receiver.receive().await.unwrap().len(), CHUNK);
+        assert_eq!(sender.buffered(), 1);
+        consumed.notified().await;
     }
 
     #[test]
     fn a_client_that_ignores_its_window_is_stopped() {
-        let (inlet, _outlet) = new();
-        inlet.push(&vec![0; MOST]).unwrap();
-        assert_eq!(inlet.push(b"x"), Err(Overrun));
+        let (sender, _receiver) = new();
+        sender.send(&vec![0; LIMIT]).unwrap();
+        assert_eq!(sender.send(b"x"), Err(WindowExceeded));
     }
 
     #[test]
-    fn the_windows_close_while_much_is_waiting() {
-        assert_eq!(next_window(0), WINDOW);
-        assert_eq!(next_window(PLENTY + 1), TRICKLE);
+    fn the_windows_shrink_above_the_high_water_mark() {
+        assert_eq!(next_window(HIGH_WATER), WINDOW);
+        assert_eq!(next_window(HIGH_WATER + 1), MIN_WINDOW);
     }
 }

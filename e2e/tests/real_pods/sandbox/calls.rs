@@ -81,9 +81,9 @@ impl Calls<'_> {
     /// What the calls have taken until now.
     pub async fn taken(&self) -> Taken {
         // OpenClaw may have such processes of its own.
-        let holder = self.in_gateway(&MEMORY.replace("<word>", &format!("hold .*/tmp/{}/", self.name))).await;
+        let master = self.in_gateway(&MEMORY.replace("<word>", &format!("mux .*/tmp/{}/", self.name))).await;
         let server = self.in_sandbox(&MEMORY.replace("<word>", "serve ")).await;
-        let memory = [holder, server].map(|number| number.trim().parse().expect("a number of kB"));
+        let memory = [master, server].map(|number| number.trim().parse().expect("a number of kB"));
         Taken { memory, processes: self.processes().await }
     }
 
@@ -94,7 +94,7 @@ impl Calls<'_> {
     /// Fails if more memory was taken since than may be; waits until there is no process, ended or not, that was not there before.
     pub async fn leave_nothing(&self, before: &Taken) {
         let most = self.taken().await.memory;
-        println!("{}: holder and server, kB: {:?}, at most {most:?}", self.name, before.memory);
+        println!("{}: mux master and server, kB: {:?}, at most {most:?}", self.name, before.memory);
         for (most, before) in most.into_iter().zip(before.memory) {
             assert!(most < before + GROWTH, "{before} kB at the beginning, {most} kB at most");
         }

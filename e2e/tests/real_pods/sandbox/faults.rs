@@ -70,7 +70,7 @@ async fn either_stream_may_end_before_the_other(calls: &Calls<'_>) {
 
 async fn a_call_whose_reader_leaves_ends(calls: &Calls<'_>) {
     let script = "{ call yes || echo status $? >&2; } 2> why | head -c 2; cat why";
-    let told = "y\ncreel-shell: the output cannot be written: Broken pipe (os error 32)\nstatus 255\n";
+    let told = "y\ncreel-shell: cannot write the output: Broken pipe (os error 32)\nstatus 255\n";
     assert_eq!(said(calls, script).await, told);
     ended_in_sandbox(calls, "yes").await;
 }
@@ -108,7 +108,7 @@ async fn a_full_disk_is_told_by_whoever_writes_there(calls: &Calls<'_>) {
     );
 
     let in_gateway = format!("{{ call yes || echo status $? >&2; }} 2>&1 > {SMALL_DISK}/full; rm {SMALL_DISK}/full");
-    let told = "creel-shell: the output cannot be written: No space left on device (os error 28)\nstatus 255\n";
+    let told = "creel-shell: cannot write the output: No space left on device (os error 28)\nstatus 255\n";
     assert_eq!(said(calls, &in_gateway).await, told);
     ended_in_sandbox(calls, "yes").await;
 }

@@ -1,11 +1,11 @@
-//! What a call and the holder of its connection say to each other over their socket. Touches that socket.
+//! The messages between a mux client and a mux master. Touches their socket.
 //!
 //! ```text
-//! call → holder   length, 4 bytes, with standard input, output and error as descriptors; then a Request as JSON
-//! holder → call   `b`                     the command is about to be sent: from here on the call must not be repeated
-//!                 `e`, status, message    the end: what the call exits with and what it says, if anything
+//! client → master   length, 4 bytes, with standard input, output and error as descriptors; then a Request as JSON
+//! master → client   `s`                     the command is about to be sent: from here on the call must not be retried
+//!                   `e`, status, message    the call has ended: the exit status and the error message, if there is one
 //! ```
-//! The call's side stays open and silent; when it closes, the call is gone.
+//! The client sends nothing after its request; when it closes the socket, the call is cancelled.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -21,17 +21,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 
 use super::target::Target;
 
-/// The largest request: Linux limits one argument to 128 KiB, known hosts and identity have limits of their own; JSON may
-/// double them.
+/// The largest request. Linux limits an argument to 128 KiB, known hosts and identity have limits of their own, and JSON may double
+/// them.
 const REQUEST_LIMIT: u32 = 1024 * 1024;
 
-/// The largest message of an end.
+/// The longest error message.
 const MESSAGE_LIMIT: u64 = 4 * 1024;
 
-const BEGUN: u8 = b'b';
-const ENDED: u8 = b'e';
+const STARTED: u8 = b's';
+const EXITED: u8 = b'e';
 
-/// The status of everything that is no status of the remote command, as with OpenSSH.
+/// The exit status for every failure that is not the remote command's own, as with OpenSSH.
 pub const TRANSPORT_STATUS: u8 = 255;
 
 /// One call.
@@ -42,31 +42,32 @@ pub struct Request {
     pub terminal: Option<Terminal>,
 }
 
-/// What the remote side needs to make a terminal like the caller's.
+/// What the remote side needs to open a terminal like that of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
+    /// The value of `TERM`.
     pub name: String,
     pub columns: u16,
     pub rows: u16,
 }
 
-/// How a call ends.
+/// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct Exit {
     pub status: u8,
     pub message: String,
 }
 
-/// What the holder says.
+/// What the mux master replies.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    Begun,
-    Ended(End),
-    /// It is gone.
-    Nothing,
+    Started,
+    Exited(Exit),
+    /// It has closed the socket.
+    Closed,
 }
 
-/// Sends a request and the caller's own standard streams.
+/// Sends a request and the standard streams of this process.
 pub fn send_request(stream: &UnixStream, request: &Request) -> io::Result<()> {
     let body = serde_json::to_vec(request)?;
     let length = u32::try_from(body.len()).ok().filter(|length| *length <= REQUEST_LIMIT);
@@ -83,28 +84,28 @@ pub fn send_request(stream: &UnixStream, request: &Request) -> io::Result<()> {
     stream.write_all(&body)
 }
 
-/// Waits for what the holder says next.
+/// Waits for the next reply.
 pub fn receive_reply(mut stream: &UnixStream) -> io::Result<Reply> {
     let mut kind = [0];
     match stream.read(&mut kind) {
-        Ok(0) => return Ok(Reply::Nothing),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Reply::Nothing),
+        Ok(0) => return Ok(Reply::Closed),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Reply::Closed),
         read => read?,
     };
-    if kind == [BEGUN] {
-        return Ok(Reply::Begun);
+    if kind == [STARTED] {
+        return Ok(Reply::Started);
     }
-    let mut end = Vec::new();
-    stream.take(MESSAGE_LIMIT).read_to_end(&mut end)?;
-    match end.split_first() {
-        Some((status, message)) if kind == [ENDED] => {
-            Ok(Reply::Ended(End { status: *status, message: String::from_utf8_lossy(message).into_owned() }))
+    let mut exit = Vec::new();
+    stream.take(MESSAGE_LIMIT).read_to_end(&mut exit)?;
+    match exit.split_first() {
+        Some((status, message)) if kind == [EXITED] => {
+            Ok(Reply::Exited(Exit { status: *status, message: String::from_utf8_lossy(message).into_owned() }))
         }
-        _ => Ok(Reply::Nothing),
+        _ => Ok(Reply::Closed),
     }
 }
 
-/// Receives a request and the caller's standard input, output and error.
+/// Receives a request and the standard input, output and error of the client.
 pub async fn receive_request(stream: &mut tokio::net::UnixStream) -> io::Result<(Request, [OwnedFd; 3])> {
     let mut length = [0; 4];
     let (received, descriptors) =
@@ -136,15 +137,15 @@ fn receive_descriptors(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<
     Ok((received.bytes, descriptors))
 }
 
-/// Says that the command is about to be sent.
-pub async fn send_begun(stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
-    stream.write_all(&[BEGUN]).await
+/// Replies that the command is about to be sent.
+pub async fn send_started(stream: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+    stream.write_all(&[STARTED]).await
 }
 
-/// Says how the call ended.
-pub async fn send_end(stream: &mut (impl AsyncWriteExt + Unpin), end: &End) -> io::Result<()> {
-    let mut bytes = vec![ENDED, end.status];
-    bytes.extend_from_slice(end.message.as_bytes());
+/// Replies how the call ended.
+pub async fn send_exit(stream: &mut (impl AsyncWriteExt + Unpin), exit: &Exit) -> io::Result<()> {
+    let mut bytes = vec![EXITED, exit.status];
+    bytes.extend_from_slice(exit.message.as_bytes());
     stream.write_all(&bytes).await?;
     stream.shutdown().await
 }
