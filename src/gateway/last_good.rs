@@ -24,7 +24,7 @@ pub struct AtFault<'a> {
     pub entry: Value,
 }
 
-/// What is kept for each Agent, by feature. A feature at fault that is not there can't be kept.
+/// What is kept for each Agent, by feature. A feature at fault that is not there cannot be kept.
 #[must_use]
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();

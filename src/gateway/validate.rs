@@ -1,9 +1,10 @@
-//! Spec and what was gathered → the plan, or what stands in its way. Pure.
+//! Spec and what was gathered → the plan, or what prevents it. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::contributions::{self, ResolvedAgents};
 use super::gather::{Gathered, Live};
@@ -24,9 +25,9 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let agents = contributions::resolve(gathered);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
     let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
-    // A gateway that rests has no Pod that could lack anything, and must be able to come to rest.
-    let rests = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
-    let (blocking, missing) = if rests { (None, missing) } else { (missing, None) };
+    // A suspended gateway has no Pod that could lack anything, and what is missing must not prevent its suspension.
+    let suspended = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if suspended { (None, missing) } else { (missing, None) };
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
     let warnings = missing.into_iter().chain(carried).collect();
     let mut digests = own.digests;
@@ -35,7 +36,12 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &agents, digests)),
     };
-    let config = render(gathered, settings, &agents, pod.is_err()).map(Arc::new);
+    let document = render(gathered, &agents);
+    #[cfg(feature = "test-config-override")]
+    let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
+    // A Pod that cannot be replaced now has to do with the variables that it has.
+    let config = document.filter(|document| pod.is_ok() || has_variables(&gathered.live, document));
+    let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
     Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
 }
 
@@ -54,7 +60,7 @@ fn missing_claim(gathered: &Gathered) -> Option<Fault> {
     })
 }
 
-/// What the Pod is made of. Variables that nobody needs any more stay until something else recreates the Pod: an Agent that
+/// What the Pod consists of. Variables that are no longer needed stay until something else recreates the Pod: an Agent that
 /// leaves must not restart the others.
 fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, digests: Digests) -> PodPlan {
     let needed = PodPlan {
@@ -75,7 +81,7 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
     keep_restart(needed.with_parts(), &gathered.live)
 }
 
-/// An annotation that is taken away asks for nothing: what it brought about stays.
+/// Removing the annotation restarts nothing: what it brought about stays.
 fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
     if let (None, Some(before)) = (&plan.restart, live.parts.get(RESTART_PART)) {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
@@ -101,7 +107,7 @@ fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
     keep_restart(plan.with_parts(), live)
 }
 
-/// The user's image; or the one that the gateway was made with, so that a new default rolls nothing; or the default. A new
+/// The user's image; or the one that the gateway was created with, so that a new default rolls nothing; or the default. A new
 /// value of the restart annotation brings the gateway up to date.
 fn image(gathered: &Gathered, settings: &Settings) -> String {
     if let Some(image) = gathered.owner.spec.gateway.as_ref().and_then(|gateway| gateway.image.clone()) {
@@ -113,21 +119,18 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
     pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
 }
 
-/// openclaw.json, unless no agent can be rendered, or the Pod can't be made anew and lacks a variable that it would need.
-fn render(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, frozen: bool) -> Option<ConfigDocument> {
+/// openclaw.json; `None`: no agent can be rendered.
+fn render(gathered: &Gathered, agents: &ResolvedAgents) -> Option<Value> {
     let owner = gathered.owner.name_any();
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
     let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
-    let document = config::render(&gateway);
-    #[cfg(feature = "test-config-override")]
-    let document = test_config::overridden(document, &gathered.owner, settings);
-    let lacks = |name: &str| !gathered.live.environment.iter().any(|variable| variable.name == name);
-    if frozen
-        && live::variables(&document).iter().any(|name| name.as_str() != paths::TOKEN_VARIABLE && lacks(name.as_str()))
-    {
-        return None;
-    }
-    Some(ConfigDocument::new(document))
+    Some(config::render(&gateway))
+}
+
+/// Whether the live Pod has every variable that the document reads; each has the token.
+fn has_variables(live: &Live, document: &Value) -> bool {
+    let has = |name: &str| live.environment.iter().any(|variable| variable.name == name);
+    live::variables(document).iter().all(|name| name.as_str() == paths::TOKEN_VARIABLE || has(name.as_str()))
 }
 
 #[cfg(feature = "test-config-override")]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// The name of an environment variable of the gateway that a SecretRef reads.
 ///
-/// OpenClaw accepts `^[A-Z][A-Z0-9_]{0,127}$`; every name made here fits, because a Provider's name is a DNS label.
+/// OpenClaw accepts `^[A-Z][A-Z0-9_]{0,127}$`; every name here fits, because a Provider's name is a DNS label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvName(String);
 

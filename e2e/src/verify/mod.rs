@@ -106,7 +106,7 @@ async fn check_sources(wanted: &Wanted, progress: &Progress, report: &mut Report
     if wanted.includes(Part::Unit) {
         report.step("programs of the unit tests", Programs::ensure_ssh(progress).await);
         let mut creel =
-            cargo(&["test", "--locked", "--package", "creel", "--package", "creel-shell", "--no-fail-fast"]);
+            cargo(&["test", "--locked", "-p", "creel", "-p", "creel-shell", "--all-features", "--no-fail-fast"]);
         let tests = libtest::run("unit", filtered(&mut creel, wanted, &[]), UNIT_TESTS_LIMIT);
         report.add(progress.during("unit tests of creel", tests).await);
         let mut e2e = cargo(&["test", "--locked", "--package", "e2e", "--lib", "--bins", "--no-fail-fast"]);

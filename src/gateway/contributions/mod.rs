@@ -39,7 +39,7 @@ pub struct Feature {
     pub name: &'static str,
     /// What the feature adds for the Agent by its present spec.
     pub contribute: fn(&Gathered, &Agent) -> Result<Contribution, Fault>,
-    /// What it adds instead for Agents whose present spec is at fault in it, by Agent. One that is left out can't stay on the gateway.
+    /// What it adds instead for Agents whose present spec is at fault in it, by Agent. One that is left out cannot stay on the gateway.
     /// The sections are those that the present specs of Agents need: where one is needed, it stays as it is there.
     pub keep: fn(&Gathered, &[AtFault<'_>], &Sections) -> BTreeMap<String, Contribution>,
 }
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The contributions of all features, with what is `kept` (by feature) in place of those at fault, and the names of these.
-    /// `None`: one is at fault and can't be kept, so the Agent is left out as a whole.
+    /// `None`: one is at fault and cannot be kept, so the Agent is left out as a whole.
     fn complete(
         self,
         mut kept: BTreeMap<&'static str, Contribution>,

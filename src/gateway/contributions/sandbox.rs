@@ -1,6 +1,6 @@
 //! Where the commands of an Agent run: its Sandbox, and the way there, which is in its sandbox's Service. Pure.
 //!
-//! The last good state is never read back: where the sandbox was may be somebody else's place by now. An Agent at fault keeps the sandbox
+//! The last good state is never read back: the address of an old sandbox may belong to another Pod by now. An Agent at fault keeps the sandbox
 //! that its Service shows at present, and has no shell without one.
 
 use std::collections::BTreeMap;
@@ -24,10 +24,10 @@ use crate::references::suggest;
 pub const FEATURE: Feature = Feature { name: "sandbox", contribute, keep };
 
 fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
-    let Some(uses) = &agent.spec.sandbox else { return Ok(present(gathered, agent)) };
+    let Some(uses) = &agent.spec.sandbox else { return Ok(current(gathered, agent)) };
     let name = &uses.reference.name;
     if gathered.sandboxes.contains_key(name) {
-        return Ok(present(gathered, agent));
+        return Ok(current(gathered, agent));
     }
     let meant = suggest::suggestion(name, gathered.sandboxes.keys().map(String::as_str));
     let message = format!(
@@ -38,10 +38,10 @@ fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault>
 }
 
 fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
-    at_fault.iter().map(|at_fault| (at_fault.agent.name_any(), present(gathered, at_fault.agent))).collect()
+    at_fault.iter().map(|at_fault| (at_fault.agent.name_any(), current(gathered, at_fault.agent))).collect()
 }
 
-fn present(gathered: &Gathered, agent: &Agent) -> Contribution {
+fn current(gathered: &Gathered, agent: &Agent) -> Contribution {
     Contribution { entry: confine(sandbox(gathered, agent).as_ref()), ..Contribution::default() }
 }
 

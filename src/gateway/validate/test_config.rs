@@ -17,3 +17,25 @@ pub fn overridden(mut document: Value, owner: &Agent, settings: &Settings) -> Va
     json_patch::merge(&mut document, &patch);
     marker::with_marker(document)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::gateway::fixtures::{company, edit, settings};
+
+    #[test]
+    fn the_annotation_counts_only_where_the_operator_allows_it() {
+        let mut gathered = company();
+        edit(&mut gathered, "concierge", |agent| {
+            agent.annotations_mut().insert(TEST_CONFIG.to_owned(), r#"{"gateway": {"noSuchKey": 1}}"#.to_owned());
+        });
+        let rendered = marker::with_marker(json!({"gateway": {"port": 1}}));
+        let with = |test_config_override| {
+            overridden(rendered.clone(), &gathered.owner, &Settings { test_config_override, ..settings() })
+        };
+        assert_eq!(with(false), rendered);
+        assert_eq!(with(true), marker::with_marker(json!({"gateway": {"port": 1, "noSuchKey": 1}})));
+    }
+}

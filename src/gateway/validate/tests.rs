@@ -65,7 +65,7 @@ fn a_rotated_key_changes_the_pod_and_names_itself() {
 }
 
 #[test]
-fn an_agent_that_leaves_restarts_nobody_and_what_it_needed_goes_with_the_next_rollout() {
+fn an_agent_that_leaves_restarts_nothing_and_what_it_needed_goes_with_the_next_rollout() {
     let mut gathered = company();
     edit(&mut gathered, "concierge", |agent| agent.spec.model.fallbacks.clear());
     settle(&mut gathered);
@@ -161,7 +161,7 @@ fn a_provider_moved_to_a_secret_that_does_not_exist_stays_as_it_was() {
 }
 
 #[test]
-fn a_missing_secret_keeps_an_agent_off_a_gateway_that_is_still_to_be_made() {
+fn a_missing_secret_keeps_an_agent_off_a_gateway_that_does_not_exist_yet() {
     let mut gathered = company();
     gathered.reads.insert((SourceKind::Secret, "keys".into()), Read::Missing);
     let plan = plan(&gathered);
@@ -170,7 +170,7 @@ fn a_missing_secret_keeps_an_agent_off_a_gateway_that_is_still_to_be_made() {
 }
 
 #[test]
-fn a_variable_of_the_users_that_cannot_be_resolved_stops_the_pod_from_being_made() {
+fn a_variable_of_the_users_that_cannot_be_resolved_prevents_the_pod() {
     let mut gathered = company();
     edit(&mut gathered, "concierge", |agent| {
         let gateway =

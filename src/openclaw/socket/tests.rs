@@ -202,7 +202,7 @@ async fn a_run_whose_answer_never_comes_is_said_to_be_in_doubt() {
     for (run, reason) in [
         (Run::Silence, "the gateway did not answer within"),
         (Run::Hangup, "the gateway closed the connection"),
-        (Run::EndlessFrame, "the connection to the gateway broke"),
+        (Run::EndlessFrame, "the connection to the gateway failed"),
         (Run::Answer(json!({"ok": true, "payload": {}})), "unexpected answer from the gateway"),
     ] {
         let (gateway, _requests) = Gateway::paired(run);

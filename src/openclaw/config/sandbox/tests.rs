@@ -45,7 +45,7 @@ fn a_shell_and_its_sandbox_are_only_ever_written_together() {
 }
 
 #[test]
-fn a_sandbox_whose_address_is_not_known_is_a_place_that_nobody_can_reach() {
+fn a_sandbox_whose_address_is_not_known_is_at_an_address_that_does_not_resolve() {
     let entry = entry(&with(Some(&Sandbox { address: None, ..sandbox() })));
     assert_eq!(entry["sandbox"]["ssh"]["target"], "sandbox@sandbox-has-no-address-yet.invalid:2222");
     assert!(!entry["sandbox"]["ssh"]["knownHostsData"].as_str().unwrap().contains("ssh-ed25519"));
