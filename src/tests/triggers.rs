@@ -7,7 +7,7 @@ use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Resource, ResourceExt};
 use proptest::prelude::*;
 
-use super::small_world::{NAMESPACE, SmallWorld, small_world};
+use super::small_world::{NAMESPACE, SmallWorld, live, small_world};
 use crate::api::{Agent, CronJob};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{GatewayNames, SandboxNames};
@@ -16,7 +16,7 @@ use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
 use crate::world::stores::{Stores, named};
 use crate::world::triggers::{Watched, gateway_owner, providers_of, sandbox_name};
-use crate::{cron_job, gateway, sandbox, sandbox_template};
+use crate::{declarations, gateway, sandbox, sandbox_template};
 
 /// An object that a reconcile looks at, whether it is there or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +83,7 @@ fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
 
 /// What the CronJobs on one gateway depend on, beside themselves.
 fn around_cron_jobs(stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let providers: BTreeSet<String> = on_gateway.iter().flat_map(|agent| providers_of(agent)).collect();
     agents(on_gateway).chain(providers.into_iter().map(Seen::Provider)).collect()
 }
@@ -99,7 +99,7 @@ fn cron_job_reads(stores: &Stores, job: &CronJob) -> Reads {
 }
 
 fn jobs_reads(world: &SmallWorld, stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let is_here = |job: &&CronJob| on_gateway.iter().any(|agent| agent.name_any() == job.spec.agent_ref.name);
     let jobs: Vec<&CronJob> = world.cron_jobs.iter().filter(is_here).collect();
     let models = jobs.iter().filter_map(|job| job.spec.model.as_ref());
@@ -207,4 +207,32 @@ proptest! {
             }
         }
     }
+}
+
+/// The keys of a controller in what is queued.
+fn of(controller: Controller, queued: &BTreeSet<Trigger>) -> Vec<&str> {
+    queued.iter().filter(|trigger| trigger.controller == controller).map(|trigger| trigger.name.as_str()).collect()
+}
+
+#[test]
+fn a_secret_that_only_the_running_gateway_still_reads_queues_it() {
+    let agent = SmallWorld::agent("concierge");
+    let mut world = SmallWorld { agents: vec![agent.clone()], ..SmallWorld::default() };
+    let revoked = secret("revoked".to_owned());
+    assert!(triggers(&world, &revoked, &world.stores()).is_empty());
+    live(&mut world, &agent, Some(&"revoked".to_owned()));
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &revoked, &world.stores())), ["concierge"]);
+}
+
+#[test]
+fn who_reads_a_secret_is_looked_up_again_after_a_change() {
+    let mut world = SmallWorld::default();
+    let stores = world.stores();
+    let token = secret(GatewayNames::of("concierge").secret);
+    assert!(triggers(&world, &token, &stores).is_empty());
+    world.agents.push(SmallWorld::agent("concierge"));
+    let stores = Stores { readers: stores.readers, ..world.stores() };
+    assert!(triggers(&world, &token, &stores).is_empty(), "what was found is kept");
+    stores.readers.changed();
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &token, &stores)), ["concierge"]);
 }
