@@ -85,7 +85,7 @@ fn filled<K: Lookup<DynamicType = ()> + Clone + 'static>(objects: Vec<K>) -> Sto
     writer.as_reader()
 }
 
-fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: Value) -> K {
+fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> K {
     let metadata = json!({"name": name, "namespace": NAMESPACE, "uid": format!("uid-of-{name}"), "generation": 1});
     let api = "creel.dev/v1alpha1";
     serde_json::from_value(json!({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec})).unwrap()
@@ -180,7 +180,7 @@ fn some<K: Clone + std::fmt::Debug, S: Strategy<Value = K>>(
 }
 
 /// The live children of an Agent: of its gateway, which reads the Secret of an earlier spec, and of its sandbox.
-fn live(world: &mut SmallWorld, agent: &Agent, last_good: Option<&String>) {
+pub fn live(world: &mut SmallWorld, agent: &Agent, last_good: Option<&String>) {
     let name = agent.metadata.name.clone().unwrap_or_default();
     let owner = json!([{"apiVersion": "creel.dev/v1alpha1", "kind": "Agent", "controller": true,
                         "name": name, "uid": agent.metadata.uid}]);

@@ -7,7 +7,7 @@ use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Resource, ResourceExt};
 use proptest::prelude::*;
 
-use super::small_world::{NAMESPACE, SmallWorld, small_world};
+use super::small_world::{NAMESPACE, SmallWorld, live, small_world};
 use crate::api::{Agent, CronJob};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{GatewayNames, SandboxNames};
@@ -207,4 +207,32 @@ proptest! {
             }
         }
     }
+}
+
+/// The keys of a controller in what is queued.
+fn of(controller: Controller, queued: &BTreeSet<Trigger>) -> Vec<&str> {
+    queued.iter().filter(|trigger| trigger.controller == controller).map(|trigger| trigger.name.as_str()).collect()
+}
+
+#[test]
+fn a_secret_that_only_the_running_gateway_still_reads_queues_it() {
+    let agent = SmallWorld::agent("concierge");
+    let mut world = SmallWorld { agents: vec![agent.clone()], ..SmallWorld::default() };
+    let revoked = secret("revoked".to_owned());
+    assert!(triggers(&world, &revoked, &world.stores()).is_empty());
+    live(&mut world, &agent, Some(&"revoked".to_owned()));
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &revoked, &world.stores())), ["concierge"]);
+}
+
+#[test]
+fn who_reads_a_secret_is_looked_up_again_after_a_change() {
+    let mut world = SmallWorld::default();
+    let stores = world.stores();
+    let token = secret(GatewayNames::of("concierge").secret);
+    assert!(triggers(&world, &token, &stores).is_empty());
+    world.agents.push(SmallWorld::agent("concierge"));
+    let stores = Stores { readers: stores.readers, ..world.stores() };
+    assert!(triggers(&world, &token, &stores).is_empty(), "what was found is kept");
+    stores.readers.changed();
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &token, &stores)), ["concierge"]);
 }
