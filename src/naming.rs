@@ -67,9 +67,9 @@ pub const ROLLOUT: &str = "creel.dev/rollout";
 /// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
 /// On a ConfigMap: the hash of a configuration that the gateway refused, while the last accepted one stands in.
-pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
+pub const REJECTED_HASH: &str = "creel.dev/refused-hash";
 /// On a ConfigMap: why the gateway refused it, in its own words.
-pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
+pub const REJECTED_MESSAGE: &str = "creel.dev/refused-message";
 /// On a sandbox's Service: the public half of the Pod's host key, as in `known_hosts`. What the gateway's configuration says of a
 /// sandbox, it takes from the Service: its address, this key, and [`WORKSPACE_ACCESS`].
 pub const HOST_KEY: &str = "creel.dev/host-key";

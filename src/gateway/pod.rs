@@ -20,8 +20,8 @@ pub enum PodState {
     Waiting { reason: &'static str, message: String },
     /// Something that a person has to fix.
     Broken { reason: &'static str, message: String },
-    /// The gateway refused its configuration and ended.
-    ConfigurationRefused { message: String },
+    /// The gateway rejected its configuration and exited.
+    ConfigurationRejected { message: String },
 }
 
 /// The newest Pod of this plan that is not on its way out.
@@ -91,7 +91,7 @@ fn last_exit(status: &ContainerStatus) -> Option<(i32, Exit)> {
 fn exit_state(pod: &str, (code, exit): (i32, Exit)) -> PodState {
     let broken = |reason, message: String| PodState::Broken { reason, message };
     match exit {
-        Exit::ConfigurationRefused(message) => PodState::ConfigurationRefused { message },
+        Exit::ConfigurationRefused(message) => PodState::ConfigurationRejected { message },
         Exit::StateInUse => PodState::Waiting {
             reason: reason::STATE_IN_USE,
             message: format!("Pod \"{pod}\": another gateway is still using the state on the claim"),

@@ -80,8 +80,8 @@ fn rejection(live: &Live, names: &GatewayNames) -> Option<Rejection> {
     let map = live.config_maps.get(&names.config(live.annotation(naming::PLAN)?))?;
     let annotations = map.object.annotations();
     Some(Rejection {
-        hash: annotations.get(naming::REFUSED_HASH)?.clone(),
-        message: annotations.get(naming::REFUSED_MESSAGE).cloned().unwrap_or_default(),
+        hash: annotations.get(naming::REJECTED_HASH)?.clone(),
+        message: annotations.get(naming::REJECTED_MESSAGE).cloned().unwrap_or_default(),
     })
 }
 

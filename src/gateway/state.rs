@@ -128,7 +128,7 @@ fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str>) -
         Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
         Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
         Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
-        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REJECTED, message),
+        Some(PodState::ConfigurationRejected { message }) => condition(Status::False, reason::REJECTED, message),
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::metadata;
 use crate::api::Agent;
 use crate::gateway::revision::ConfigRevision;
-use crate::naming::{GatewayNames, REFUSED_HASH, REFUSED_MESSAGE};
+use crate::naming::{GatewayNames, REJECTED_HASH, REJECTED_MESSAGE};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 
@@ -17,8 +17,8 @@ pub fn mounted(owner: &Agent, names: &GatewayNames, revision: &ConfigRevision) -
     let mut map = with_document(owner, names, &revision.name, &revision.current);
     map.metadata.annotations = revision.rejection.as_ref().map(|rejection| {
         BTreeMap::from([
-            (REFUSED_HASH.to_owned(), rejection.hash.clone()),
-            (REFUSED_MESSAGE.to_owned(), rejection.message.clone()),
+            (REJECTED_HASH.to_owned(), rejection.hash.clone()),
+            (REJECTED_MESSAGE.to_owned(), rejection.message.clone()),
         ])
     });
     map

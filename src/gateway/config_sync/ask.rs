@@ -31,3 +31,7 @@ pub async fn ask(
     };
     memory.record(answer, now)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

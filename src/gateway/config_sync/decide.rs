@@ -23,9 +23,9 @@ pub enum Step<'a> {
 pub fn decide<'a>(pod: &'a PodState, state: Option<&'a ConfigState>, config: &ConfigRevision, fresh: bool) -> Step<'a> {
     match (pod, state) {
         // The kubelet would wait up to five minutes before it tries again.
-        (PodState::ConfigurationRefused { .. }, _) if fresh => Step::ReplacePod,
+        (PodState::ConfigurationRejected { .. }, _) if fresh => Step::ReplacePod,
         // Once: if the last good one is rejected too, the retries are left to the kubelet.
-        (PodState::ConfigurationRefused { message }, _) => {
+        (PodState::ConfigurationRejected { message }, _) => {
             Step::RollBack { message, replace_pod: config.rejection.is_none() }
         }
         // What it runs, it has accepted, whatever it said before.
@@ -58,7 +58,7 @@ mod tests {
     }
 
     fn ended() -> PodState {
-        PodState::ConfigurationRefused { message: "no".into() }
+        PodState::ConfigurationRejected { message: "no".into() }
     }
 
     #[test]
