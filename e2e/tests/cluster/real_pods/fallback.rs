@@ -11,7 +11,7 @@ async fn without_credit_at_the_first_provider_the_fallback_answers() {
         namespace.serve("backup", &backup).await;
         let broke = Rule::error(402).path_prefix(namespace.prefix("main"));
         let answers = Rule::text("the backup answers").path_prefix(namespace.prefix("backup"));
-        namespace.models.script(&namespace.name, &[broke, answers]).await.unwrap();
+        namespace.script(&[broke, answers]).await;
         namespace.apply(&agent_with("support", "main/small", &["backup/large"])).await;
         namespace.ready("support").await;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::cluster::Cluster;
 use e2e::command::run;
-use e2e::suite::{TestNamespace, agent, in_namespace, secret_value};
+use e2e::suite::{Shared, TestNamespace, on_shared};
 use serde_json::{Value, json};
 
 /// Tells what the gateway's container can do, from within it.
@@ -20,17 +20,16 @@ grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp):' /proc/1/status
 
 #[tokio::test]
 async fn an_agent_becomes_ready_and_answers_and_its_pod_is_hardened() {
-    in_namespace("hardened", async |namespace: TestNamespace| {
-        namespace.serve("main", &secret_value("key")).await;
-        namespace.apply(&agent("support", "main/small")).await;
-        namespace.ready("support").await;
-        assert_eq!(namespace.ask("support", "first", "good morning").await, "You said: good morning");
+    on_shared(Shared::Plain, "hardened", async |namespace: TestNamespace| {
+        let support = namespace.join("support").await;
+        assert_eq!(namespace.ask(&support, "first", "good morning").await, "You said: good morning");
 
-        let pod = namespace.pods("support").await.remove(0);
+        let host = namespace.host_of(&support);
+        let pod = namespace.pods(host).await.remove(0);
         let pod = serde_json::to_value(pod).unwrap();
         the_spec_is_hardened(&pod["spec"]);
         the_process_is_hardened(&namespace, pod["metadata"]["name"].as_str().unwrap()).await;
-        the_root_of_the_claim_is_roots(&namespace).await;
+        the_root_of_the_claim_is_roots(&namespace, host).await;
     })
     .await;
 }
@@ -78,15 +77,14 @@ async fn the_process_is_hardened(namespace: &TestNamespace, pod: &str) {
     assert!(!said.contains("service-link"), "{said}");
 }
 
-/// The hard case: a volume whose root belongs to root, though the gateway runs as user 1000.
-async fn the_root_of_the_claim_is_roots(namespace: &TestNamespace) {
-    let claim = namespace.get("PersistentVolumeClaim", "support-claim").await;
+/// The hard case: a volume whose root belongs to root, though the gateway runs as user 1000. Every volume of this cluster is such one.
+async fn the_root_of_the_claim_is_roots(namespace: &TestNamespace, host: &str) {
+    let claim = namespace.get("PersistentVolumeClaim", &format!("{host}-claim")).await;
     let volumes = kube::Api::<k8s_openapi::api::core::v1::PersistentVolume>::all(namespace.client.clone());
     let volume = volumes.get(claim.data["spec"]["volumeName"].as_str().unwrap()).await.unwrap();
-    let Some(directory) = volume.spec.and_then(|spec| spec.host_path).map(|host| host.path) else {
-        eprintln!("this cluster's volumes are not directories of this machine: their owner can't be looked at");
-        return;
-    };
+    let directory = volume.spec.and_then(|spec| spec.host_path).map(|host| host.path);
+    let directory =
+        directory.expect("a volume that is a directory of this machine, so that its owner can be looked at");
     let root = std::fs::metadata(Path::new(&directory)).unwrap();
     assert_eq!((root.uid(), root.gid()), (0, 0), "{directory}");
 }

@@ -1,7 +1,8 @@
 //! What can't be: said with object, field and remedy, and nothing that ran is disturbed.
 
 use e2e::suite::{
-    Condition, RunningPod, SOON, TestNamespace, agent, in_namespace, joined_agent, provider, secret_value,
+    Condition, RunningPod, SOON, Shared, TestNamespace, agent, in_namespace, joined_agent, on_shared, secret,
+    secret_value,
 };
 use serde_json::json;
 
@@ -41,75 +42,88 @@ async fn is_refused(namespace: &TestNamespace) {
 
 /// The same Pod answers.
 async fn answers(namespace: &TestNamespace, pod: &RunningPod, words: &str) {
-    assert_eq!(namespace.ask("support", "s", words).await, format!("You said: {words}"));
-    assert_eq!(namespace.running("support").await, std::slice::from_ref(pod));
+    let support = namespace.named("support");
+    assert_eq!(namespace.ask(&support, "s", words).await, format!("You said: {words}"));
+    assert_eq!(namespace.running(namespace.host_of(&support)).await, std::slice::from_ref(pod));
 }
 
 #[tokio::test]
 async fn an_edit_that_names_what_is_not_there_is_told_and_disturbs_nothing() {
-    in_namespace("bad-edits", async |namespace: TestNamespace| {
-        namespace.serve("main", &secret_value("key")).await;
-        namespace.apply(&agent("support", "main/small")).await;
-        namespace.ready("support").await;
-        let pod = namespace.gateway("support").await;
-
-        namespace.apply(&agent("support", "main/smal")).await;
-        let said = unresolved(&namespace, "support", "ModelNotFound").await;
-        for part in
-            ["Provider \"main\"", "model \"smal\"", "spec.model.primary of Agent \"support\"", "did you mean \"small\""]
-        {
-            assert!(said.contains(part), "{part:?} is not in {said:?}");
-        }
-        answers(&namespace, &pod, "with an unknown model").await;
-
-        namespace.apply(&agent("support", "mian/small")).await;
-        let said = unresolved(&namespace, "support", "ProviderNotFound").await;
-        for part in ["Provider \"mian\"", "spec.model.primary of Agent \"support\"", "did you mean \"main\""] {
-            assert!(said.contains(part), "{part:?} is not in {said:?}");
-        }
-        answers(&namespace, &pod, "with an unknown Provider").await;
-        namespace.apply(&agent("support", "main/small")).await;
-        namespace.ready("support").await;
-
-        bad_credentials(&namespace, &pod).await;
+    on_shared(Shared::Plain, "bad-edits", async |namespace: TestNamespace| {
+        let support = namespace.join("support").await;
+        let pod = namespace.gateway(namespace.host_of(&support)).await;
+        bad_models(&namespace, &support, &pod).await;
+        bad_credentials(&namespace, &support, &pod).await;
         bad_gateways(&namespace).await;
         answers(&namespace, &pod, "after all of it").await;
     })
     .await;
 }
 
-async fn bad_credentials(namespace: &TestNamespace, pod: &RunningPod) {
+async fn bad_models(namespace: &TestNamespace, support: &str, pod: &RunningPod) {
+    let [main, mian] = ["main", "mian"].map(|name| namespace.named(name));
+    let model = async |provider: &str, model: &str| {
+        let model = json!({"provider": provider, "model": model});
+        namespace.merge("Agent", support, &json!({"spec": {"model": {"primary": model}}})).await;
+    };
+    let field = format!("spec.model.primary of Agent \"{support}\"");
+    model(&main, "smal").await;
+    let said = unresolved(namespace, support, "ModelNotFound").await;
+    let provider = format!("Provider \"{main}\"");
+    for part in [provider.as_str(), "model \"smal\"", &field, "did you mean \"small\""] {
+        assert!(said.contains(part), "{part:?} is not in {said:?}");
+    }
+    answers(namespace, pod, "with an unknown model").await;
+
+    model(&mian, "small").await;
+    let said = unresolved(namespace, support, "ProviderNotFound").await;
+    for part in [format!("Provider \"{mian}\""), field, format!("did you mean \"{main}\"")] {
+        assert!(said.contains(&part), "{part:?} is not in {said:?}");
+    }
+    answers(namespace, pod, "with an unknown Provider").await;
+    model(&main, "small").await;
+    namespace.ready(support).await;
+}
+
+async fn bad_credentials(namespace: &TestNamespace, support: &str, pod: &RunningPod) {
+    let [main, nowhere] = ["main", "nowhere"].map(|name| namespace.named(name));
+    namespace.apply(&secret(&main, "api-key", &secret_value("key"))).await;
     for (secret, key, reason, named) in [
-        ("nowhere", "api-key", "SecretNotFound", "Secret \"nowhere\""),
-        ("main", "no-key", "SecretKeyNotFound", "Secret \"main\" has no key \"no-key\""),
+        (&nowhere, "api-key", "SecretNotFound", format!("Secret \"{nowhere}\"")),
+        (&main, "no-key", "SecretKeyNotFound", format!("Secret \"{main}\" has no key \"no-key\"")),
     ] {
         let credentials = json!({"secretKeyRef": {"name": secret, "key": key}});
-        namespace.merge("Provider", "main", &json!({"spec": {"credentials": credentials}})).await;
+        namespace.merge("Provider", &main, &json!({"spec": {"credentials": credentials}})).await;
         let missed = |found: &Condition| found.status == "False" && found.reason == reason;
-        let of_provider = namespace.condition("Provider", "main", "CredentialsResolved", SOON, missed).await.message;
-        let of_agent = unresolved(namespace, "support", reason).await;
+        let of_provider = namespace.condition("Provider", &main, "CredentialsResolved", SOON, missed).await.message;
+        let of_agent = unresolved(namespace, support, reason).await;
         for said in [of_provider, of_agent] {
-            for part in [named, "spec.credentials.secretKeyRef of Provider \"main\""] {
+            for part in [&named, &format!("spec.credentials.secretKeyRef of Provider \"{main}\"")] {
                 assert!(said.contains(part), "{part:?} is not in {said:?}");
             }
         }
         answers(namespace, pod, &format!("without {named}")).await;
     }
-    namespace.apply(&provider("main", &namespace.base_url("main"))).await;
-    namespace.ready("support").await;
+    namespace.merge("Provider", &main, &json!({"spec": {"credentials": null}})).await;
+    namespace.ready(support).await;
 }
 
 async fn bad_gateways(namespace: &TestNamespace) {
-    namespace.apply(&joined_agent("lost", "nobody", "main/small")).await;
-    let said = unresolved(namespace, "lost", "GatewayNotFound").await;
-    assert!(said.contains("Agent \"nobody\"") && said.contains("spec.gatewayRef of Agent \"lost\""), "{said}");
+    let model = format!("{}/small", namespace.named("main"));
+    let [lost, writer, second] = ["lost", "writer", "second-hand"].map(|name| namespace.named(name));
+    namespace.apply(&joined_agent(&lost, "nobody", &model)).await;
+    let said = unresolved(namespace, &lost, "GatewayNotFound").await;
+    let field = format!("spec.gatewayRef of Agent \"{lost}\"");
+    assert!(said.contains("Agent \"nobody\"") && said.contains(&field), "{said}");
 
-    namespace.apply(&joined_agent("writer", "support", "main/small")).await;
-    namespace.ready("writer").await;
-    namespace.apply(&joined_agent("second-hand", "writer", "main/small")).await;
-    let said = unresolved(namespace, "second-hand", "GatewayNotOwned").await;
-    for part in ["Agent \"writer\"", "spec.gatewayRef of Agent \"second-hand\"", "name \"support\""] {
-        assert!(said.contains(part), "{part:?} is not in {said:?}");
+    let host = namespace.host_of(&writer);
+    namespace.apply(&joined_agent(&writer, host, &model)).await;
+    namespace.ready(&writer).await;
+    namespace.apply(&joined_agent(&second, &writer, &model)).await;
+    let said = unresolved(namespace, &second, "GatewayNotOwned").await;
+    let parts = [format!("Agent \"{writer}\""), format!("of Agent \"{second}\""), format!("name \"{host}\"")];
+    for part in parts {
+        assert!(said.contains(&part), "{part:?} is not in {said:?}");
     }
 }
 

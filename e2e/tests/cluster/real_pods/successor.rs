@@ -19,7 +19,7 @@ async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
         assert!(second > first, "{second} messages, {first} before");
 
         let slow = Rule::echo().when_text("take your time").delay(MAX_DELAY).path_prefix(namespace.prefix("main"));
-        namespace.models.script(&namespace.name, &[slow]).await.unwrap();
+        namespace.script(&[slow]).await;
         let after = namespace.models.last_sequence().await.unwrap();
         let turn = namespace.try_ask("support", "support", "slow", "take your time");
         let ended = async {
@@ -28,7 +28,7 @@ async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
             namespace.delete_pod(&pod).await;
             let waits = |found: &e2e::suite::Condition| found.reason == "WaitingForPreviousPod";
             namespace.condition("Agent", "support", "GatewayReady", SOON, waits).await;
-            namespace.models.remove_script(&namespace.name).await.unwrap();
+            namespace.end_script().await;
             namespace.replaced("support", &pod).await
         };
         let (answer, pod) = tokio::join!(turn, ended);

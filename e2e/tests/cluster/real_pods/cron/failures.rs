@@ -51,7 +51,7 @@ async fn twelve_jobs(namespace: &TestNamespace) {
     let broke = Rule::error(402).path_prefix(namespace.prefix("poor"));
     let slow = Rule::text("at last").when_text("Take your time.").delay(LONGER_THAN_ALLOWED);
     let slow = slow.path_prefix(namespace.prefix("main"));
-    namespace.models.script(&namespace.name, &[broke, slow]).await.unwrap();
+    namespace.script(&[broke, slow]).await;
     // The gateway has a Provider that an Agent of it names.
     namespace.apply(&agent_with(AGENT, "main/small", &["poor/small"])).await;
     namespace.ready(AGENT).await;
@@ -140,7 +140,7 @@ async fn the_table_is_the_gateways(namespace: &TestNamespace) {
 /// What made it fail is gone: a run that was asked for shows it, and an Event says it.
 async fn is_well_again(namespace: &TestNamespace) {
     let broke = Rule::error(402).path_prefix(namespace.prefix("poor"));
-    namespace.models.script(&namespace.name, &[broke]).await.unwrap();
+    namespace.script(&[broke]).await;
     // On a slow machine a run that is well may take longer than what this one was allowed.
     namespace.merge("CronJob", "slow", &json!({"spec": {"timeout": "10m"}})).await;
     namespace.declared("slow").await;

@@ -112,7 +112,7 @@ async fn hands(namespace: &TestNamespace) {
 async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
     let slow =
         Rule::text("at last").when_text("Take your time.").delay(MAX_DELAY).path_prefix(namespace.prefix("main"));
-    namespace.models.script(&namespace.name, &[slow]).await.unwrap();
+    namespace.script(&[slow]).await;
     namespace.run_now("slow", "to be cut off").await;
     namespace
         .eventually("the run is in progress", SOON, async || {
@@ -121,7 +121,7 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
         })
         .await;
     kill(namespace, &namespace.gateway(AGENT).await).await;
-    namespace.models.remove_script(&namespace.name).await.unwrap();
+    namespace.end_script().await;
     let cut = namespace.last_run("slow", |run| run["status"] == "Failed").await;
     assert!(cut["error"].as_str().is_some_and(|error| error.contains("interrupted")), "{cut}");
     let all = namespace.runs(AGENT, id).await;

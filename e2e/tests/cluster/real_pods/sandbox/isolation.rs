@@ -3,7 +3,7 @@
 
 use e2e::cluster::Cluster;
 use e2e::command::run;
-use e2e::suite::{SOON, START, TestNamespace, in_namespace};
+use e2e::suite::{SOON, START, Shared, TestNamespace, on_shared};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -13,7 +13,8 @@ const API_SERVER: &str = "10.96.0.1:443";
 
 #[tokio::test]
 async fn isolation_is_verified_where_the_network_enforces_it_and_else_told_to_be_missing() {
-    in_namespace("isolation", async |namespace: TestNamespace| {
+    on_shared(Shared::Workspace, "isolation", async |namespace: TestNamespace| {
+        let agent = &namespace.named(AGENT);
         let cluster = Cluster::open().await.expect("a cluster");
         assert!(
             cluster.logs().is_some(),
@@ -21,46 +22,46 @@ async fn isolation_is_verified_where_the_network_enforces_it_and_else_told_to_be
         );
         let (_gateway, pod) = writer_with(&namespace, "ro").await;
         let verified = async |status: &str| {
-            namespace.condition("Agent", AGENT, "IsolationVerified", START, |found| found.status == status).await
+            namespace.condition("Agent", agent, "IsolationVerified", START, |found| found.status == status).await
         };
         let told = verified("False").await;
         assert_eq!(told.reason, "NetworkPolicyNotEnforced");
         assert!(told.message.contains(API_SERVER), "{told:?}");
         // Visible, and no reason to stop: whose network can't do better still has an assistant.
-        namespace.ready(AGENT).await;
-        let open = async || if connects(&namespace).await { Ok(()) } else { Err("no connection".to_owned()) };
+        namespace.ready(agent).await;
+        let open = async || if connects(&namespace, agent).await { Ok(()) } else { Err("no connection".to_owned()) };
         namespace.eventually("the API server is reached, as the condition says", SOON, open).await;
 
-        let policy = namespace.get("NetworkPolicy", "writer-sandbox").await.data["spec"].clone();
+        let policy = namespace.get("NetworkPolicy", &format!("{agent}-sandbox")).await.data["spec"].clone();
         // The API server keeps no empty list.
         let nothing = policy["policyTypes"] == json!(["Ingress", "Egress"]) && policy["egress"].is_null();
         assert!(nothing, "what the filter does below is what the policy says: {policy}");
         namespace.delete_pod(&pod).await;
-        let address = next_address(&namespace, &pod.uid).await;
+        let address = next_address(&namespace, agent, &pod.uid).await;
         let filter = Filter::on(&address).await;
-        namespace.sandbox_replaced(AGENT, &pod).await;
+        namespace.sandbox_replaced(agent, &pod).await;
         let told = verified("True").await;
         assert!(told.reason == "Isolated" && told.message.contains(API_SERVER), "{told:?}");
-        assert!(!connects(&namespace).await, "the condition would be wrong");
-        assert_eq!(namespace.run_in_sandbox(AGENT, "echo in").await, "in", "the gateway still comes in");
+        assert!(!connects(&namespace, agent).await, "the condition would be wrong");
+        assert_eq!(namespace.run_in_sandbox(agent, "echo in").await, "in", "the gateway still comes in");
         filter.off().await;
     })
     .await;
 }
 
 /// Whether a command in the sandbox reaches the API server.
-async fn connects(namespace: &TestNamespace) -> bool {
+async fn connects(namespace: &TestNamespace, agent: &str) -> bool {
     let try_it = "python3 -c 'import socket; socket.create_connection((\"10.96.0.1\", 443), 3)' 2>&1 && echo connected";
-    let said = namespace.run_in_sandbox(AGENT, try_it).await;
+    let said = namespace.run_in_sandbox(agent, try_it).await;
     assert!(said == "connected" || said.contains("timed out"), "{API_SERVER}: {said}");
     said == "connected"
 }
 
 /// The address of the Pod that comes next.
-async fn next_address(namespace: &TestNamespace, before: &str) -> String {
+async fn next_address(namespace: &TestNamespace, agent: &str, before: &str) -> String {
     namespace
         .eventually("the next Pod has an address", START, async || {
-            let pod = namespace.sandbox_pod(AGENT).await.filter(|pod| pod.metadata.uid.as_deref() != Some(before));
+            let pod = namespace.sandbox_pod(agent).await.filter(|pod| pod.metadata.uid.as_deref() != Some(before));
             pod.and_then(|pod| pod.status?.pod_ip).ok_or_else(|| "no address".to_owned())
         })
         .await

@@ -20,24 +20,34 @@ mod rotation;
 mod shell;
 mod workspace;
 
-/// Where the gateway keeps the workspace of [`AGENT`].
-const WORKSPACE: &str = "/home/node/.openclaw/workspaces/writer";
+/// The Agent of most tests.
 const AGENT: &str = "writer";
 
-/// The Agent `writer` on a gateway of its own, with this Sandbox. Its gateway's Pod, and its
-/// sandbox's.
+/// Where the gateway keeps the workspace of an Agent.
+fn workspace(agent: &str) -> String {
+    format!("/home/node/.openclaw/workspaces/{agent}")
+}
+
+/// The Agent `writer` on a gateway of its own, or on the shared one, with this Sandbox. Its gateway's Pod, and its sandbox's.
 async fn writer(namespace: &TestNamespace, yaml_of_sandbox: &str, name: &str) -> (RunningPod, RunningPod) {
-    namespace.serve("main", &secret_value("key")).await;
     namespace.apply(yaml_of_sandbox).await;
-    namespace.apply(&in_sandbox(name, &agent(AGENT, "main/small"))).await;
-    namespace.ready(AGENT).await;
-    let pod = namespace.sandbox_ready(AGENT).await;
-    (namespace.gateway(AGENT).await, pod)
+    let writer = namespace.named(AGENT);
+    let yaml = if namespace.host.is_some() {
+        namespace.joining(AGENT).await
+    } else {
+        namespace.serve("main", &secret_value("key")).await;
+        agent(AGENT, "main/small")
+    };
+    namespace.apply(&in_sandbox(name, &yaml)).await;
+    namespace.ready(&writer).await;
+    let pod = namespace.sandbox_ready(&writer).await;
+    (namespace.gateway(namespace.host_of(&writer)).await, pod)
 }
 
 /// The same with a Sandbox named `box`, which sees so much of the workspace.
 async fn writer_with(namespace: &TestNamespace, access: &str) -> (RunningPod, RunningPod) {
-    writer(namespace, &sandbox("box", access), "box").await
+    let name = namespace.named("box");
+    writer(namespace, &sandbox(&name, access), &name).await
 }
 
 /// A Sandbox whose commands see these variables: a line of YAML each.

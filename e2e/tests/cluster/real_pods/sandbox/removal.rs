@@ -4,7 +4,7 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use serde_json::json;
 
 use super::calls::Calls;
-use super::{AGENT, WORKSPACE, writer_with};
+use super::{AGENT, workspace, writer_with};
 
 /// Tells OpenClaw that its sandboxes were last used long ago, and how many there are.
 const AGE: &str = r#"node -e '
@@ -66,6 +66,6 @@ async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
 
 /// The file is where it was, seen from the gateway.
 async fn is_whole(namespace: &TestNamespace, gateway: &str) {
-    let seen = namespace.in_container(gateway, "gateway", &format!("cat {WORKSPACE}/deep/kept.txt")).await;
+    let seen = namespace.in_container(gateway, "gateway", &format!("cat {}/deep/kept.txt", workspace(AGENT))).await;
     assert_eq!(seen, "kept\n");
 }
