@@ -8,7 +8,7 @@ use e2e::verify::{Part, Wanted, verify};
 
 const ABOUT: &str = "\
 Every check and every test: format, lints, unit tests, generated files, the chart, and tests on a real Kubernetes, which it
-starts and removes.
+starts and removes. Each test runs in a process of its own.
 
 Runs as root on Debian with Go and npm. The first run on two cores takes about an hour, because Kubernetes and the
 gateway's image are built; later runs take half of it. Each check counts as one test. The last line of the output is the
@@ -18,7 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   cargo verify                                  everything
   cargo verify --only clippy --only unit        two parts
-  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays";
+  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays
+  cargo soak                                    long versions of some tests, which are not part of everything";
 
 /// Every check and every test.
 #[derive(Parser)]
