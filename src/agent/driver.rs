@@ -12,7 +12,7 @@ use super::gather::{Gathered, gather};
 use super::{report, status};
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
@@ -43,7 +43,7 @@ async fn reconcile(agent: &Agent, context: &Context) -> Result<Action, Reconcile
         }
         report::report(context, agent, &next).await?;
     }
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+    Ok(Action::requeue(again.unwrap_or_else(resync)))
 }
 
 /// The status, and when time alone will change it.

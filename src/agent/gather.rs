@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::status::Place;
+use super::status::GatewayLookup;
 use crate::api::Agent;
 use crate::api::agent::HeartbeatStatus;
 use crate::kubernetes::conditions::{reason, whole_seconds};
@@ -28,12 +28,12 @@ pub struct Gathered {
 impl Gathered {
     /// Where the Agent lives.
     #[must_use]
-    pub fn place(&self) -> Place<'_> {
+    pub fn place(&self) -> GatewayLookup<'_> {
         match &self.gateway {
-            Err(fault) => Place::Nowhere(fault.clone()),
-            Ok(Fact::Unknown) => Place::Unknown,
-            Ok(Fact::Known(Err(fault))) => Place::Blocked(fault.clone()),
-            Ok(Fact::Known(Ok(state))) => Place::On(state),
+            Err(fault) => GatewayLookup::Nowhere(fault.clone()),
+            Ok(Fact::Unknown) => GatewayLookup::Unknown,
+            Ok(Fact::Known(Err(fault))) => GatewayLookup::Blocked(fault.clone()),
+            Ok(Fact::Known(Ok(state))) => GatewayLookup::On(state),
         }
     }
 

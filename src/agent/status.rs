@@ -12,7 +12,7 @@ use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
 };
-use crate::kubernetes::ready::{Summary, obstacle, patient};
+use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::openclaw::config::agents::MODEL;
 use crate::references::digests::Fault;
 use crate::world::facts::Fact;
@@ -20,16 +20,16 @@ use crate::world::gateway_state::{AgentFault, GatewayState};
 use crate::world::sandbox_states::SandboxState;
 use crate::world::triggers::gateway_owner;
 
-/// What an Agent's own pass found, before its gateway's state is known.
+/// The gateway of an Agent, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Place<'a> {
-    /// On a gateway whose state is known.
+pub enum GatewayLookup<'a> {
+    /// Its state is known.
     On(&'a GatewayState),
-    /// The gateway's first pass is still to come.
+    /// Its first reconcile since the operator started is still to come.
     Unknown,
     /// There is no gateway to join.
     Nowhere(Fault),
-    /// Something of the gateway's own can't be had, and only a person can mend that.
+    /// Something of the gateway's own can't be had, and only a person can repair that.
     Blocked(Fault),
 }
 
@@ -52,18 +52,18 @@ impl Shell<'_> {
     }
 }
 
-/// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last pass over the Agent's
-/// sandbox found.
+/// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last reconcile of the
+/// Agent's sandbox found.
 #[must_use]
 pub fn status(
     agent: &Agent,
-    place: &Place<'_>,
+    place: &GatewayLookup<'_>,
     sandbox: Option<&SandboxState>,
     joined: Vec<String>,
     now: Timestamp,
 ) -> (AgentStatus, Option<Duration>) {
     let before = agent.status.clone().unwrap_or_default();
-    let gateway = if *place == Place::Unknown { Fact::Unknown } else { Fact::Known(()) };
+    let gateway = if *place == GatewayLookup::Unknown { Fact::Unknown } else { Fact::Known(()) };
     if gateway.keeps(&before.conditions, READY, agent.metadata.generation) {
         return (before, None);
     }
@@ -75,15 +75,15 @@ pub fn status(
     let (conditions, again) = conditions(agent, place, shell, now);
     let model = &agent.spec.model.primary;
     let lives_there = match place {
-        Place::On(state) => joined_now(agent, state),
-        Place::Unknown | Place::Nowhere(_) | Place::Blocked(_) => false,
+        GatewayLookup::On(state) => joined_now(agent, state),
+        GatewayLookup::Unknown | GatewayLookup::Nowhere(_) | GatewayLookup::Blocked(_) => false,
     };
     // While the last good model stays in force, it is the one to show.
     let in_force = before.model.filter(|_| keeps_model(agent, place));
     let gateway = match place {
-        Place::On(state) => Some(state.status.clone()),
-        Place::Unknown | Place::Blocked(_) => before.gateway,
-        Place::Nowhere(_) => None,
+        GatewayLookup::On(state) => Some(state.status.clone()),
+        GatewayLookup::Unknown | GatewayLookup::Blocked(_) => before.gateway,
+        GatewayLookup::Nowhere(_) => None,
     };
     let status = AgentStatus {
         observed_generation: agent.metadata.generation,
@@ -97,8 +97,8 @@ pub fn status(
     (status, again)
 }
 
-fn keeps_model(agent: &Agent, place: &Place<'_>) -> bool {
-    let Place::On(state) = place else { return false };
+fn keeps_model(agent: &Agent, place: &GatewayLookup<'_>) -> bool {
+    let GatewayLookup::On(state) = place else { return false };
     let fault = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref());
     fault.is_some_and(|fault| fault.kept.contains(&MODEL))
 }
@@ -113,7 +113,7 @@ fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
 
 fn conditions(
     agent: &Agent,
-    place: &Place<'_>,
+    place: &GatewayLookup<'_>,
     shell: Shell<'_>,
     now: Timestamp,
 ) -> (Vec<Condition>, Option<Duration>) {
@@ -121,7 +121,7 @@ fn conditions(
     let (summary, again) = summary(agent, place, shell, now);
     let mut all = Vec::from(summary.conditions());
     all.push(references);
-    if let Place::On(state) = place {
+    if let GatewayLookup::On(state) = place {
         all.push(state.ready.clone());
         all.push(own_config(agent, state));
     } else {
@@ -133,7 +133,7 @@ fn conditions(
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = merge(before, &all, agent.metadata.generation, now);
     let as_before: &[&str] = match (shell.keeps(agent), summary) {
-        (true, Summary::Well { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
+        (true, Summary::Ready { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
         (true, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
         (false, _) => &[],
     };
@@ -145,7 +145,7 @@ fn conditions(
     (conditions, again)
 }
 
-/// What the pass over the sandbox found; an Agent without a sandbox has neither condition.
+/// What the reconcile of the sandbox found; an Agent without a sandbox has neither condition.
 fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
     match shell {
         Shell::None => Vec::new(),
@@ -159,14 +159,14 @@ fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
 }
 
 /// Whether everything that the Agent names exists.
-fn references(agent: &Agent, place: &Place<'_>) -> Desired {
+fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     let unresolved = |fault: &Fault| Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     let state = match place {
-        Place::Nowhere(fault) => return unresolved(fault),
-        Place::Unknown | Place::Blocked(_) => {
+        GatewayLookup::Nowhere(fault) => return unresolved(fault),
+        GatewayLookup::Unknown | GatewayLookup::Blocked(_) => {
             return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not looked at yet.");
         }
-        Place::On(state) => state,
+        GatewayLookup::On(state) => state,
     };
     let member = state.agents.get(&agent.name_any());
     if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
@@ -202,26 +202,26 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
     }
 }
 
-fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
+fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
     let state = match place {
-        Place::On(state) => state,
-        Place::Unknown => {
+        GatewayLookup::On(state) => state,
+        GatewayLookup::Unknown => {
             let message = format!("Waiting for the gateway of Agent \"{}\".", gateway_owner(agent));
-            return (Summary::Working { reason: reason::PENDING, message }, None);
+            return (Summary::Reconciling { reason: reason::PENDING, message }, None);
         }
-        Place::Blocked(fault) => {
-            return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        GatewayLookup::Blocked(fault) => {
+            return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
         }
-        Place::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
+        GatewayLookup::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
     };
-    // A gateway that rests has children too: what stands in their way is told.
+    // A suspended gateway has children too: what is in their way is reported.
     let owns = agent.spec.gateway_ref.is_none();
     if let Some(fault) = state.fault.as_ref().filter(|fault| owns && !is_reference(fault.reason)) {
-        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
     if agent.spec.suspend {
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
-        return (Summary::Resting { reason: reason::SUSPENDED, message }, None);
+        return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
     let member = state.agents.get(&agent.name_any());
     if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
@@ -231,20 +231,20 @@ fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -
         if is_reference(fault.reason) {
             return missing(agent, fault.reason, &fault.message, now);
         }
-        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
     if member.is_none_or(|member| member.generation != agent.metadata.generation) {
         let message = "The gateway has not been looked at since the last edit.".to_owned();
-        return (Summary::Working { reason: reason::PENDING, message }, None);
+        return (Summary::Reconciling { reason: reason::PENDING, message }, None);
     }
-    let of_gateway = [&state.ready, &state.config].into_iter().find_map(obstacle);
+    let of_gateway = [&state.ready, &state.config].into_iter().find_map(from_condition);
     (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
 }
 
 /// The summary once the gateway is well. Whether the sandbox proved its isolation does not count: where a cluster does not enforce its
 /// policies, the Agent works all the same, and says so.
 fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
-    let pending = |message: &str| Summary::Working { reason: reason::PENDING, message: message.to_owned() };
+    let pending = |message: &str| Summary::Reconciling { reason: reason::PENDING, message: message.to_owned() };
     let well = Summary::ready("The gateway answers and runs this configuration; commands run in the sandbox.");
     match shell {
         Shell::None => Summary::ready("The gateway answers and runs this configuration."),
@@ -253,14 +253,14 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
         Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
             pending("The sandbox has not been looked at since the last edit.")
         }
-        Shell::InSandbox(state) => obstacle(&state.ready).unwrap_or(well),
+        Shell::InSandbox(state) => from_condition(&state.ready).unwrap_or(well),
     }
 }
 
 /// Something that the Agent names is missing.
 fn missing(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    patient(before, REFERENCES_RESOLVED, reason, message, now)
+    missing_reference(before, REFERENCES_RESOLVED, reason, message, now)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use kube::{Client, ResourceExt};
 use super::run_now::Devices;
 use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
-use crate::kubernetes::caches::by_name::Places;
+use crate::kubernetes::caches::by_name::ByName;
 use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::rpc::AdminClient;
 use crate::world::facts::Facts;
@@ -23,7 +23,7 @@ pub struct Context {
     pub admin: AdminClient,
     pub devices: Devices,
     /// The last run that was asked for, with the CronJob's UID, by its place: the store shows it a little later.
-    intents: Places<(Option<String>, RunNow)>,
+    intents: ByName<(Option<String>, RunNow)>,
     events: EventRecorder,
 }
 
@@ -43,7 +43,7 @@ impl Context {
             facts,
             admin,
             devices: Devices::default(),
-            intents: Places::default(),
+            intents: ByName::default(),
             events: EventRecorder::new(client.clone(), reporter),
         }
     }

@@ -15,7 +15,7 @@ use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
 use crate::declarations::validate::{GatewayScope, validate};
 use crate::declarations::wanted;
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::{DECLARED, HEALTHY, find, reason};
 use crate::kubernetes::events;
 use crate::kubernetes::reconciler::ReconcileError;
@@ -51,7 +51,7 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
     let job_context = job_context(job, &context.stores, &context.facts);
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if job_context.known.keeps(before, DECLARED, job.metadata.generation) {
-        return Ok(Action::requeue(look_again()));
+        return Ok(Action::requeue(resync()));
     }
     let (next, again) = status::status(job, &job_context.view(job), Timestamp::now());
     let next = report(job, next, context).await?;
@@ -61,7 +61,7 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
         (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
         _ => None,
     };
-    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(look_again)))
+    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(resync)))
 }
 
 /// Writes the status if it differs, and tells of turns in it; `None`: the object is gone.

@@ -20,7 +20,7 @@ use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::is_over;
 use crate::declarations::validate::description;
-use crate::kubernetes::caches::versioned::Versioned;
+use crate::kubernetes::caches::versioned::VersionedCache;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::events;
 use crate::kubernetes::reconciler::ReconcileError;
@@ -46,7 +46,7 @@ const DEVICE_KEY: &str = "device-key";
 const REQUEST: usize = 256;
 
 /// The devices of the gateways, as read.
-pub type Devices = Versioned<Arc<Device>>;
+pub type Devices = VersionedCache<Arc<Device>>;
 
 /// What is to be done about the annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::text;
 use crate::declarations::validate::GatewayScope;
 use crate::kubernetes::conditions::{DECLARED, Desired, merge, reason, whole_seconds};
-use crate::kubernetes::ready::{Summary, obstacle, patient};
+use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::references::digests::Fault;
 use crate::world::schedules::Found;
 
@@ -124,13 +124,13 @@ fn summary(
 ) -> (Summary, Option<Duration>) {
     if view.served.is_err() {
         let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        return patient(before, DECLARED, declared.reason, &declared.message, now);
+        return missing_reference(before, DECLARED, declared.reason, &declared.message, now);
     }
-    if let Some(summary) = obstacle(declared) {
+    if let Some(summary) = from_condition(declared) {
         return (summary, None);
     }
     if declared.reason == reason::COMPLETED {
-        return (Summary::Well { reason: reason::COMPLETED, message: declared.message.clone() }, None);
+        return (Summary::Ready { reason: reason::COMPLETED, message: declared.message.clone() }, None);
     }
     let held = view.found.and_then(|found| found.job.as_ref()).filter(|job| !job.enabled);
     let summary = if held.is_some_and(|job| job.state.auto_disabled.is_some()) {
@@ -138,10 +138,10 @@ fn summary(
         let message = format!(
             "The gateway disabled the job after repeated failures; the last: {last}. Fix the cause, then edit the spec (or toggle spec.suspend) to resume"
         );
-        Summary::Broken { reason: reason::DISABLED_BY_GATEWAY, message }
+        Summary::Stalled { reason: reason::DISABLED_BY_GATEWAY, message }
     } else if job.spec.suspend {
         let message = "spec.suspend is true; the job and its history are kept.".to_owned();
-        Summary::Resting { reason: reason::SUSPENDED, message }
+        Summary::Suspended { reason: reason::SUSPENDED, message }
     } else {
         Summary::ready("The gateway runs the job as scheduled.")
     };

@@ -19,8 +19,7 @@ use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::references;
-use crate::references::digests::{Digests, Read, SourceKind, SourceName};
-use crate::references::sources;
+use crate::references::digests::{Digests, Read, SourceName};
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 

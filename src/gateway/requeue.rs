@@ -6,7 +6,7 @@ use super::config_sync::state::{ConfigState, POLL, RETRY_UNREACHABLE};
 use super::plan::Plan;
 use super::rollout::Decision;
 use super::state::Reconciled;
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::ledger::CACHE_LAG;
 use crate::references::digests::Fault;
@@ -30,7 +30,7 @@ pub fn after(reconciled: &Reconciled<'_>) -> Duration {
     // The cache shows by then what was sent.
     let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
     let retry = (applied.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
-    [settles, asks, seen, retry].into_iter().flatten().min().unwrap_or_else(look_again)
+    [settles, asks, seen, retry].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::api::Agent;
 use crate::api::references::SecretKeySelector;
-use crate::kubernetes::caches::versioned::Versioned;
+use crate::kubernetes::caches::versioned::VersionedCache;
 use crate::naming::{AGENT_MANAGER, GatewayNames, child_of};
 pub use crate::references::generated_secret::SecretError;
 use crate::references::generated_secret::{self, DIGEST_KEY, ensure, known_version, version_of};
@@ -22,9 +22,9 @@ use crate::world::stores::Stores;
 /// What was read of Secrets that did not change since.
 #[derive(Default)]
 pub struct SecretMemory {
-    digest_keys: Versioned<DigestKey>,
+    digest_keys: VersionedCache<DigestKey>,
     /// By the Secret's name and key: `<name>/<key>`.
-    tokens: Versioned<SecretString>,
+    tokens: VersionedCache<SecretString>,
 }
 
 impl SecretMemory {

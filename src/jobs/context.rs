@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::memory::Memory;
-use crate::kubernetes::caches::by_name::Places;
+use crate::kubernetes::caches::by_name::ByName;
 use crate::openclaw::rpc::AdminClient;
 use crate::world::facts::Facts;
 use crate::world::stores::Stores;
@@ -13,13 +13,13 @@ pub struct Context {
     pub stores: Arc<Stores>,
     pub facts: Arc<Facts>,
     pub admin: AdminClient,
-    memories: Places<Memory>,
+    memories: ByName<Memory>,
 }
 
 impl Context {
     #[must_use]
     pub fn new((stores, facts): (Arc<Stores>, Arc<Facts>), admin: AdminClient) -> Self {
-        Self { stores, facts, admin, memories: Places::default() }
+        Self { stores, facts, admin, memories: ByName::default() }
     }
 
     /// What is known of a gateway's jobs from earlier reconciles. A reconcile takes it, and puts it back.

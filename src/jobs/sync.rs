@@ -15,7 +15,7 @@ use super::history::History;
 use super::memory::{Inputs, Memory, RETRY};
 use crate::api::{Agent, CronJob};
 use crate::declarations::wanted::{self, Wanted};
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::openclaw::cron::calls::Declared;
 use crate::openclaw::cron::job::Job;
@@ -54,7 +54,7 @@ impl Reconciler for Context {
 /// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
 async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
-    let Some(gateway) = context.facts.gateway(&namespace, &name) else { return look_again() };
+    let Some(gateway) = context.facts.gateway(&namespace, &name) else { return resync() };
     let agents = wanted::agents(&context.stores, &namespace, &name);
     let wanted = wanted::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let with_heartbeat =
@@ -168,7 +168,7 @@ impl Sync<'_> {
         if unfinished && any(|held| matches!(held, SyncState::Synced | SyncState::NotDeclared)) {
             return RESUME;
         }
-        let idle = if self.wanted.is_empty() && self.with_heartbeat.is_empty() { look_again() } else { RETRY };
+        let idle = if self.wanted.is_empty() && self.with_heartbeat.is_empty() { resync() } else { RETRY };
         let mut rest = poll_after(self.watched(jobs), self.now).unwrap_or(idle);
         if any(|held| matches!(held, SyncState::Rejected(_) | SyncState::Failed(_))) {
             rest = rest.min(RETRY);

@@ -26,7 +26,7 @@ use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY};
 #[derive(Debug, Error)]
 pub enum ApplyError {
     #[error(
-        "{kind} \"{name}\" exists and belongs to somebody else: delete or rename it, or give the Agent another name"
+        "{kind} \"{name}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent"
     )]
     NotOurs { kind: String, name: String },
     #[error("{kind} \"{name}\" cannot be serialised")]

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Every object is looked at again after this time, more or less: deletions behind a lost watch make no event.
-const LOOK_AGAIN: Duration = Duration::from_mins(10);
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// When to look at an object again that is as it should be.
 #[must_use]
-pub fn look_again() -> Duration {
-    jitter(LOOK_AGAIN, 0.2)
+pub fn resync() -> Duration {
+    jitter(RESYNC, 0.2)
 }
 
 /// The longest exponent: 2 s × 2⁷ = 256 s.

@@ -123,15 +123,15 @@ pub fn merge(present: &[Condition], desired: &[Desired], generation: Option<i64>
 }
 
 /// What is missing may be on its way (`kubectl apply` of a folder, GitOps): so long that is no fault yet.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const GRACE_PERIOD: Duration = Duration::from_mins(2);
 
 /// How long what this condition misses may still be on its way; `None`: it needs a person now.
 #[must_use]
-pub fn patience(present: &[Condition], kind: &str, now: Timestamp) -> Option<Duration> {
+pub fn grace_period(present: &[Condition], kind: &str, now: Timestamp) -> Option<Duration> {
     let since = find(present, kind).filter(|condition| condition.status == "False");
     let since = since.map_or(now, |condition| condition.last_transition_time.0);
     let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    PATIENCE.checked_sub(waited).filter(|left| !left.is_zero())
+    GRACE_PERIOD.checked_sub(waited).filter(|left| !left.is_zero())
 }
 
 /// The condition of this type.

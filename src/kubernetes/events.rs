@@ -1,4 +1,4 @@
-//! Events that tell of a turn in a condition. Pure.
+//! Events on transitions of a condition. Pure.
 
 use k8s_controller::events::{Event, EventType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

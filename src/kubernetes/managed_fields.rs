@@ -1,4 +1,4 @@
-//! What others added to an object where nobody else may add anything, and how to take it out again. Pure.
+//! What others added to an object where only Creel may write, and how to take it out again. Pure.
 //!
 //! Applying with force puts our values back but leaves additions: a container, a variable, a key of a ConfigMap. Their
 //! managedFields name them (Kubernetes' `fieldsV1`: `f:` a field, `k:` a list item by key, `v:` a set's value).
@@ -20,7 +20,7 @@ pub fn is_ours(entry: &ManagedFieldsEntry, manager: &str) -> bool {
     entry.manager.as_deref() == Some(manager) && entry.subresource.is_none()
 }
 
-/// The fields in the zones of `K` that somebody else owns and `manager` does not.
+/// The fields in the zones of `K` that another manager owns and `manager` does not.
 #[must_use]
 pub fn additions<K: Exact>(entries: &[ManagedFieldsEntry], manager: &str) -> Vec<Path> {
     let ours = entries

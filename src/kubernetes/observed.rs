@@ -17,7 +17,7 @@ pub struct Observed<K> {
     pub object: K,
     /// A hash of the fields that we own. Foreign labels and status do not move it; a foreign edit of a field of ours does.
     pub own: Option<u64>,
-    /// Whether somebody else added a field where nobody else may.
+    /// Whether another manager added a field where only Creel may write.
     pub intruded: bool,
 }
 

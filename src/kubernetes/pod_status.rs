@@ -1,4 +1,4 @@
-//! What the status of a Pod tells, whatever runs in it. Pure.
+//! What the status of a Pod says, whatever runs in it. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// Applies the whole status; returns `false` if the object is gone. Only to this very object: one that was deleted and made anew is
+/// Applies the whole status; returns `false` if the object is gone. Only to this very object: one that was deleted and created again is
 /// another.
 pub async fn write_status<K, S>(client: &Client, manager: &str, object: &K, status: &S) -> Result<bool, kube::Error>
 where

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use super::gather;
 use super::status;
 use crate::api::Provider;
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::PROVIDER_MANAGER;
@@ -48,5 +48,5 @@ async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action,
     if provider.status.as_ref() != Some(&next) {
         write_status(&context.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
     }
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+    Ok(Action::requeue(again.unwrap_or_else(resync)))
 }

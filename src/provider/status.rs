@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::gather::Gathered;
 use crate::api::{Provider, ProviderStatus};
-use crate::kubernetes::conditions::{CREDENTIALS_RESOLVED, Desired, READY, Status, merge, patience, reason};
+use crate::kubernetes::conditions::{CREDENTIALS_RESOLVED, Desired, READY, Status, grace_period, merge, reason};
 use crate::references::digests::{Digests, resolve};
 use crate::references::sources;
 
@@ -19,7 +19,7 @@ pub fn status(provider: &Provider, gathered: &Gathered, now: Timestamp) -> (Prov
     let (desired, again) = match fault {
         None => (well(sources.is_empty()), None),
         Some(fault) => {
-            let left = patience(&before.conditions, CREDENTIALS_RESOLVED, now);
+            let left = grace_period(&before.conditions, CREDENTIALS_RESOLVED, now);
             let ready = if left.is_some() { Status::Unknown } else { Status::False };
             let desired = [
                 Desired::new(READY, ready, fault.reason, &fault.message),

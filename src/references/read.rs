@@ -26,7 +26,7 @@ impl<V: Versions + Send> Versions for Arc<V> {
     }
 }
 
-/// What tells one state of an object from another: UID and resourceVersion.
+/// What distinguishes one state of an object from another: UID and resourceVersion.
 #[must_use]
 pub fn version(metadata: &ObjectMeta) -> Option<String> {
     Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))

@@ -69,7 +69,7 @@ fn of_environment(env: &[EnvVar], env_from: &[EnvFromSource], path: &str, of: &s
     env.chain(env_from.iter().filter_map(|source| env_from_source(source, path, of))).collect()
 }
 
-/// Where the token of a gateway lies: in the user's Secret, or in the generated one.
+/// Where the token of a gateway is: in the user's Secret, or in the generated one.
 #[must_use]
 pub fn token(owner: &Agent) -> SecretKeySelector {
     let auth = owner.spec.gateway.as_ref().and_then(|gateway| gateway.auth.as_ref());
@@ -86,7 +86,7 @@ pub fn claim(owner: &Agent) -> String {
     existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
 }
 
-/// Where the key lies with which the gateway enters its sandboxes: in its generated Secret.
+/// Where the key is with which the gateway enters its sandboxes: in its generated Secret.
 #[must_use]
 pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
     SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }

@@ -16,7 +16,7 @@ use super::step::decide;
 use super::validate::{Verdict, validate};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::ledger::CACHE_LAG;
 use crate::kubernetes::reconciler::ReconcileError;
@@ -26,7 +26,7 @@ use crate::world::runtime::{Gone, Reconciler};
 use crate::world::sandbox_states::SandboxState;
 
 /// What no watch tells the end of is looked at again after this time.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(30);
 
 impl Reconciler for Context {
     type Object = Agent;
@@ -51,13 +51,13 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
             apply::remove(context, &agent).await?;
         }
         publish(context, &agent, None);
-        return Ok(Action::requeue(look_again()));
+        return Ok(Action::requeue(resync()));
     };
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
             publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
-            return Ok(Action::requeue(TRY_AGAIN));
+            return Ok(Action::requeue(RETRY));
         }
         gathered => gathered?,
     };
@@ -97,12 +97,8 @@ fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestam
     // The claim that a user brings is not watched.
     let missing =
         verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
-    let refused = (applied.fault.is_some() || unread || missing).then_some(TRY_AGAIN);
+    let refused = (applied.fault.is_some() || unread || missing).then_some(RETRY);
     let pod = gathered.live.pod.as_deref();
     let lost = pod.and_then(|pod| state::time_until_lost(pod, now));
-    [applied.settles_in, applied.replaced_in, seen, refused, lost]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or_else(look_again)
+    [applied.settles_in, applied.replaced_in, seen, refused, lost].into_iter().flatten().min().unwrap_or_else(resync)
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::Agent;
-use crate::kubernetes::caches::versioned::Versioned;
+use crate::kubernetes::caches::versioned::VersionedCache;
 use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
 use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, known_version, value, version_of};
 use crate::references::read::DigestKey;
@@ -31,8 +31,8 @@ pub struct Keys {
 /// What was read of Secrets that did not change since.
 #[derive(Default)]
 pub struct KeyMemory {
-    own: Versioned<Keys>,
-    gateways: Versioned<Option<String>>,
+    own: VersionedCache<Keys>,
+    gateways: VersionedCache<Option<String>>,
 }
 
 impl KeyMemory {

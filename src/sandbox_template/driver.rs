@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 
 use super::status::{self, User};
 use crate::api::{Agent, Sandbox};
-use crate::kubernetes::backoff::look_again;
+use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
@@ -51,13 +51,13 @@ async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, Recon
     let fault = missing(sandbox, context).await;
     let users = users(sandbox, &context.stores, &context.facts);
     if keeps(sandbox, &users) {
-        return Ok(Action::requeue(look_again()));
+        return Ok(Action::requeue(resync()));
     }
     let (next, again) = status::status(sandbox, &users, fault.as_ref(), Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
         write_status(&context.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+    Ok(Action::requeue(again.unwrap_or_else(resync)))
 }
 
 /// Whether the status stays: it tells of a Pod that is not known yet.

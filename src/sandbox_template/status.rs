@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::sandbox::{SandboxPod, WorkspaceAccess};
 use crate::api::{Sandbox, SandboxStatus};
-use crate::kubernetes::conditions::{Desired, PATIENCE, READY, Status, find, merge, reason};
+use crate::kubernetes::conditions::{Desired, GRACE_PERIOD, READY, Status, find, merge, reason};
 use crate::naming::SandboxNames;
 use crate::references::digests::Fault;
 use crate::world::facts::Fact;
@@ -61,9 +61,9 @@ fn missing(before: &SandboxStatus, fault: &Fault, now: Timestamp) -> (Desired, O
         Some(condition) if condition.status == "False" => None,
         Some(condition) if condition.reason == fault.reason => {
             let waited = Duration::try_from(now.duration_since(condition.last_transition_time.0)).unwrap_or_default();
-            PATIENCE.checked_sub(waited).filter(|left| !left.is_zero())
+            GRACE_PERIOD.checked_sub(waited).filter(|left| !left.is_zero())
         }
-        _ => Some(PATIENCE),
+        _ => Some(GRACE_PERIOD),
     };
     let status = if left.is_some() { Status::Unknown } else { Status::False };
     (Desired::new(READY, status, fault.reason, &fault.message), left.map(|left| left + Duration::from_secs(1)))

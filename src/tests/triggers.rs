@@ -7,7 +7,8 @@ use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Resource, ResourceExt};
 use proptest::prelude::*;
 
-use super::small_world::{NAMESPACE, SmallWorld, small_world};
+use super::small_world::{NAMESPACE, SmallWorld, live, small_world};
+use crate::api::models::ModelSelection;
 use crate::api::{Agent, CronJob};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{GatewayNames, SandboxNames};
@@ -16,7 +17,7 @@ use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
 use crate::world::stores::{Stores, named};
 use crate::world::triggers::{Watched, gateway_owner, providers_of, sandbox_name};
-use crate::{cron_job, gateway, sandbox, sandbox_template};
+use crate::{declarations, gateway, sandbox, sandbox_template};
 
 /// An object that a reconcile looks at, whether it is there or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,10 +45,9 @@ fn agents(agents: impl IntoIterator<Item = std::sync::Arc<Agent>>) -> impl Itera
 
 fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     let look = gateway::gather::look(stores, owner);
-    let gateway::gather::Look { joined, providers, sandboxes, sandbox_services, sources, live } = look;
-    // Others are only suggested, by name.
+    // Of the Providers and Sandboxes of the namespace those that no Agent here names are only suggested, by name.
+    let gateway::gather::Look { joined, providers: _, sandboxes: _, sandbox_services, sources, live } = look;
     let used = || std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
-    let _of_the_namespace = (providers, sandboxes);
     let mut reads = Reads::from([Seen::Agent(owner.name_any()), secret(GatewayNames::of(&owner.name_any()).secret)]);
     reads.extend(used().flat_map(providers_of).map(Seen::Provider));
     reads.extend(used().filter_map(sandbox_name).map(Seen::Sandbox));
@@ -83,14 +83,14 @@ fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
 
 /// What the CronJobs on one gateway depend on, beside themselves.
 fn around_cron_jobs(stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let providers: BTreeSet<String> = on_gateway.iter().flat_map(|agent| providers_of(agent)).collect();
     agents(on_gateway).chain(providers.into_iter().map(Seen::Provider)).collect()
 }
 
 fn cron_job_reads(stores: &Stores, job: &CronJob) -> Reads {
     let mut reads = Reads::from([Seen::CronJob(job.name_any()), Seen::Agent(job.spec.agent_ref.name.clone())]);
-    reads.extend(job.spec.model.iter().flat_map(|model| model.providers()).map(Seen::Provider));
+    reads.extend(job.spec.model.iter().flat_map(ModelSelection::providers).map(Seen::Provider));
     if let Some(agent) = named(&stores.agents, NAMESPACE, &job.spec.agent_ref.name) {
         reads.insert(Seen::Agent(gateway_owner(&agent)));
         reads.extend(around_cron_jobs(stores, &gateway_owner(&agent)));
@@ -99,11 +99,11 @@ fn cron_job_reads(stores: &Stores, job: &CronJob) -> Reads {
 }
 
 fn jobs_reads(world: &SmallWorld, stores: &Stores, owner: &str) -> Reads {
-    let on_gateway = cron_job::gather::agents(stores, NAMESPACE, owner);
+    let on_gateway = declarations::wanted::agents(stores, NAMESPACE, owner);
     let is_here = |job: &&CronJob| on_gateway.iter().any(|agent| agent.name_any() == job.spec.agent_ref.name);
     let jobs: Vec<&CronJob> = world.cron_jobs.iter().filter(is_here).collect();
     let models = jobs.iter().filter_map(|job| job.spec.model.as_ref());
-    let providers = models.flat_map(|model| model.providers()).map(Seen::Provider);
+    let providers = models.flat_map(ModelSelection::providers).map(Seen::Provider);
     let jobs = jobs.iter().map(|job| Seen::CronJob(job.name_any()));
     jobs.chain(providers).chain(agents(on_gateway.clone())).collect()
 }
@@ -207,4 +207,32 @@ proptest! {
             }
         }
     }
+}
+
+/// The keys of a controller in what is queued.
+fn of(controller: Controller, queued: &BTreeSet<Trigger>) -> Vec<&str> {
+    queued.iter().filter(|trigger| trigger.controller == controller).map(|trigger| trigger.name.as_str()).collect()
+}
+
+#[test]
+fn a_secret_that_only_the_running_gateway_still_reads_queues_it() {
+    let agent = SmallWorld::agent("concierge");
+    let mut world = SmallWorld { agents: vec![agent.clone()], ..SmallWorld::default() };
+    let revoked = secret("revoked".to_owned());
+    assert!(triggers(&world, &revoked, &world.stores()).is_empty());
+    live(&mut world, &agent, Some(&"revoked".to_owned()));
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &revoked, &world.stores())), ["concierge"]);
+}
+
+#[test]
+fn who_reads_a_secret_is_looked_up_again_after_a_change() {
+    let mut world = SmallWorld::default();
+    let stores = world.stores();
+    let token = secret(GatewayNames::of("concierge").secret);
+    assert!(triggers(&world, &token, &stores).is_empty());
+    world.agents.push(SmallWorld::agent("concierge"));
+    let stores = Stores { readers: stores.readers, ..world.stores() };
+    assert!(triggers(&world, &token, &stores).is_empty(), "what was found is kept");
+    stores.readers.changed();
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &token, &stores)), ["concierge"]);
 }

@@ -63,7 +63,7 @@ impl Concerns for Option<Arc<SandboxState>> {
 }
 
 impl Concerns for Arc<Schedule> {
-    /// The CronJobs and the heartbeats of which it tells something new.
+    /// The CronJobs and the heartbeats of which it says something new.
     fn concerns(
         namespace: &str,
         _owner: &str,

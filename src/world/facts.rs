@@ -16,7 +16,7 @@ use super::queues::{Queues, Trigger};
 use super::sandbox_states::SandboxState;
 use super::schedules::Schedule;
 use super::stores::{Stores, named};
-use crate::kubernetes::caches::by_name::Places;
+use crate::kubernetes::caches::by_name::ByName;
 use crate::kubernetes::conditions::find;
 use crate::kubernetes::pod_status::has_ended;
 
@@ -76,7 +76,7 @@ pub trait Concerns: Clone + PartialEq {
 /// The facts of one kind, by namespace and name.
 #[derive(Debug)]
 pub struct Board<V> {
-    known: Places<V>,
+    known: ByName<V>,
     publisher: Publisher,
 }
 
@@ -95,7 +95,7 @@ impl std::fmt::Debug for Publisher {
 
 impl<V: Concerns> Board<V> {
     fn new(publisher: &Publisher) -> Self {
-        Self { known: Places::default(), publisher: publisher.clone() }
+        Self { known: ByName::default(), publisher: publisher.clone() }
     }
 
     /// What was published last.

@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::api::core::v1::Container;
 use kube::ResourceExt;
 
 use super::queues::{Controller, Trigger};
 use super::relations::{gateway_owner, sandbox_name};
 use super::stores::{Index, Stores, named, within};
 use crate::naming::{GatewayNames, LABEL_GATEWAY, SandboxNames};
+use crate::references;
 use crate::references::digests::{SourceKind, SourceName};
 use crate::references::sources;
 
@@ -33,11 +34,8 @@ fn index(stores: &Stores, namespace: &str) -> Index {
         }
     }
     for agent in within(&stores.agents, namespace, |_| true) {
-        let providers = agent.spec.model.providers();
-        let providers = providers.iter().filter_map(|name| named(&stores.providers, namespace, name));
-        let owns = agent.spec.gateway_ref.is_none();
-        let of_gateway = owns.then(|| sources::of_gateway(&agent)).unwrap_or_default();
-        for source in providers.flat_map(|provider| sources::of_provider(&provider)).chain(of_gateway) {
+        let provider = |name: &str| named(&stores.providers, namespace, name);
+        for source in references::agents::of_agent(&agent, provider) {
             add((source.kind, source.name), Controller::Gateway, gateway_owner(&agent));
         }
         let Some(used) = sandbox_name(&agent) else { continue };
@@ -57,20 +55,16 @@ fn index(stores: &Stores, namespace: &str) -> Index {
     // What runs may go on with the last good state of an Agent, which no spec names any more.
     for deployment in within(&stores.deployments, namespace, |_| true) {
         let Some(owner) = deployment.labels().get(LABEL_GATEWAY) else { continue };
-        for source in environment(&deployment.object).filter_map(source_of) {
-            add(source, Controller::Gateway, owner.clone());
+        for container in containers(&deployment.object) {
+            for source in references::agents::of_live_gateway(container.env.as_deref().unwrap_or_default()) {
+                add(source, Controller::Gateway, owner.clone());
+            }
         }
     }
     index
 }
 
-fn environment(deployment: &Deployment) -> impl Iterator<Item = &EnvVar> {
+fn containers(deployment: &Deployment) -> impl Iterator<Item = &Container> {
     let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    pod.into_iter().flat_map(|pod| &pod.containers).filter_map(|container| container.env.as_ref()).flatten()
-}
-
-fn source_of(variable: &EnvVar) -> Option<SourceName> {
-    let from = variable.value_from.as_ref()?;
-    let secret = from.secret_key_ref.as_ref().map(|selector| (SourceKind::Secret, selector.name.clone()));
-    secret.or_else(|| Some((SourceKind::ConfigMap, from.config_map_key_ref.as_ref()?.name.clone())))
+    pod.into_iter().flat_map(|pod| &pod.containers)
 }

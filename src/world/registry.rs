@@ -9,6 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{Lookup, Store};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -219,7 +220,7 @@ impl Kinds {
                     Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
                 }
             };
-            Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream).boxed()
+            Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream.default_backoff()).boxed()
         }));
         self.watched.push(kind);
         reader

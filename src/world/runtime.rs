@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::queues::{Controller, Receivers, Trigger};
 use super::stores::key_of;
 use crate::kubernetes::backoff::Backoff;
-use crate::kubernetes::caches::uids::Uids;
+use crate::kubernetes::caches::uids::UidTracker;
 use crate::kubernetes::errors::{is_conflict, is_namespace_terminating};
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::telemetry::metrics::{Metrics, Outcome};
@@ -70,7 +70,7 @@ impl Runtime {
             reconciler,
             store: store.clone(),
             backoff: Backoff::default(),
-            uids: Uids::default(),
+            uids: UidTracker::default(),
             metrics: Arc::clone(&self.metrics),
         };
         self.controllers.push(run(Arc::new(runner), self.receivers.take(R::CONTROLLER)).boxed());
@@ -88,7 +88,7 @@ struct Runner<R: Reconciler> {
     reconciler: R,
     store: Store<R::Object>,
     backoff: Backoff,
-    uids: Uids,
+    uids: UidTracker,
     metrics: Arc<Metrics>,
 }
 
@@ -147,7 +147,7 @@ impl<R: Reconciler> Runner<R> {
     /// Remembers the UID behind a name, for the time when the object is gone.
     fn track(&self, object: &R::Object, uid: &str) {
         let (namespace, name) = key_of(object);
-        if let Some(before) = self.uids.meet(&namespace, &name, uid) {
+        if let Some(before) = self.uids.track(&namespace, &name, uid) {
             self.forget(&Gone { namespace: &namespace, name: &name, uid: &before });
         }
     }

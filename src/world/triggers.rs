@@ -28,6 +28,7 @@ pub trait Watched {
     const NAMES_SOURCES: bool = false;
 
     /// Whom it concerns that an object of this name does not parse, or does again.
+    #[must_use]
     fn parsing_concerns(_namespace: &str, _name: &str, _stores: &Stores) -> BTreeSet<Trigger> {
         BTreeSet::new()
     }
@@ -271,4 +272,38 @@ fn labelled<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {
         triggers.extend(owner.map(|name| Trigger::new(Controller::Gateway, &namespace, name)));
     }
     triggers
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn agent(generation: i64, ready: &str) -> Agent {
+        let condition = json!({"type": "Ready", "status": ready, "reason": "R", "message": "",
+                               "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let metadata = json!({"name": "writer", "namespace": "assistants", "uid": "1", "generation": generation});
+        let spec = json!({"model": {"primary": {"provider": "openai", "model": "m"}}});
+        let agent = json!({"apiVersion": "creel.dev/v1alpha1", "kind": "Agent", "metadata": metadata, "spec": spec,
+                           "status": {"conditions": [condition]}});
+        serde_json::from_value(agent).unwrap()
+    }
+
+    #[test]
+    fn a_change_of_the_status_alone_concerns_only_the_controller_that_reports_it() {
+        let itself = Some(Trigger::new(Controller::Agent, "assistants", "writer"));
+        assert_eq!(agent(1, "True").status_concerns(&agent(1, "False")), itself);
+        assert_eq!(agent(2, "True").status_concerns(&agent(1, "True")), None);
+        let mut paused = agent(1, "True");
+        paused.metadata.annotations = Some([("creel.dev/paused".to_owned(), "true".to_owned())].into());
+        assert_eq!(paused.status_concerns(&agent(1, "True")), None);
+        let mut goes = agent(1, "True");
+        goes.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        assert_eq!(goes.status_concerns(&agent(1, "True")), None);
+        let mut another = agent(1, "True");
+        another.metadata.uid = Some("2".to_owned());
+        assert_eq!(another.status_concerns(&agent(1, "True")), None);
+    }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use kube::core::ObjectMeta;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
@@ -52,18 +51,21 @@ where
     T: Fn(Change<'_, K>) -> I,
     I: IntoIterator<Item = Trigger>,
 {
-    /// Never ends by itself. After a lost watch the list says nothing of what was deleted meanwhile: so what is no longer there is
+    /// Ends with the stream. After a lost watch the list says nothing of what was deleted meanwhile: so what is no longer there is
     /// queued too.
     pub async fn drive(mut self, stream: impl Stream<Item = watcher::Result<Event<W>>> + Send) {
-        let mut stream = std::pin::pin!(stream.default_backoff());
+        let mut stream = std::pin::pin!(stream);
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => {
                     let event = self.read(event);
-                    event.iter().for_each(|event| self.apply(event));
+                    if let Some(event) = event {
+                        self.apply(&event);
+                    }
                 }
                 Err(error) if self.need == Need::Optional && is_not_served(&error) => {
-                    [Event::Init, Event::InitDone].iter().for_each(|event| self.apply(event));
+                    self.apply(&Event::Init);
+                    self.apply(&Event::InitDone);
                 }
                 Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted"),
             }
@@ -146,4 +148,63 @@ fn is_not_served(error: &watcher::Error) -> bool {
         return false;
     };
     status.code == 404
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures::stream;
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::super::queues::{Controller, queues};
+    use super::*;
+
+    type Names = Vec<String>;
+
+    /// What is queued and what the store holds once these events have come.
+    async fn watched(need: Need, events: Vec<watcher::Result<Event<ConfigMap>>>) -> (Names, Names) {
+        let (queues, mut receivers) = queues();
+        let writer = Writer::default();
+        let reader = writer.as_reader();
+        let triggers = |change: Change<'_, ConfigMap>| match change {
+            Change::To { after, .. } => Some(Trigger::new(Controller::Agent, "", after.metadata.name.clone().unwrap())),
+            Change::Parsing { .. } => None,
+        };
+        let watch = Watch { writer, convert: Ok, triggers, queues, unparsable: Arc::default(), need };
+        // The watch goes on after the last event: there are no more.
+        watch.drive(stream::iter(events)).await;
+        let mut queue = receivers.take(Controller::Agent);
+        let names = std::iter::from_fn(|| queue.try_recv().ok()).map(|trigger| trigger.name).collect();
+        let held = reader.state().iter().map(|object| object.metadata.name.clone().unwrap()).collect();
+        (names, held)
+    }
+
+    fn map(name: &str) -> ConfigMap {
+        serde_json::from_value(serde_json::json!({"metadata": {"name": name, "namespace": "assistants"}})).unwrap()
+    }
+
+    fn not_served() -> watcher::Error {
+        let status = serde_json::json!({"status": "Failure", "message": "404 page not found", "code": 404});
+        watcher::Error::InitialListFailed(kube::Error::Api(Box::new(serde_json::from_value(status).unwrap())))
+    }
+
+    #[tokio::test]
+    async fn what_a_new_list_lacks_is_queued_too() {
+        let list = |names: &[&str]| {
+            let objects = names.iter().map(|name| Ok(Event::InitApply(map(name)))).collect::<Vec<_>>();
+            std::iter::once(Ok(Event::Init)).chain(objects).chain([Ok(Event::InitDone)]).collect::<Vec<_>>()
+        };
+        let events = list(&["gone"]).into_iter().chain(list(&["here"])).collect();
+        let (queued, held) = watched(Need::Required, events).await;
+        assert_eq!((queued, held), (vec!["gone".into(), "here".into(), "gone".into()], vec!["here".into()]));
+    }
+
+    #[tokio::test]
+    async fn an_optional_kind_that_is_not_served_is_an_empty_store_until_it_is() {
+        let (queued, held) = watched(Need::Optional, vec![Err(not_served())]).await;
+        assert!(queued.is_empty() && held.is_empty());
+        let listed = [Ok(Event::Init), Ok(Event::InitApply(map("route"))), Ok(Event::InitDone)];
+        let events = std::iter::once(Err(not_served())).chain(listed).collect();
+        assert_eq!(watched(Need::Optional, events).await.1, ["route"]);
+    }
 }

@@ -3,20 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-type Place = (String, String);
+/// Namespace and name.
+type Key = (String, String);
 
 /// By namespace and name.
 #[derive(Debug)]
-pub struct Places<T>(Mutex<HashMap<Place, T>>);
+pub struct ByName<T>(Mutex<HashMap<Key, T>>);
 
-impl<T> Default for Places<T> {
+impl<T> Default for ByName<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T> Places<T> {
-    fn values(&self) -> MutexGuard<'_, HashMap<Place, T>> {
+impl<T> ByName<T> {
+    fn values(&self) -> MutexGuard<'_, HashMap<Key, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,14 +1,14 @@
 //! Which UID was behind a name, for the time when the object is gone. Memory only.
 
-use super::by_name::Places;
+use super::by_name::ByName;
 
 /// By namespace and name.
 #[derive(Debug, Default)]
-pub struct Uids(Places<String>);
+pub struct UidTracker(ByName<String>);
 
-impl Uids {
+impl UidTracker {
     /// Remembers the UID; returns the one before, if another object had the name.
-    pub fn meet(&self, namespace: &str, name: &str, uid: &str) -> Option<String> {
+    pub fn track(&self, namespace: &str, name: &str, uid: &str) -> Option<String> {
         self.0.put(namespace, name, uid.to_owned()).filter(|before| before != uid)
     }
 

@@ -1,18 +1,18 @@
 //! What was read of objects that did not change since. Memory only.
 
-use super::by_name::Places;
+use super::by_name::ByName;
 
 /// One value of each object, with the version of the object that it was read from.
 #[derive(Debug)]
-pub struct Versioned<T>(Places<(String, T)>);
+pub struct VersionedCache<T>(ByName<(String, T)>);
 
-impl<T> Default for Versioned<T> {
+impl<T> Default for VersionedCache<T> {
     fn default() -> Self {
-        Self(Places::default())
+        Self(ByName::default())
     }
 }
 
-impl<T: Clone> Versioned<T> {
+impl<T: Clone> VersionedCache<T> {
     /// The value, if it was read from this version.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str, version: &str) -> Option<T> {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_was_read_of_another_version_is_not_known() {
-        let values = Versioned::default();
+        let values = VersionedCache::default();
         values.put("assistants", "writer-secret", "1".to_owned(), "first");
         assert_eq!(values.get("assistants", "writer-secret", "1"), Some("first"));
         assert_eq!(values.get("assistants", "writer-secret", "2"), None);
