@@ -36,7 +36,7 @@ pub struct SmallWorld {
 impl SmallWorld {
     /// An Agent that the world does not have.
     pub fn agent(name: &str) -> Agent {
-        object("Agent", name, json!({"model": {"primary": {"provider": "other", "model": "m"}}}))
+        object("Agent", name, &json!({"model": {"primary": {"provider": "other", "model": "m"}}}))
     }
 
     /// A Provider that the world does not have.
@@ -45,13 +45,13 @@ impl SmallWorld {
         object(
             "Provider",
             name,
-            json!({"api": "openai-completions", "baseURL": "https://models.example/v1", "models": models}),
+            &json!({"api": "openai-completions", "baseURL": "https://models.example/v1", "models": models}),
         )
     }
 
     /// A Sandbox that the world does not have.
     pub fn sandbox(name: &str) -> Sandbox {
-        object("Sandbox", name, json!({"image": "debian:12"}))
+        object("Sandbox", name, &json!({"image": "debian:12"}))
     }
 
     pub fn stores(&self) -> Stores {
@@ -140,7 +140,7 @@ fn agent(name_of_it: String) -> impl Strategy<Value = Agent> {
             "gatewayRef": joins.map(|name| json!({"name": name})),
             "sandbox": sandbox.map(|name| json!({"ref": {"name": name}})),
         });
-        object("Agent", &name_of_it, without_nulls(spec))
+        object("Agent", &name_of_it, &without_nulls(spec))
     })
 }
 
@@ -152,21 +152,21 @@ fn provider(name_of_it: String) -> impl Strategy<Value = Provider> {
             "api": "openai-completions", "baseURL": "https://models.example/v1", "models": [{"id": "m"}],
             "credentials": credentials.map(from), "headers": headers,
         });
-        object("Provider", &name_of_it, without_nulls(spec))
+        object("Provider", &name_of_it, &without_nulls(spec))
     })
 }
 
 fn sandbox(name_of_it: String) -> impl Strategy<Value = Sandbox> {
     (environment(), prop::sample::select(vec!["rw", "none"])).prop_map(move |((env, env_from), access)| {
         let spec = json!({"image": "debian:12", "env": env, "envFrom": env_from, "workspaceAccess": access});
-        object("Sandbox", &name_of_it, spec)
+        object("Sandbox", &name_of_it, &spec)
     })
 }
 
 fn cron_job(name_of_it: String) -> impl Strategy<Value = CronJob> {
     (name("agent"), weighted(0.4, model())).prop_map(move |(agent, model)| {
         let spec = json!({"agentRef": {"name": agent}, "message": "m", "every": "10m", "model": model});
-        object("CronJob", &name_of_it, without_nulls(spec))
+        object("CronJob", &name_of_it, &without_nulls(spec))
     })
 }
 

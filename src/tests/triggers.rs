@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt};
 use proptest::prelude::*;
 
 use super::small_world::{NAMESPACE, SmallWorld, live, small_world};
+use crate::api::models::ModelSelection;
 use crate::api::{Agent, CronJob};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{GatewayNames, SandboxNames};
@@ -44,10 +45,9 @@ fn agents(agents: impl IntoIterator<Item = std::sync::Arc<Agent>>) -> impl Itera
 
 fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     let look = gateway::gather::look(stores, owner);
-    let gateway::gather::Look { joined, providers, sandboxes, sandbox_services, sources, live } = look;
-    // Others are only suggested, by name.
+    // Of the Providers and Sandboxes of the namespace those that no Agent here names are only suggested, by name.
+    let gateway::gather::Look { joined, providers: _, sandboxes: _, sandbox_services, sources, live } = look;
     let used = || std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
-    let _of_the_namespace = (providers, sandboxes);
     let mut reads = Reads::from([Seen::Agent(owner.name_any()), secret(GatewayNames::of(&owner.name_any()).secret)]);
     reads.extend(used().flat_map(providers_of).map(Seen::Provider));
     reads.extend(used().filter_map(sandbox_name).map(Seen::Sandbox));
@@ -90,7 +90,7 @@ fn around_cron_jobs(stores: &Stores, owner: &str) -> Reads {
 
 fn cron_job_reads(stores: &Stores, job: &CronJob) -> Reads {
     let mut reads = Reads::from([Seen::CronJob(job.name_any()), Seen::Agent(job.spec.agent_ref.name.clone())]);
-    reads.extend(job.spec.model.iter().flat_map(|model| model.providers()).map(Seen::Provider));
+    reads.extend(job.spec.model.iter().flat_map(ModelSelection::providers).map(Seen::Provider));
     if let Some(agent) = named(&stores.agents, NAMESPACE, &job.spec.agent_ref.name) {
         reads.insert(Seen::Agent(gateway_owner(&agent)));
         reads.extend(around_cron_jobs(stores, &gateway_owner(&agent)));
@@ -103,7 +103,7 @@ fn jobs_reads(world: &SmallWorld, stores: &Stores, owner: &str) -> Reads {
     let is_here = |job: &&CronJob| on_gateway.iter().any(|agent| agent.name_any() == job.spec.agent_ref.name);
     let jobs: Vec<&CronJob> = world.cron_jobs.iter().filter(is_here).collect();
     let models = jobs.iter().filter_map(|job| job.spec.model.as_ref());
-    let providers = models.flat_map(|model| model.providers()).map(Seen::Provider);
+    let providers = models.flat_map(ModelSelection::providers).map(Seen::Provider);
     let jobs = jobs.iter().map(|job| Seen::CronJob(job.name_any()));
     jobs.chain(providers).chain(agents(on_gateway.clone())).collect()
 }
