@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 
-use super::build::pod_spec::{GATEWAY_CONTAINER, KEEP_CONTAINER};
+use super::build::pod_spec::{CLAIM_LOCK_CONTAINER, GATEWAY_CONTAINER};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, statuses, unschedulable};
 use crate::naming::PLAN;
@@ -66,9 +66,8 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
     if let Some(exit) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
         return exit_state(&name, exit);
     }
-    let keeps = container(pod, KEEP_CONTAINER);
-    let waits_for_lock = keeps.is_some_and(|keep| {
-        keep.state.as_ref().is_some_and(|state| state.running.is_some()) && keep.started != Some(true)
+    let waits_for_lock = container(pod, CLAIM_LOCK_CONTAINER).is_some_and(|lock| {
+        lock.state.as_ref().is_some_and(|state| state.running.is_some()) && lock.started != Some(true)
     });
     if others && waits_for_lock {
         return waiting(
@@ -125,9 +124,9 @@ mod tests {
 
     #[test]
     fn a_pod_whose_sidecar_has_no_lock_yet_waits_for_the_one_before_it() {
-        let keep = json!({"name": "keep", "image": "", "imageID": "", "ready": false, "restartCount": 0, "started": false,
+        let lock = json!({"name": CLAIM_LOCK_CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0, "started": false,
                           "state": {"running": {}}});
-        let PodState::Waiting { reason, .. } = state(&pod(&json!({"initContainerStatuses": [keep]})), true) else {
+        let PodState::Waiting { reason, .. } = state(&pod(&json!({"initContainerStatuses": [lock]})), true) else {
             panic!()
         };
         assert_eq!(reason, reason::WAITING_FOR_PREVIOUS_POD);

@@ -112,6 +112,13 @@ mod tests {
         .unwrap()
     }
 
+    /// As `creel-shell isolation` writes it.
+    fn report(reachable: &[&str], writable: &[&str]) -> String {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let report = creel_shell::isolation::Report { reachable: owned(reachable), writable: owned(writable) };
+        serde_json::to_string(&report).unwrap()
+    }
+
     #[test]
     fn the_api_server_is_tried_where_nothing_is_allowed_and_the_metadata_address_always() {
         assert_eq!(wanted(json!({})), [API_SERVER, "169.254.169.254:80"]);
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_sandbox_that_reached_nothing_is_isolated() {
-        let pod = pod(r#"{"reachable":[],"writable":[]}"#);
+        let pod = pod(&report(&[], &[]));
         let verdict = verified(Some(&pod), &targets(&Network::default(), API_SERVER.parse().ok()));
         assert_eq!((verdict.status, verdict.reason), (Status::True, reason::ISOLATED));
         assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
@@ -136,14 +143,14 @@ mod tests {
 
     #[test]
     fn what_a_sandbox_reached_is_named() {
-        let verdict = verified(Some(&pod(r#"{"reachable":["10.96.0.1:443"],"writable":[]}"#)), &[]);
+        let verdict = verified(Some(&pod(&report(&[API_SERVER], &[]))), &[]);
         assert_eq!((verdict.status, verdict.reason), (Status::False, reason::NETWORK_POLICY_NOT_ENFORCED));
         assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
     }
 
     #[test]
     fn a_read_only_workspace_that_could_be_written_is_named() {
-        let verdict = verified(Some(&pod(r#"{"reachable":[],"writable":["/workspaces/a/agent"]}"#)), &[]);
+        let verdict = verified(Some(&pod(&report(&[], &["/workspaces/a/agent"]))), &[]);
         assert_eq!((verdict.status, verdict.reason), (Status::False, reason::WORKSPACE_WRITABLE));
         assert!(verdict.message.contains("/workspaces/a/agent"), "{}", verdict.message);
     }
@@ -151,7 +158,7 @@ mod tests {
     #[test]
     fn no_pod_no_report_and_a_report_on_another_network_prove_nothing() {
         let more: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        let whole = pod(r#"{"reachable":[],"writable":[]}"#);
+        let whole = pod(&report(&[], &[]));
         for verdict in [verified(None, &[]), verified(Some(&pod("no JSON")), &[]), verified(Some(&whole), &[more])] {
             assert_eq!((verdict.status, verdict.reason), (Status::Unknown, reason::NOT_VERIFIED));
         }

@@ -21,7 +21,7 @@ pub mod context;
 pub mod driver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod gather;
 pub mod isolation;
 pub mod plan;

@@ -2,13 +2,13 @@
 //!
 //! | room | proves |
 //! |---|---|
-//! | `facts` | a published fact queues whom it concerns, once |
 //! | `layers` | modules name their neighbours only downwards |
 //! | `triggers` | what a reconcile reads queues it when it changes |
 //! | `small_world` | generated worlds for that |
+//! | `creel_shell` | `creel-shell` understands what Pods run |
 #![allow(clippy::unwrap_used)]
 
-mod facts;
+mod creel_shell;
 mod layers;
 mod small_world;
 mod triggers;

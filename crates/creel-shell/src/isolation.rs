@@ -129,11 +129,11 @@ mod tests {
 
     #[test]
     fn only_the_addresses_that_can_be_reached_are_listed_sorted_and_once() {
-        let ((_first, first), (_second, second), (closed, nobody)) = (listener(), listener(), listener());
+        let ((_first, first), (_second, second), (closed, unused)) = (listener(), listener(), listener());
         drop(closed);
         let mut expected = [first, second].map(|address| address.to_string());
         expected.sort();
-        assert_eq!(reachable(&[second, nobody, first, second], Duration::ZERO), expected);
+        assert_eq!(reachable(&[second, unused, first, second], Duration::ZERO), expected);
     }
 
     #[test]

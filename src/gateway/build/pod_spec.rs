@@ -22,8 +22,8 @@ use crate::pods::containers::{
 
 /// The name of the container that runs the gateway.
 pub const GATEWAY_CONTAINER: &str = "gateway";
-/// The name of the sidecar that holds the claim's lock.
-pub const KEEP_CONTAINER: &str = "keep";
+/// The name of the sidecar that holds the claim's lock. Another name, as another subcommand, would replace the Pod of every gateway.
+pub const CLAIM_LOCK_CONTAINER: &str = "keep";
 
 const CLAIM_VOLUME: &str = "claim";
 const CONFIG_VOLUME: &str = "config";
@@ -47,7 +47,7 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
             // process is gone, which it looks for on the host of the same name only, and elsewhere refuses to start for five minutes.
             hostname: Some(names.gateway.clone()),
             termination_grace_period_seconds: Some(paths::TERMINATION_GRACE_SECONDS),
-            init_containers: Some(vec![install_container(shell_image), keep_container(shell_image)]),
+            init_containers: Some(vec![install_container(shell_image), claim_lock_container(shell_image)]),
             containers: vec![gateway_container(plan)],
             volumes: Some(volumes(names, plan)),
             affinity: Some(affinity::build(names.owner(), user.affinity.clone())),
@@ -58,7 +58,7 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
 
 /// Holds the claim's lock for the Pod's life. As a sidecar with a startup probe it lets the gateway start only once it has the
 /// lock, and it ends after the gateway.
-fn keep_container(shell_image: &str) -> Container {
+fn claim_lock_container(shell_image: &str) -> Container {
     Container {
         restart_policy: Some("Always".to_owned()),
         startup_probe: Some(Probe {
@@ -71,7 +71,7 @@ fn keep_container(shell_image: &str) -> Container {
         }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY)]),
-        ..shell_container(KEEP_CONTAINER, shell_image, &["keep", "--directory", paths::CLAIM_DIRECTORY])
+        ..shell_container(CLAIM_LOCK_CONTAINER, shell_image, &["keep", "--directory", paths::CLAIM_DIRECTORY])
     }
 }
 

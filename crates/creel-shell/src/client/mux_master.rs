@@ -30,7 +30,7 @@ use super::target::Target;
 /// How long an idle connection is kept. The calls of a conversation come seconds apart; after it, nothing should be left.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a call whose output nobody reads may delay other calls.
+/// How long a call whose output is not read may delay other calls.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many calls run at the same time; more wait at the socket.
@@ -50,7 +50,7 @@ pub struct Arguments {
     /// Seconds without a call after which the process exits.
     #[arg(long, value_name = "SECONDS", default_value_t = IDLE_TIMEOUT.as_secs())]
     idle_timeout: u64,
-    /// Seconds for which a call whose output nobody reads may delay other calls.
+    /// Seconds for which a call whose output is not read may delay other calls.
     #[arg(long, value_name = "SECONDS", default_value_t = STALL_TIMEOUT.as_secs())]
     stall_timeout: u64,
     /// Do not continue in a background process.
@@ -174,7 +174,7 @@ type Attempt = Shared<BoxFuture<'static, Result<Arc<Connection>, Arc<ConnectionE
 /// The connection that all calls share.
 pub struct Master {
     connection_id: String,
-    /// How long a call whose output nobody reads may delay other calls.
+    /// How long a call whose output is not read may delay other calls.
     pub stall_timeout: Duration,
     current: Mutex<Option<Attempt>>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything is bounded. Input that the sandbox does not accept stays in the client's pipe. Output that the client does not read is
 //! queued, up to 64 KiB, then in the channel's buffer, then in the socket. The last step blocks all calls of the connection, because
-//! russh enlarges the window when data arrives, not when it is read. So a call whose output nobody reads is ended when it has delayed
+//! russh enlarges the window when data arrives, not when it is read. So a call whose output is not read is ended when it has delayed
 //! other calls for the stall timeout.
 
 use std::io;

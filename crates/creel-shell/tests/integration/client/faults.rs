@@ -1,4 +1,4 @@
-//! Sandboxes that are missing, lost or frozen, killed clients, and output that nobody reads.
+//! Sandboxes that are missing, lost or frozen, killed clients, and output that is not read.
 
 use std::fs;
 use std::io::{Read, repeat};

@@ -1,4 +1,4 @@
-//! Servers that end, and streams that nobody reads.
+//! Servers that end, and streams that are not read.
 
 use std::fs;
 use std::io::{Read, copy, repeat};
