@@ -126,7 +126,7 @@ fn conditions(
         all.push(own_config(agent, state));
     } else {
         let unknown =
-            |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been looked at yet.");
+            |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been checked yet.");
         all.extend([unknown(GATEWAY_READY), unknown(CONFIG_APPLIED)]);
     }
     all.extend(sandbox_conditions(shell));
@@ -151,7 +151,7 @@ fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
         Shell::None => Vec::new(),
         Shell::Unknown => {
             let unknown =
-                |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been looked at yet.");
+                |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been checked yet.");
             vec![unknown(SANDBOX_READY), unknown(ISOLATION_VERIFIED)]
         }
         Shell::InSandbox(state) => vec![state.ready.clone(), state.isolation.clone()],
@@ -164,7 +164,7 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     let state = match place {
         GatewayLookup::Nowhere(fault) => return unresolved(fault),
         GatewayLookup::Unknown | GatewayLookup::Blocked(_) => {
-            return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not looked at yet.");
+            return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not checked yet.");
         }
         GatewayLookup::On(state) => state,
     };
@@ -195,7 +195,7 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
             CONFIG_APPLIED,
             Status::False,
             reason::LAST_GOOD_KEPT,
-            format!("The last good {} stays in force: {}", fault.kept.join(" and "), fault.message),
+            format!("The last valid {} remains in use: {}", fault.kept.join(" and "), fault.message),
         ),
         Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
         None => state.config.clone(),
@@ -234,7 +234,7 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
     if member.is_none_or(|member| member.generation != agent.metadata.generation) {
-        let message = "The gateway has not been looked at since the last edit.".to_owned();
+        let message = "The gateway has not been checked since the last edit.".to_owned();
         return (Summary::Reconciling { reason: reason::PENDING, message }, None);
     }
     let of_gateway = [&state.ready, &state.config].into_iter().find_map(from_condition);
@@ -249,9 +249,9 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
     match shell {
         Shell::None => Summary::ready("The gateway answers and runs this configuration."),
         Shell::Unknown if shell.keeps(agent) => well,
-        Shell::Unknown => pending("The sandbox has not been looked at yet."),
+        Shell::Unknown => pending("The sandbox has not been checked yet."),
         Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
-            pending("The sandbox has not been looked at since the last edit.")
+            pending("The sandbox has not been checked since the last edit.")
         }
         Shell::InSandbox(state) => from_condition(&state.ready).unwrap_or(well),
     }
