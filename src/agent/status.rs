@@ -195,7 +195,7 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
             CONFIG_APPLIED,
             Status::False,
             reason::LAST_GOOD_KEPT,
-            format!("The last good {} stays in force: {}", fault.kept.join(" and "), fault.message),
+            format!("The last valid {} remains in use: {}", fault.kept.join(" and "), fault.message),
         ),
         Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
         None => state.config.clone(),
