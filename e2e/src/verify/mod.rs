@@ -208,7 +208,7 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     };
     report.step("programs of the tests", progress, needed).await?;
     let cluster = report.step("cluster", progress, Box::pin(Cluster::up(progress))).await?;
-    let images = report.step("images", progress, images::load_all(&cluster, Profile::E2e, progress)).await?;
+    let images = report.step("images", progress, Box::pin(images::load_all(&cluster, Profile::E2e, progress))).await?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest];

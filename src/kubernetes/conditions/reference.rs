@@ -27,8 +27,13 @@ pub fn reference() -> String {
         row(&mut page, &[&format!("`{}`", one.name), one.kinds, one.meaning]);
     }
     for group in GROUPS {
-        let (title, place) = (group.title, group.place);
-        page.push_str(&format!("\n## {title}\n\nOn {place}.\n\n| reason | meaning | remedy |\n|---|---|---|\n"));
+        page.extend([
+            "\n## ",
+            group.title,
+            "\n\nOn ",
+            group.place,
+            ".\n\n| reason | meaning | remedy |\n|---|---|---|\n",
+        ]);
         for Reason { name, meaning, remedy } in group.reasons {
             row(&mut page, &[&format!("`{name}`"), meaning, remedy]);
         }
