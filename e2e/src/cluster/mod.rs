@@ -209,6 +209,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives an image on the node a second name, as if it were another one.
+    pub async fn name_image(&self, image: &str, name: &str) -> Result<(), Error> {
+        let layout = self.layout.as_ref().ok_or(Error::NotRunning)?;
+        images::tag(layout, image, name).await
+    }
+
     fn client_program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("KUBECONFIG", &self.kubeconfig);

@@ -1,5 +1,7 @@
 //! What nothing else may run beside: an operator that restarts, is away, or is replaced.
 
+mod upgrade;
+
 use std::time::Duration;
 
 use e2e::model_server::Rule;
