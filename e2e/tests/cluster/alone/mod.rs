@@ -7,6 +7,7 @@ use std::time::Duration;
 use e2e::model_server::Rule;
 use e2e::suite::operator::{restart, while_stopped};
 use e2e::suite::{SOON, in_namespace};
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::real_pods::settled::{goes, settle};

@@ -31,7 +31,7 @@ async fn an_agent_takes_its_heartbeats_and_its_status_tells_what_became_of_the_l
         assert!(asked().await > 0, "the Agent was told something else");
         assert!(second(&told["time"]).is_some() && told["error"].is_null(), "{told}");
         let beats = namespace.jobs(host).await;
-        let beats: Vec<_> = beats.iter().filter(|job| job["declarationKey"] == key.as_str()).collect();
+        let beats: Vec<_> = beats.iter().filter(|job| job["declarationKey"] == *key).collect();
         assert_eq!(beats.len(), 1, "{beats:?}");
 
         namespace.merge("Agent", agent, &json!({"spec": {"heartbeat": null}})).await;
@@ -39,7 +39,7 @@ async fn an_agent_takes_its_heartbeats_and_its_status_tells_what_became_of_the_l
         namespace
             .eventually("the gateway takes no more of them", SOON, async || {
                 let jobs = namespace.jobs(host).await;
-                let beats = jobs.iter().find(|job| job["declarationKey"] == key.as_str() && job["enabled"] == true);
+                let beats = jobs.iter().find(|job| job["declarationKey"] == *key && job["enabled"] == true);
                 beats.map_or(Ok(()), |beats| Err(beats.to_string()))
             })
             .await;
