@@ -20,6 +20,10 @@ impl Host for Here {
     async fn set_turns(&self, turns: Turns) {
         self.0.set_turns(turns);
     }
+
+    async fn kill(&self) {
+        self.0.kill();
+    }
 }
 
 async fn subject() -> Subject<Here> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::configuration::{reset, without_agent};
 use super::document::OTHER;
+use super::run::all_slots;
 use super::subject::{Host, Subject, job, with};
 use crate::cron::Turns;
 
@@ -135,4 +136,23 @@ pub async fn a_job_of_an_agent_that_left_fails_with_its_name<H: Host>(subject: &
     assert_eq!(subject.get(&made).await["state"]["consecutiveErrors"], 1);
     subject.remove(&made).await;
     reset(subject).await;
+}
+
+/// So whoever asked for a run that waited asks again, and for one that ran does not.
+pub async fn a_killed_gateway_remembers_what_ran_without_its_id_and_forgets_what_waited<H: Host>(subject: &Subject<H>) {
+    let (jobs, _socket) = all_slots(subject, "killed").await;
+    subject.host.kill().await;
+    subject.host.set_turns(Turns::Answer).await;
+    for job in &jobs[..8] {
+        let run = subject.ran(job, 1).await;
+        assert_eq!((&run["status"], &run["runId"]), (&json!("error"), &Value::Null), "{run}");
+        assert_eq!(run["error"], "cron: job interrupted by gateway restart");
+        let state = subject.get(job).await["state"].clone();
+        assert_eq!((&state["runningAtMs"], &state["consecutiveErrors"]), (&Value::Null, &json!(1)), "{state}");
+    }
+    assert_eq!(subject.runs(&jobs[8]).await, Vec::<Value>::new());
+    assert_eq!(subject.get(&jobs[8]).await["state"], jobs[8]["state"]);
+    for job in &jobs {
+        subject.remove(job).await;
+    }
 }

@@ -102,6 +102,7 @@ macro_rules! with_clauses {
             failure::to_disable_a_job_cuts_off_its_run
             failure::to_remove_a_job_cuts_off_its_run
             failure::a_job_of_an_agent_that_left_fails_with_its_name
+            failure::a_killed_gateway_remembers_what_ran_without_its_id_and_forgets_what_waited
             limit::after_thirty_calls_of_a_method_it_says_when_it_takes_more
         }
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::socket::Socket;
 use super::subject::{Host, Subject, job, with};
 use crate::cron::Turns;
 
@@ -76,19 +77,26 @@ pub async fn only_a_job_that_is_due_runs_when_that_is_asked<H: Host>(subject: &S
     subject.remove(&made).await;
 }
 
-pub async fn eight_run_at_once_and_the_ninth_waits<H: Host>(subject: &Subject<H>) {
-    let mut socket = subject.paired().await;
-    subject.host.set_turns(Turns::Hold).await;
+/// Nine jobs, of which eight are in progress and the last one waits.
+pub(super) async fn all_slots<H: Host>(subject: &Subject<H>, name: &str) -> (Vec<Value>, Socket) {
     let mut jobs = Vec::new();
     for number in 0..9 {
-        let made = subject.declare(&job(&format!("slot-{number}"))).await;
-        subject.run(&mut socket, &made).await;
-        jobs.push(made);
+        jobs.push(subject.declare(&job(&format!("{name}-{number}"))).await);
     }
-    let (ninth, eight) = jobs.split_last().unwrap();
-    for job in eight {
+    let mut socket = subject.paired().await;
+    subject.host.set_turns(Turns::Hold).await;
+    for job in &jobs {
+        subject.run(&mut socket, job).await;
+    }
+    for job in &jobs[..8] {
         subject.runs_now(job).await;
     }
+    (jobs, socket)
+}
+
+pub async fn eight_run_at_once_and_the_ninth_waits<H: Host>(subject: &Subject<H>) {
+    let (jobs, mut socket) = all_slots(subject, "slot").await;
+    let ninth = &jobs[8];
     let waiting = subject.get(ninth).await;
     assert_eq!(waiting["state"], ninth["state"], "of one that waits nothing is told");
     let again = socket.call("cron.run", json!({"id": ninth["id"], "mode": "force"})).await.expect("an answer");

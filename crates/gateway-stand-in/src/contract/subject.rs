@@ -21,6 +21,8 @@ pub trait Host: Sync {
     fn configure(&self, text: &str) -> impl Future<Output = ()> + Send;
     /// Sets what becomes of the turns that begin from now on. Those that are held end once it says otherwise, or a minute later.
     fn set_turns(&self, turns: Turns) -> impl Future<Output = ()> + Send;
+    /// Kills the gateway, starts it again with the same state, and returns once it answers.
+    fn kill(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// A gateway under test.
@@ -56,8 +58,8 @@ impl Refused {
 impl<H: Host> Subject<H> {
     #[must_use]
     pub fn new(address: SocketAddr, token: &str, host: H, document: Value) -> Self {
-        // The gateway closes a connection that nothing came over for five seconds.
-        let http = reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build();
+        // The gateway resets a kept connection when its thread was busy for five seconds, as during a reload.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build();
         let http = http.expect("an HTTP client");
         Self { address, token: token.to_owned(), host, document, http }
     }
