@@ -2,7 +2,7 @@
 //! Creel.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::model_server::Rule;
 use e2e::suite::{START, TestNamespace, in_namespace, random};
@@ -85,11 +85,14 @@ impl Host for InPod {
     async fn kill(&self) {
         let before = status(&self.0).await.expect("a gateway").restart_count;
         self.0.in_container(POD, "gateway", "pkill -KILL -f 'openclaw|node'").await;
-        let again = async || {
-            let now = status(&self.0).await.ok_or("no status")?;
-            if now.restart_count > before && now.started == Some(true) { Ok(()) } else { Err(format!("{now:?}")) }
-        };
-        self.0.eventually("the gateway answers again", START, again).await;
+        let deadline = Instant::now() + START;
+        loop {
+            match status(&self.0).await {
+                Some(now) if now.restart_count > before && now.started == Some(true) => return,
+                now => assert!(Instant::now() < deadline, "the gateway does not answer again: {now:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 }
 
