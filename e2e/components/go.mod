@@ -1,15 +1,12 @@
 // Every Go program of the cluster and of the tests, in one module: what several of them need is compiled once.
 //
-// Each is of the newest version that is made for the Kubernetes libraries of this release, v0.35: Helm v4.2 and kwok
-// v0.8 ask for v0.36, CoreDNS v1.15 for v0.37. A program with libraries of its own would double the time of the build.
+// Each is of the newest version that is made for the Kubernetes libraries of this release, v0.35: Helm v4.2 asks for v0.36,
+// CoreDNS v1.15 for v0.37. A program with libraries of its own would double the time of the build. No kwok compiles with v0.35.
 module creel.dev/e2e/components
 
 go 1.25.0
 
-tool (
-	helm.sh/helm/v4/cmd/helm
-	sigs.k8s.io/kwok/cmd/kwok
-)
+tool helm.sh/helm/v4/cmd/helm
 
 require (
 	github.com/coredns/coredns v1.14.7
@@ -298,7 +295,6 @@ require (
 	sigs.k8s.io/kustomize/api v0.21.1 // indirect
 	sigs.k8s.io/kustomize/kustomize/v5 v5.7.1 // indirect
 	sigs.k8s.io/kustomize/kyaml v0.21.1 // indirect
-	sigs.k8s.io/kwok v0.7.0 // indirect
 	sigs.k8s.io/mcs-api v0.5.2 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2-0.20260122202528-d9cc6641c482 // indirect

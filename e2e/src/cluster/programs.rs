@@ -45,12 +45,15 @@ const CLUSTER: Build = Build {
     what: "building Kubernetes, etcd, CoreDNS and Helm (once, some 5 minutes)",
 };
 
+/// No version of kwok compiles with the Kubernetes libraries of the other programs: it has its own.
+const KWOK: &str = "sigs.k8s.io/kwok/cmd/kwok@v0.8.0";
+
 /// What tests alone need. It shares most of its packages with the cluster's programs, and Go keeps what is compiled.
 const TESTS: Build = Build {
     name: "test-programs",
-    packages: &["./network-policies", "sigs.k8s.io/kwok/cmd/kwok"],
+    packages: &["./network-policies"],
     sources: &["network-policies/main.go"],
-    what: "building kwok and the evaluator of NetworkPolicies (once, some 1 minute)",
+    what: "building the evaluator of NetworkPolicies (once, some 20 seconds)",
 };
 
 /// A program and the Debian package that holds it. `install` is what makes a machine ready; nothing else is needed
@@ -188,7 +191,15 @@ pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
 
 /// The program that plays nodes and their Pods. Only tests need it.
 pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
-    Ok(test_programs(progress).await?.join("kwok"))
+    let directory = Entry::new("kwok", &[KWOK.as_bytes()])?
+        .or_build::<Error, _>(|directory| async move {
+            let mut go = go();
+            go.env("GOBIN", &directory).args(["install", "-trimpath", COMPILER_FLAGS, "-ldflags", "-s -w", KWOK]);
+            let what = "building kwok (once, some 2 minutes)";
+            progress.during(what, run(&mut go)).await.map(drop).map_err(no_go)
+        })
+        .await?;
+    Ok(directory.join("kwok"))
 }
 
 /// Built once, also where several tests of one process ask at once.
