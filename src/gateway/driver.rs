@@ -1,6 +1,7 @@
 //! One reconcile of one gateway: names the steps. Touches the network through them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_controller::events::{Event, EventType};
@@ -61,7 +62,8 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
     };
     let state = Arc::new(state::observe(&reconciled));
     context.facts.gateway_states.publish(&namespace, &name, Ok(state));
-    Ok(Action::requeue(requeue::after(&reconciled)))
+    let unseen = context.applier.ledger.unseen_for(&owner.uid().unwrap_or_default(), Instant::now());
+    Ok(Action::requeue(requeue::after(&reconciled, unseen)))
 }
 
 /// A paused gateway stays as it is.

@@ -8,15 +8,14 @@ use super::rollout::Decision;
 use super::state::Reconciled;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
-use crate::kubernetes::ledger::CACHE_LAG;
 use crate::references::digests::Fault;
 
 /// What the API server refused (a quota, say) is sent again after this time, and what could not be read is read again.
 pub const RETRY: Duration = Duration::from_secs(30);
 
-/// The soonest of everything that only time, or no watch, brings about.
+/// The soonest of everything that only time, or no watch, brings about. `unseen`: how long the cache may still be late with what was sent.
 #[must_use]
-pub fn after(reconciled: &Reconciled<'_>) -> Duration {
+pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration {
     let Reconciled { plan, decision, applied, synced, .. } = reconciled;
     let settles = match decision {
         Some(Decision::Wait(wait)) => Some(*wait),
@@ -27,8 +26,7 @@ pub fn after(reconciled: &Reconciled<'_>) -> Duration {
         Some(ConfigState::Unreachable(_)) => Some(RETRY_UNREACHABLE),
         Some(ConfigState::Applied | ConfigState::Rejected(_)) | None => None,
     };
-    // The cache shows by then what was sent.
-    let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
+    let seen = unseen.map(|left| left + Duration::from_secs(1));
     let retry = (applied.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
     [settles, asks, seen, retry].into_iter().flatten().min().unwrap_or_else(resync)
 }
@@ -55,7 +53,7 @@ mod tests {
         let (mut plan, mut applied, mut synced) = (plan(&gathered), Applied::default(), Synced::default());
         change(&mut plan, &mut applied, &mut synced);
         let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
-        after(&Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced })
+        after(&Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced }, None)
     }
 
     #[test]
@@ -79,7 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_looked_at_once_the_cache_must_show_it() {
-        assert_eq!(again(|_, applied, _| applied.sent = true), CACHE_LAG + Duration::from_secs(1));
+    fn what_the_cache_has_not_shown_yet_is_looked_at_once_it_must() {
+        let gathered = company();
+        let (plan, decision) = (plan(&gathered), Some(Decision::Apply { replaces_pod: false, rollout: None }));
+        let (applied, synced) = (Applied::default(), Synced::default());
+        let reconciled = Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced };
+        assert_eq!(after(&reconciled, Some(Duration::from_secs(20))), Duration::from_secs(21));
     }
 }

@@ -74,6 +74,14 @@ impl Ledger {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(key, entry);
     }
 
+    /// How long the cache may still be late with a child of this owner; `None`: it has shown all of them. Until then an edit by hand that
+    /// takes back what was applied looks like a late cache, so its owner has to be looked at again afterwards.
+    pub fn unseen_for(&self, owner: &str, now: Instant) -> Option<Duration> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen = entries.values().filter(|entry| entry.owner == owner && !entry.seen);
+        unseen.filter_map(|entry| (entry.at + CACHE_LAG).checked_duration_since(now)).max()
+    }
+
     /// Forgets one child, after it was deleted.
     pub fn forget(&self, key: &ChildKey) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -128,5 +136,22 @@ mod tests {
         assert!(!ledger.is_due(&key(), 7, None, now), "not in the cache yet");
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
         assert!(ledger.is_due(&key(), 7, None, now));
+    }
+
+    #[test]
+    fn an_owner_is_looked_at_again_until_the_cache_has_shown_all_of_its_children() {
+        let now = Instant::now();
+        let ledger = ledger(None, now);
+        assert_eq!(
+            ledger.unseen_for("owner", now + Duration::from_secs(10)),
+            Some(CACHE_LAG - Duration::from_secs(10))
+        );
+        assert_eq!(ledger.unseen_for("other", now), None);
+        // Deleted by hand before the cache was looked at: it shows what it showed before the apply.
+        assert!(!ledger.is_due(&key(), 7, None, now + Duration::from_secs(10)));
+        assert!(ledger.unseen_for("owner", now + Duration::from_secs(10)).is_some());
+        assert!(ledger.is_due(&key(), 7, None, now + CACHE_LAG));
+        assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
+        assert_eq!(ledger.unseen_for("owner", now), None);
     }
 }

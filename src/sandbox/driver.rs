@@ -1,7 +1,7 @@
 //! One pass over the sandbox of one Agent: names the steps. Touches the network through them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -76,7 +76,8 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
     };
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
     publish(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
-    Ok(Action::requeue(next(&gathered, &verdict, &applied, now)))
+    let unseen = context.applier.ledger.unseen_for(&agent.uid().unwrap_or_default(), Instant::now());
+    Ok(Action::requeue(next(&gathered, &verdict, &applied, unseen, now)))
 }
 
 /// Publishes what the reconcile found; `None`: the Agent has no sandbox.
@@ -85,9 +86,15 @@ fn publish(context: &Context, agent: &Agent, state: Option<SandboxState>) {
     context.facts.sandbox_states.publish(&namespace, &name, state.map(Arc::new));
 }
 
-/// When to look again.
-fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestamp) -> Duration {
-    let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
+/// When to look again. `unseen`: how long the cache may still be late with what was sent.
+fn next(
+    gathered: &Gathered,
+    verdict: &Verdict,
+    applied: &Applied,
+    unseen: Option<Duration>,
+    now: Timestamp,
+) -> Duration {
+    let seen = unseen.max(applied.sent.then_some(CACHE_LAG)).map(|left| left + Duration::from_secs(1));
     let unread = verdict.warnings.iter().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE)
         || verdict.plan.as_ref().is_err_and(|blocked| blocked.reason == reason::REFERENCE_UNREADABLE)
         || matches!(
