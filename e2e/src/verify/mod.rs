@@ -92,7 +92,7 @@ pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
     }
     check_chart(wanted, progress, report).await;
     if wanted.cluster() {
-        test_on_cluster(wanted, &on_cluster, progress, report).await;
+        Box::pin(test_on_cluster(wanted, &on_cluster, progress, report)).await;
         if !wanted.keep && std::env::var_os(KUBECONFIG_VARIABLE).is_none() {
             report.step("take the cluster down", progress, Cluster::down(Keep::Images, progress)).await;
         }
