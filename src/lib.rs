@@ -13,32 +13,38 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`api`] | the kinds: types, CEL rules, descriptions |
+//! | [`naming`] | labels, annotations, field managers, names of children |
 //! | [`openclaw`] | what we know of OpenClaw: its configuration, its admin RPC, its exits |
-//! | [`cluster`] | what every controller shares: stores, apply and ledger, environment digest, conditions, events |
-//! | [`agent`], [`provider`], [`sandbox`], [`cron_job`] | one kind each: gather, validate, build, status, and the driver that names the steps |
-//! | [`observe`] | health and metrics |
+//! | [`kubernetes`] | what any operator needs of the API server: apply and ledger, conditions, events, errors |
+//! | [`references`] | what specs name: Secrets, ConfigMaps, keys, time zones |
+//! | [`pods`] | what all Pods of ours have in common |
+//! | [`world`] | what Creel sees and concludes: stores, facts, triggers |
+//! | [`declarations`] | what CronJobs want of their gateways |
+//! | [`gateway`], [`sandbox`], [`jobs`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs |
+//! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
+//! | [`telemetry`] | health, metrics, logs |
 //! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
-//! | [`shell`] | `creel-shell`, the small binary inside the Pods; compiled by itself, without the feature `operator` |
+//!
+//! `creel-shell`, the small binary inside the Pods, is a crate of its own and shares no code with this one.
 
-#[cfg(feature = "operator")]
 pub mod agent;
-#[cfg(feature = "operator")]
 pub mod api;
-#[cfg(feature = "operator")]
-pub mod cluster;
-#[cfg(feature = "operator")]
 pub mod cron_job;
-#[cfg(feature = "operator")]
-pub mod observe;
-#[cfg(feature = "operator")]
+pub mod declarations;
+pub mod gateway;
+pub mod jobs;
+pub mod kubernetes;
+pub mod naming;
 pub mod openclaw;
-#[cfg(feature = "operator")]
 pub mod operator;
-#[cfg(feature = "operator")]
+pub mod pods;
 pub mod provider;
-#[cfg(feature = "operator")]
+pub mod references;
 pub mod sandbox;
-#[cfg(feature = "operator")]
+pub mod sandbox_template;
 pub mod settings;
-pub mod shell;
+pub mod telemetry;
+#[cfg(test)]
+mod tests;
+pub mod world;

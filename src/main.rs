@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use creel::api::{CRD_FILES, crd_yaml};
-use creel::observe::logs;
 use creel::settings::Settings;
+use creel::telemetry::logs;
 use thiserror::Error;
 
 /// OpenClaw assistants on Kubernetes.
 ///
-/// Creel watches the kinds of group creel.dev and makes gateways out of them. Usually it runs in the cluster, installed by its
-/// Helm chart or by manifests/install.yaml; `creel operator` also runs outside of it, with your kubeconfig.
+/// Creel runs OpenClaw assistants from creel.dev resources. It is usually installed in the cluster with its Helm chart or with
+/// manifests/install.yaml; `creel operator` also runs outside the cluster, with your kubeconfig.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
@@ -22,15 +22,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the operator until it is told to stop.
+    /// Run the operator.
     Operator(Box<Settings>),
-    /// Prints the CRDs as YAML, or writes one file each.
+    /// Print the CRDs as YAML, or write one file for each.
     Crds {
-        /// The directory to write to, for example `crds`. Default: print them.
+        /// The directory to write to, for example `crds`. Default: standard output.
         #[arg(long)]
         directory: Option<PathBuf>,
     },
-    /// Prints the version.
+    /// Print the reference of conditions and reasons as Markdown.
+    Reasons,
+    /// Print the version.
     Version,
 }
 
@@ -43,9 +45,9 @@ enum MainError {
     Operator(#[from] creel::operator::OperatorError),
     #[error(transparent)]
     Crd(#[from] creel::api::CrdError),
-    #[error("{path} can't be written")]
+    #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("threads can't be started")]
+    #[error("cannot start threads")]
     Runtime(#[from] std::io::Error),
 }
 
@@ -66,6 +68,7 @@ fn run(command: Command) -> Result<(), MainError> {
             creel::operator::block_on(creel::operator::run(*settings))??;
         }
         Command::Crds { directory } => write_crds(directory.as_deref())?,
+        Command::Reasons => print!("{}", creel::kubernetes::conditions::reference()),
         Command::Version => println!("{}", env!("CARGO_PKG_VERSION")),
     }
     Ok(())

@@ -1,59 +1,53 @@
 //! `creel operator`: stores, controllers, leader election, one shutdown. Touches the network.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
 use k8s_controller::LeaderElection;
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::Client;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::agent;
-use crate::api::{Agent, CronJob, Provider, Sandbox};
-use crate::cluster::api_error::{is_conflict, is_namespace_terminating};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::presence::Presence;
-use crate::cluster::stores::{self, Stores, Waker};
 use crate::cron_job;
-use crate::observe::health::{self, Readiness};
-use crate::observe::metrics::{Metrics, Outcome};
+use crate::gateway;
+use crate::jobs;
+use crate::kubernetes::errors::is_not_found;
 use crate::openclaw::rpc::{AdminClient, RpcError};
 use crate::provider;
+use crate::references::checker::ReferenceChecker;
 use crate::sandbox;
+use crate::sandbox_template;
 use crate::settings::Settings;
+use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::metrics::Metrics;
+use crate::world::facts::Facts;
+use crate::world::queues::queues;
+use crate::world::registry::{self, NotServed, Watching};
+use crate::world::runtime::Runtime;
+use crate::world::stores::Stores;
 
 /// The Lease that one replica holds.
 const LEASE: &str = "creel-operator";
-/// So many objects of a kind at once: without a limit memory triples and everything gets slower.
-const AT_ONCE: u16 = 16;
-/// A pass that takes longer is given up and tried again later.
-const PASS_LIMIT: Duration = Duration::from_secs(30);
-/// How soon to look again where somebody else was faster.
-const CONFLICT: Duration = Duration::from_millis(500);
-
+/// How long CRDs that were just applied may take to be served.
+const CRDS_TAKE: Duration = Duration::from_mins(1);
 /// Why the operator stopped.
 #[derive(Debug, Error)]
 pub enum OperatorError {
     #[error("no Kubernetes cluster: neither a service account nor a usable kubeconfig")]
     Cluster(#[source] Box<kube::Error>),
-    #[error("the CRDs of Creel are not installed ({0}): apply crds/, or install the chart")]
-    CrdsMissing(#[source] Box<kube::Error>),
-    #[error("{listen} can't be listened on for health and metrics")]
+    #[error("{0}: apply crds/, or install the chart")]
+    NotServed(Box<NotServed>),
+    #[error("cannot listen on {listen} for health and metrics")]
     Listen { listen: std::net::SocketAddr, source: std::io::Error },
-    #[error("signals can't be received")]
+    #[error("cannot receive signals")]
     Signals(#[source] std::io::Error),
-    #[error("the client for gateways can't be built")]
+    #[error("cannot build the client for gateways")]
     Admin(#[source] RpcError),
-    #[error("the operating system gave no random bytes")]
+    #[error("cannot read random bytes from the operating system")]
     Random(#[source] getrandom::Error),
-    #[error("a watch ended")]
+    #[error("a watch stream ended unexpectedly")]
     WatchEnded,
     #[error("the Lease \"{LEASE}\" was lost to another replica")]
     LeaseLost,
@@ -95,7 +89,7 @@ async fn lead(
     readiness: &Readiness,
     metrics: &Arc<Metrics>,
 ) -> Result<(), OperatorError> {
-    wait_for_crds(&client, readiness).await?;
+    wait_for_kinds(&client, readiness).await?;
     readiness.set(None);
     // On the heap: it holds every controller.
     let work = Box::pin(control(client, settings, readiness, metrics));
@@ -104,36 +98,22 @@ async fn lead(
     result.unwrap_or(Err(OperatorError::LeaseLost))
 }
 
-/// A fresh `helm install` may start the operator a moment before its CRDs are served.
-async fn wait_for_crds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
-    readiness.set(Some("the CRDs of creel.dev are not served yet"));
+/// A fresh `helm install` may start the operator a moment before its CRDs are served. An API server that does not answer is waited for.
+async fn wait_for_kinds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
+    readiness.set(Some("not every kind that is watched can be listed yet: see the log"));
     let started = Instant::now();
     loop {
-        let found = futures::try_join!(
-            served::<Agent>(client),
-            served::<Provider>(client),
-            served::<Sandbox>(client),
-            served::<CronJob>(client)
-        )
-        .map(|_| ());
-        match found {
+        match registry::served(client).await {
             Ok(()) => return Ok(()),
-            Err(error) if started.elapsed() > Duration::from_mins(1) => {
-                return Err(OperatorError::CrdsMissing(Box::new(error)));
+            Err(missing) if is_not_found(&missing.source) && started.elapsed() > CRDS_TAKE => {
+                return Err(OperatorError::NotServed(Box::new(missing)));
             }
-            Err(error) => {
-                tracing::info!(%error, "waiting for the CRDs");
+            Err(missing) => {
+                tracing::info!(%missing, "waiting for the API server");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
-}
-
-async fn served<K>(client: &Client) -> Result<(), kube::Error>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    Api::<K>::all(client.clone()).list_metadata(&kube::api::ListParams::default().limit(1)).await.map(|_| ())
 }
 
 /// Fills the stores, then runs the controllers on them.
@@ -144,28 +124,17 @@ async fn control(
     metrics: &Arc<Metrics>,
 ) -> Result<(), OperatorError> {
     metrics.leads(true);
-    readiness.set(Some("the stores are not filled yet"));
-    let (stores, waker, queues, watches) = stores::watch(&client);
-    let presence = || Presence::new(&client, &stores).map_err(OperatorError::Random);
-    let providers = Arc::new(provider::driver::Context(presence()?));
-    let sandboxes = Arc::new(sandbox::count::Context(presence()?));
-    let sandboxes_of = sandbox_context(&client, &stores, waker.clone(), &settings);
-    let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
-    let schedules = cron_job::context::SetContext::new(Arc::clone(&stores), waker.clone(), admin.clone());
-    let cron_jobs = cron_job_context(&client, &stores, waker.clone(), &admin, &settings);
-    let agents = agent::context::Context::new(&client, Arc::clone(&stores), waker, settings, admin);
+    readiness.set(Some("the caches are not filled yet"));
+    let (queues, receivers) = queues();
+    let Watching { stores, ready, watches } = registry::watch(&client, &queues);
+    let facts = Arc::new(Facts::new(Arc::clone(&stores), queues));
+    let runtime = Runtime::new(receivers, Arc::clone(metrics));
+    let runtime = controllers(runtime, &client, &stores, &facts, settings, metrics)?;
     let work = async {
-        stores.ready().await.map_err(|_| OperatorError::WatchEnded)?;
+        ready.await.map_err(|_| OperatorError::WatchEnded)?;
         readiness.set(None);
         tracing::info!("the stores are filled; working");
-        tokio::join!(
-            run_controller(stores.agents.clone(), queues.agents, Arc::new(agents), metrics),
-            run_controller(stores.providers.clone(), queues.providers, providers, metrics),
-            run_controller(stores.agents.clone(), queues.sandboxes_of, sandboxes_of, metrics),
-            run_controller(stores.sandboxes.clone(), queues.sandboxes, sandboxes, metrics),
-            run_controller(stores.agents.clone(), queues.schedules, Arc::new(schedules), metrics),
-            run_controller(stores.cron_jobs.clone(), queues.cron_jobs, cron_jobs, metrics),
-        );
+        runtime.run().await;
         Ok(())
     };
     tokio::select! {
@@ -174,91 +143,39 @@ async fn control(
     }
 }
 
-fn cron_job_context(
+/// Every controller, one line each.
+fn controllers(
+    runtime: Runtime,
     client: &Client,
     stores: &Arc<Stores>,
-    waker: Waker,
-    admin: &AdminClient,
-    settings: &Settings,
-) -> Arc<cron_job::context::Context> {
-    let identity = &settings.identity;
-    Arc::new(cron_job::context::Context::new(client, Arc::clone(stores), waker, admin.clone(), identity))
-}
-
-fn sandbox_context(
-    client: &Client,
-    stores: &Arc<Stores>,
-    waker: Waker,
-    settings: &Settings,
-) -> Arc<sandbox::context::Context> {
-    let (shell_image, api_server) = (settings.shell_image.clone(), settings.api_server());
-    Arc::new(sandbox::context::Context::new(client, Arc::clone(stores), waker, shell_image, api_server))
-}
-
-/// Runs one controller until the process ends.
-async fn run_controller<C: Controls>(
-    store: Store<C::Object>,
-    queue: UnboundedReceiver<ObjectRef<C::Object>>,
-    context: Arc<C>,
-    metrics: &Arc<Metrics>,
-) {
-    let metrics = Arc::clone(metrics);
-    let reconcile = move |object: Arc<C::Object>, context: Arc<C>| {
-        let metrics = Arc::clone(&metrics);
-        async move {
-            let (started, uid) = (Instant::now(), object.uid().unwrap_or_default());
-            // On the heap: a pass may hold many children at once.
-            let pass = tokio::time::timeout(PASS_LIMIT, Box::pin(context.reconcile(object))).await;
-            let outcome = match &pass {
-                Ok(Ok(_)) => Outcome::Done,
-                Ok(Err(_)) => Outcome::Failed,
-                Err(_elapsed) => Outcome::TimedOut,
-            };
-            metrics.pass(C::NAME, outcome, started.elapsed());
-            let result = pass.unwrap_or_else(|_elapsed| Err(PassError::TimedOut(PASS_LIMIT)));
-            if result.is_ok() {
-                context.backoff().succeeded(&uid);
-            }
-            result
-        }
+    facts: &Arc<Facts>,
+    settings: Settings,
+    metrics: &Metrics,
+) -> Result<Runtime, OperatorError> {
+    let world = || (Arc::clone(stores), Arc::clone(facts));
+    let references = || ReferenceChecker::new(client).map_err(OperatorError::Random);
+    let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
+    let agents = agent::context::Context::new(client, world(), &settings.identity);
+    let sandboxes = sandbox::context::Context::new(client, world(), &settings);
+    let templates = sandbox_template::driver::Context {
+        client: client.clone(),
+        stores: Arc::clone(stores),
+        facts: Arc::clone(facts),
+        references: references()?,
     };
-    let failed = |object: Arc<C::Object>, error: &PassError, context: Arc<C>| {
-        let (controller, name, namespace) = (C::NAME, object.name_any(), object.namespace());
-        if error.api().is_some_and(is_conflict) {
-            tracing::info!(controller, name, namespace, %error, "somebody else was faster; looking again");
-            return Action::requeue(CONFLICT);
-        }
-        if error.api().is_some_and(is_namespace_terminating) {
-            tracing::debug!(controller, name, namespace, "the namespace is being deleted");
-            return Action::await_change();
-        }
-        let wait = context.backoff().failed(&object.uid().unwrap_or_default());
-        tracing::warn!(controller, name, namespace, %error, wait = wait.as_secs(), "a pass failed");
-        Action::requeue(wait)
-    };
-    let (known, memory) = (store.clone(), Arc::clone(&context));
-    let gone = move |object: &ObjectRef<C::Object>| {
-        if known.get(object).is_none() {
-            memory.forget(object.namespace.as_deref().unwrap_or_default(), &object.name);
-        }
-    };
-    controller(store, queue, gone).run(reconcile, failed, context).for_each(|_| async {}).await;
-}
-
-/// A controller that only the queue wakes: the watches are shared and lie elsewhere. `woken` sees each object first.
-fn controller<K>(
-    store: Store<K>,
-    queue: UnboundedReceiver<ObjectRef<K>>,
-    woken: impl Fn(&ObjectRef<K>) + Send + 'static,
-) -> Controller<K>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-{
-    let queue =
-        stream::unfold(queue, |mut queue| async { queue.recv().await.map(|object| (object, queue)) }).inspect(woken);
-    Controller::for_shared_stream(stream::pending(), store)
-        .with_config(controller::Config::default().concurrency(AT_ONCE))
-        .reconcile_on(queue)
+    let jobs = jobs::context::Context::new(world(), admin.clone());
+    let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
+    let providers =
+        provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
+    let gateways = gateway::context::Context::new(client, world(), settings, admin);
+    Ok(runtime
+        .controller(&stores.agents, gateways)
+        .controller(&stores.agents, agents)
+        .controller(&stores.agents, sandboxes)
+        .controller(&stores.sandboxes, templates)
+        .controller(&stores.agents, jobs)
+        .controller(&stores.cron_jobs, cron_jobs)
+        .controller(&stores.providers, providers))
 }
 
 /// Kept here so that the whole life of the process is in one place.

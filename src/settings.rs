@@ -4,40 +4,40 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 
-/// Settings of the operator. Each can be given as an argument or as an environment variable; the Helm chart sets the latter.
+/// Settings of the operator. Each can be set by an argument or by an environment variable; the Helm chart uses the latter.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The OpenClaw image of gateways whose Agent names none. It is pinned on each gateway at its creation: changing this
-    /// setting never restarts a gateway.
+    /// The OpenClaw image of gateways whose Agent sets no image. Each gateway pins it when it is created, so changing this setting
+    /// never restarts a gateway.
     #[arg(long, env = "CREEL_GATEWAY_IMAGE", default_value = "ghcr.io/openclaw/openclaw:2026.9.6-slim")]
     pub gateway_image: String,
 
-    /// The image that holds /creel-shell, which each gateway Pod copies in at its start. Usually the operator's own image.
+    /// The image that contains /creel-shell, which gateway and sandbox Pods copy at their start. Usually the operator's own image.
     #[arg(long, env = "CREEL_SHELL_IMAGE", default_value = concat!("ghcr.io/creel-dev/creel:", env!("CARGO_PKG_VERSION")))]
     pub shell_image: String,
 
-    /// Where /livez, /readyz and /metrics are served.
+    /// The address that serves /livez, /readyz and /metrics.
     #[arg(long, env = "CREEL_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// The namespace of the operator itself: its Lease lies there, and gateways accept its calls from there.
+    /// The namespace of the operator. It contains the operator's Lease, and gateways accept calls from it.
     #[arg(long, env = "POD_NAMESPACE", default_value = "creel-system")]
     pub namespace: String,
 
-    /// Who holds the Lease; must differ between replicas.
+    /// The identity in the Lease; must differ between replicas.
     #[arg(long, env = "POD_NAME", default_value = "creel-operator")]
     pub identity: String,
 
-    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::agent=debug`.
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`.
     #[arg(long, env = "CREEL_LOG", default_value = "info")]
     pub log: String,
 
-    /// How log lines are written.
+    /// The format of log lines.
     #[arg(long, env = "CREEL_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// Where Pods find the Kubernetes API, which a sandbox must not reach and tries to, at its start. Set by Kubernetes in each Pod;
-    /// a name instead of an address is not tried.
+    /// The address of the Kubernetes API inside the cluster. Sandboxes check at their start that they can't reach it. Kubernetes sets
+    /// it in each Pod; a host name is not checked.
     #[arg(long, env = "KUBERNETES_SERVICE_HOST", hide = true)]
     pub kubernetes_service_host: Option<String>,
 
@@ -45,10 +45,11 @@ pub struct Settings {
     #[arg(long, env = "KUBERNETES_SERVICE_PORT", default_value_t = 443, hide = true)]
     pub kubernetes_service_port: u16,
 
-    /// For tests of what happens when a gateway refuses its configuration: merges the JSON in an Agent's annotation
+    /// For tests of what happens when a gateway rejects its configuration: merges the JSON in an Agent's annotation
     /// `creel.dev/test-config` into openclaw.json, unchecked.
-    #[arg(long, env = "CREEL_TEST_CONFIG_HOLE", hide = true)]
-    pub test_config_hole: bool,
+    #[cfg(feature = "test-config-override")]
+    #[arg(long, env = "CREEL_TEST_CONFIG_OVERRIDE", hide = true)]
+    pub test_config_override: bool,
 }
 
 impl Settings {
@@ -60,11 +61,11 @@ impl Settings {
     }
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Readable text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }

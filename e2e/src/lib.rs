@@ -6,12 +6,12 @@ pub mod chart;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+#[cfg(test)]
+mod documentation;
 pub mod explain;
 pub mod images;
 pub mod kubectl;
 pub mod model_server;
 pub mod progress;
-#[cfg(test)]
-mod readme;
 pub mod suite;
 pub mod verify;

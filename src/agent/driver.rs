@@ -1,245 +1,65 @@
-//! One pass over one Agent: names the steps. Touches the network through them.
+//! One reconcile of one Agent: its status. Touches the network through its steps.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_controller::events::{Event, EventType};
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use serde_json::Value;
 
-use super::apply::{self, Applied, Mounted};
 use super::context::Context;
-use super::decide::{Step, decide};
-use super::gather::{self, Gathered};
-use super::observe;
-use super::plan::Plan;
-use super::pod::{self, PodState};
-use super::prove::{self, ASK_AGAIN, Proof, Question, UNREACHABLE_HOLDS};
-use super::report;
-use super::schedule;
-use super::status::Place;
-use super::validate;
+use super::gather::{Gathered, gather};
+use super::{report, status};
 use crate::api::Agent;
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::conditions::reason;
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::environment::Fault;
-use crate::cluster::ledger::CACHE_LAG;
-use crate::cluster::names::is_paused;
-use crate::cluster::sources;
-use crate::cluster::stores::named;
-use crate::cluster::wakes::{Wake, gateway_owner};
+use crate::api::agent::AgentStatus;
+use crate::kubernetes::backoff::resync;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
 
-/// What the API server refused (a quota, say) is sent again after this time.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
-
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Agent;
-    const NAME: &'static str = "agent";
+    const CONTROLLER: Controller = Controller::Agent;
 
-    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
-        reconcile(agent, self).await
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
+        reconcile(&agent, self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_agent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.edits.settled(&gone.uid.to_owned());
     }
 }
 
-/// One pass.
-async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+/// One reconcile.
+async fn reconcile(agent: &Agent, context: &Context) -> Result<Action, ReconcileError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    context.meet(&agent);
-    if agent.spec.gateway_ref.is_some() { join(&agent, context).await } else { own(agent, context).await }
-}
-
-/// An Agent that joined: its gateway's owner does the work, here is only its status.
-async fn join(agent: &Agent, context: &Context) -> Result<Action, PassError> {
-    let namespace = agent.namespace().unwrap_or_default();
-    let owner = gateway_owner(agent);
-    let state = context.state(&namespace, &owner);
-    let place = match named(&context.stores.agents, &namespace, &owner) {
-        None => Place::Nowhere(Fault {
-            reason: reason::GATEWAY_NOT_FOUND,
-            message: format!(
-                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{}\"): create it, or name another",
-                agent.name_any()
-            ),
-            carried: false,
-        }),
-        Some(other) if other.spec.gateway_ref.is_some() => Place::Nowhere(Fault {
-            reason: reason::GATEWAY_NOT_OWNED,
-            message: format!(
-                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{}\"): name \"{}\", whose gateway it joined",
-                agent.name_any(),
-                gateway_owner(&other)
-            ),
-            carried: false,
-        }),
-        Some(_) => state.as_deref().map_or(Place::Unknown, Place::On),
-    };
-    let again = report::report(context, agent, &place, Vec::new()).await?;
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
-}
-
-/// An Agent that owns a gateway: the gateway as a whole.
-async fn own(owner: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
-    let now = Timestamp::now();
-    let paused = is_paused(owner.annotations());
-    let gathered = match gather::gather(context, Arc::clone(&owner)).await {
-        Err(error) if error.reason().is_some() => {
-            let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);
-            let fault = Fault { reason, message: error.to_string(), carried: false };
-            report::report(context, &owner, &Place::Blocked(fault), Vec::new()).await?;
-            return Ok(Action::requeue(TRY_AGAIN));
+    let gathered = gather(&context.stores, &context.facts, agent);
+    let (next, again) = next(agent, &gathered);
+    if agent.status.as_ref() != Some(&next) {
+        if let Some(wait) = settles_in(context, agent, &gathered) {
+            return Ok(Action::requeue(wait));
         }
-        gathered => gathered?,
-    };
-    let plan = validate::validate(&gathered, &context.settings);
-    if !paused {
-        schedule::leave(context, &gathered, &plan).await;
+        report::report(context, agent, &next).await?;
     }
-    let applied = if paused { Applied::default() } else { apply::apply(context, &gathered, &plan, now).await? };
-    announce(context, &gathered.owner, &applied).await;
-    let (pod, proof, config) = if paused { (None, None, None) } else { ask(context, &gathered, &applied).await? };
-    if paused {
-        schedule::rest(context, &gathered);
-    } else {
-        schedule::meet(context, &gathered, &applied, pod.as_ref(), proof.as_ref(), config.as_ref()).await;
+    Ok(Action::requeue(again.unwrap_or_else(resync)))
+}
+
+/// The status, and when time alone will change it.
+fn next(agent: &Agent, gathered: &Gathered) -> (AgentStatus, Option<Duration>) {
+    let (place, sandbox) = (gathered.place(), gathered.sandbox.as_deref());
+    let (mut next, again) = status::status(agent, &place, sandbox, gathered.joined(agent), Timestamp::now());
+    next.heartbeat = gathered.heartbeat().or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
+    (next, again)
+}
+
+/// The gateway takes up most edits in a moment, and publishes that. Only one that takes longer is reported as under way.
+fn settles_in(context: &Context, agent: &Agent, gathered: &Gathered) -> Option<Duration> {
+    let (uid, generation) = (agent.uid().unwrap_or_default(), agent.metadata.generation.unwrap_or_default());
+    if gathered.is_behind(agent) {
+        return context.edits.wait(&uid, &generation.to_string(), Instant::now());
     }
-    let state =
-        Arc::new(observe::observe(&gathered, &plan, &applied, pod.as_ref(), proof.as_ref(), config.as_ref(), paused));
-    let (namespace, name) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    if context.remember(&namespace, &name, &state) {
-        for joined in &gathered.joined {
-            context.waker.wake(Wake::Agent { namespace: namespace.clone(), name: joined.name_any() });
-        }
-    }
-    let joined = gathered.joined.iter().map(|agent| agent.name_any()).collect();
-    let again = report::report(context, &gathered.owner, &Place::On(&state), joined).await?;
-    Ok(Action::requeue(next(&plan, &applied, proof.as_ref(), again)))
-}
-
-/// When to look again.
-fn next(plan: &Plan, applied: &Applied, proof: Option<&Proof>, status_changes_in: Option<Duration>) -> Duration {
-    let asks = matches!(proof, Some(Proof::Pending | Proof::Stalled)).then_some(ASK_AGAIN);
-    let unreachable = matches!(proof, Some(Proof::Unreachable(_))).then_some(UNREACHABLE_HOLDS);
-    let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
-    // No watch tells when these are over.
-    let unwatched = |fault: &Fault| matches!(fault.reason, reason::CLAIM_NOT_FOUND | reason::REFERENCE_UNREADABLE);
-    let unread = plan
-        .warnings
-        .iter()
-        .chain(plan.agent_warnings.values().flatten())
-        .chain(plan.pod.as_ref().err())
-        .any(unwatched)
-        || plan.faults.values().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE);
-    let refused = (applied.fault.is_some() || unread).then_some(TRY_AGAIN);
-    [applied.settles_in, asks, unreachable, seen, refused, status_changes_in]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or_else(look_again)
-}
-
-/// Tells people why a Pod is recreated. An event is informational: a pass does not fail for it.
-async fn announce(context: &Context, owner: &Agent, applied: &Applied) {
-    let Some(rollout) = &applied.rollout else { return };
-    report::publish(
-        context,
-        owner,
-        &Event {
-            type_: EventType::Normal,
-            reason: reason::ROLLING_OUT.to_owned(),
-            action: "RecreatePod".to_owned(),
-            note: Some(format!("The gateway's Pod is recreated: {}", rollout.reason)),
-            related: None,
-        },
-    )
-    .await;
-}
-
-type Asked = (Option<PodState>, Option<Proof>, Option<Mounted>);
-
-/// Looks at the Pod and asks the gateway; what it refuses is taken back at once, what it accepts is kept.
-async fn ask(context: &Context, gathered: &Gathered, applied: &Applied) -> Result<Asked, PassError> {
-    let owner = gathered.owner.uid().unwrap_or_default();
-    let current = applied.plan.as_deref().and_then(|plan| pod::current(&gathered.live.pods, plan));
-    let Some(current) = current.filter(|pod| !context.proofs.is_condemned(&owner, pod)) else {
-        return Ok((None, None, applied.config.clone()));
-    };
-    let state = pod::state(current, gathered.live.pods.len() > 1);
-    let Some(config) = applied.config.clone() else { return Ok((Some(state), None, None)) };
-    let proof = match state {
-        PodState::Ready => Some(prove(context, gathered, &owner, current, &config).await?),
-        _ => None,
-    };
-    let step = decide(&state, proof.as_ref(), &config, applied.sent);
-    let config = act(context, gathered, current, config, step).await?;
-    Ok((Some(state), proof, Some(config)))
-}
-
-/// Takes the step; returns what is mounted then.
-async fn act(
-    context: &Context,
-    gathered: &Gathered,
-    pod: &Pod,
-    config: Mounted,
-    step: Step<'_>,
-) -> Result<Mounted, PassError> {
-    let owner = gathered.owner.uid().unwrap_or_default();
-    match step {
-        Step::Wait => Ok(config),
-        Step::Accept => {
-            apply::accept(context, gathered, &config).await?;
-            Ok(Mounted { refusal: None, ..config })
-        }
-        Step::TakeBack { words, recreate } => {
-            let config = apply::refuse(context, gathered, &config, words).await?;
-            if recreate && config.text != config.wanted {
-                condemn(context, &owner, pod).await?;
-            }
-            Ok(config)
-        }
-        Step::Recreate => {
-            condemn(context, &owner, pod).await?;
-            Ok(config)
-        }
-    }
-}
-
-async fn condemn(context: &Context, owner: &str, pod: &Pod) -> Result<(), kube::Error> {
-    tracing::warn!(pod = pod.name_any(), "recreating the Pod");
-    prove::recreate(&context.client, pod).await?;
-    context.proofs.condemn(owner, pod);
-    Ok(())
-}
-
-async fn prove(
-    context: &Context,
-    gathered: &Gathered,
-    owner: &str,
-    pod: &Pod,
-    config: &Mounted,
-) -> Result<Proof, PassError> {
-    let namespace = gathered.owner.namespace().unwrap_or_default();
-    let selector = sources::token(&gathered.owner);
-    let token = match context.secrets.token(&context.client, &context.stores, &namespace, &selector).await {
-        Ok(token) => token,
-        Err(error) => return Ok(Proof::Unreachable(error.to_string())),
-    };
-    let document: Value = serde_json::from_str(&config.text).unwrap_or_default();
-    let hash = super::plan::hash(&config.text);
-    let question =
-        Question { client: &context.client, admin: &context.admin, token, pod, hash: &hash, config: &document };
-    Ok(prove::prove(&context.proofs, owner, &question).await?)
+    context.edits.settled(&uid);
+    None
 }

@@ -1,196 +1,114 @@
-//! Reads what a gateway's spec points at: stores first, the API server for what no store holds. Touches the network.
+//! What the facts say of one Agent. Looks at the stores and facts only.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Api, ResourceExt};
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 
-use super::build::pod_spec::GATEWAY_CONTAINER;
-use super::context::Context;
-use super::providers;
-use super::secret::SecretError;
-use crate::api::{Agent, Provider, Sandbox};
-use crate::cluster::environment::{Digests, Read, SourceKind, SourceName};
-use crate::cluster::names::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
-use crate::cluster::observed::Observed;
-use crate::cluster::sources;
-use crate::cluster::stores::{Stores, named, within};
-use crate::cluster::wakes::gateway_owner;
-use crate::openclaw::paths;
+use super::status::GatewayLookup;
+use crate::api::Agent;
+use crate::api::agent::HeartbeatStatus;
+use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::openclaw::cron::run::Run;
+use crate::references::digests::Fault;
+use crate::world::facts::{Fact, Facts};
+use crate::world::gateway_state::GatewayFound;
+use crate::world::sandbox_states::SandboxState;
+use crate::world::stores::{Stores, named};
+use crate::world::triggers::gateway_owner;
 
-/// Everything that a pass over one gateway looks at.
+/// What the status of one Agent is made of.
 #[derive(Debug)]
 pub struct Gathered {
-    pub owner: Arc<Agent>,
-    /// The Agents that joined, sorted by name.
-    pub joined: Vec<Arc<Agent>>,
-    pub providers: BTreeMap<String, Arc<Provider>>,
-    /// The Sandboxes of the namespace by name.
-    pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
-    /// The Services of the Agents' own sandboxes, by Agent.
-    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
-    pub reads: BTreeMap<SourceName, Read>,
-    /// Whether the claim that the user names exists; `None`: names none.
-    pub existing_claim: Option<bool>,
-    pub live: Live,
-}
-
-/// The gateway's children as the stores show them.
-#[derive(Clone, Debug, Default)]
-pub struct Live {
-    pub service_account: Option<Arc<Observed<ServiceAccount>>>,
-    pub network_policy: Option<Arc<Observed<NetworkPolicy>>>,
-    pub claim: Option<Arc<Observed<PersistentVolumeClaim>>>,
-    pub service: Option<Arc<Observed<Service>>>,
-    pub deployment: Option<Arc<Observed<Deployment>>>,
-    /// All ConfigMaps of the gateway by name.
-    pub config_maps: BTreeMap<String, Arc<Observed<ConfigMap>>>,
-    pub pods: Vec<Arc<Pod>>,
-    /// The environment of the gateway container in the live Deployment.
-    pub environment: Vec<EnvVar>,
-    /// The digests on the live Deployment.
-    pub digests: Digests,
-    /// The parts of the plan on the live Deployment.
-    pub parts: BTreeMap<String, String>,
-    /// The configuration that the live Deployment's Pod mounts.
-    pub config: Option<Value>,
-}
-
-impl Live {
-    /// An annotation of the live Deployment.
-    #[must_use]
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.deployment.as_ref()?.object.annotations().get(key).map(String::as_str)
-    }
-
-    /// How many Pods the live Deployment wants.
-    #[must_use]
-    pub fn replicas(&self) -> Option<i32> {
-        self.deployment.as_ref()?.object.spec.as_ref()?.replicas
-    }
+    gateway: Result<Fact<GatewayFound>, Fault>,
+    pub sandbox: Option<Arc<SandboxState>>,
+    heartbeat: Option<Run>,
 }
 
 impl Gathered {
-    /// The Agents that the configuration should hold: neither suspended nor on their way out. The owner is one of them even
-    /// while it is suspended, because its gateway then rests as a whole.
-    pub fn active_agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
-        std::iter::once(&self.owner).chain(self.joined.iter().filter(|agent| !agent.spec.suspend))
+    /// Where the Agent lives.
+    #[must_use]
+    pub fn place(&self) -> GatewayLookup<'_> {
+        match &self.gateway {
+            Err(fault) => GatewayLookup::Nowhere(fault.clone()),
+            Ok(Fact::Unknown) => GatewayLookup::Unknown,
+            Ok(Fact::Known(Err(fault))) => GatewayLookup::Blocked(fault.clone()),
+            Ok(Fact::Known(Ok(state))) => GatewayLookup::On(state),
+        }
+    }
+
+    /// The names of the Agents that joined this one, sorted; as the status has them while the gateway can't be looked at.
+    #[must_use]
+    pub fn joined(&self, agent: &Agent) -> Vec<String> {
+        match &self.gateway {
+            Ok(_) | Err(_) if agent.spec.gateway_ref.is_some() => Vec::new(),
+            Ok(Fact::Known(Ok(state))) => {
+                state.agents.keys().filter(|name| **name != agent.name_any()).cloned().collect()
+            }
+            Ok(_) | Err(_) => agent.status.as_ref().map(|status| status.joined_agents.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The heartbeat that ended last.
+    #[must_use]
+    pub fn heartbeat(&self) -> Option<HeartbeatStatus> {
+        let run = self.heartbeat.as_ref()?;
+        Some(HeartbeatStatus {
+            time: Time(whole_seconds(run.started_at()?)),
+            status: run.result(),
+            error: run.error_message(),
+        })
+    }
+
+    /// Whether the gateway or the sandbox has not been looked at since the last edit of the Agent.
+    #[must_use]
+    pub fn is_behind(&self, agent: &Agent) -> bool {
+        let generation = agent.metadata.generation;
+        let gateway = match &self.gateway {
+            Ok(Fact::Unknown) => true,
+            Ok(Fact::Known(Ok(state))) => {
+                state.agents.get(&agent.name_any()).is_none_or(|member| member.generation != generation)
+            }
+            Ok(Fact::Known(Err(_))) | Err(_) => false,
+        };
+        let sandbox = self.sandbox.as_ref().is_none_or(|state| state.generation != generation);
+        gateway || (agent.spec.sandbox.is_some() && sandbox)
     }
 }
 
-/// Reads everything for the gateway of `owner`.
-pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, SecretError> {
-    let namespace = owner.namespace().unwrap_or_default();
-    let name = owner.name_any();
-    let names = GatewayNames::of(&name);
-    let stores = &context.stores;
-    let mut joined = within(&stores.agents, &namespace, |agent| {
-        agent.metadata.deletion_timestamp.is_none() && agent.name_any() != name && gateway_owner(agent) == name
-    });
-    joined.sort_by_key(|agent| agent.name_any());
-    let providers = providers::by_name(within(&stores.providers, &namespace, |_| true));
-    let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
-    let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
-    let sandbox_services = sandbox_services(stores, &namespace, std::iter::once(&owner).chain(&joined));
-    let live = live(context, &namespace, &names, &name);
-    let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
-    let wanted = wanted(&owner, &joined, &providers, &live);
-    let reads = context.references.read(&context.client, stores, &namespace, wanted, &digest_key).await;
-    let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
-}
-
-/// Only what the Agents own: a Service of that name that somebody else made leads nobody's commands astray.
-fn sandbox_services<'a>(
-    stores: &Stores,
-    namespace: &str,
-    agents: impl Iterator<Item = &'a Arc<Agent>>,
-) -> BTreeMap<String, Arc<Observed<Service>>> {
-    agents
-        .filter(|agent| agent.spec.sandbox.is_some())
-        .filter_map(|agent| {
-            let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
-            let owners = service.object.owner_references();
-            let ours =
-                |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
-            owners.iter().any(ours).then(|| (agent.name_any(), service))
-        })
-        .collect()
-}
-
-/// What has to be read: all that the specs name, and what the live Deployment reads now (its last good state).
-fn wanted(
-    owner: &Agent,
-    joined: &[Arc<Agent>],
-    providers: &BTreeMap<String, Arc<Provider>>,
-    live: &Live,
-) -> BTreeSet<SourceName> {
-    let used: BTreeSet<String> = std::iter::once(owner)
-        .chain(joined.iter().map(AsRef::as_ref))
-        .flat_map(crate::cluster::wakes::providers_of)
-        .collect();
-    let of_providers =
-        used.iter().filter_map(|name| providers.get(name)).flat_map(|provider| sources::of_provider(provider));
-    let of_live = live.environment.iter().filter_map(providers::secret_variable);
-    sources::of_gateway(owner)
-        .into_iter()
-        .chain(of_providers)
-        .map(|source| (source.kind, source.name))
-        .chain(of_live.map(|variable| (SourceKind::Secret, variable.secret)))
-        .collect()
-}
-
-fn live(context: &Context, namespace: &str, names: &GatewayNames, owner: &str) -> Live {
-    let stores = &context.stores;
-    let labelled = |labels: Option<&BTreeMap<String, String>>| {
-        labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == owner)
-    };
-    let deployment = named(&stores.deployments, namespace, &names.gateway);
-    // By name: another one that somebody added may come first.
-    let container = deployment.as_ref().and_then(|deployment| {
-        let containers = &deployment.object.spec.as_ref()?.template.spec.as_ref()?.containers;
-        containers.iter().find(|container| container.name == GATEWAY_CONTAINER).cloned()
-    });
-    let config_maps: BTreeMap<_, _> =
-        within(&stores.config_maps, namespace, |map| labelled(map.object.metadata.labels.as_ref()))
-            .into_iter()
-            .map(|map| (map.object.name_any(), map))
-            .collect();
-    let mut live = Live {
-        service_account: named(&stores.service_accounts, namespace, &names.gateway),
-        network_policy: named(&stores.network_policies, namespace, &names.gateway),
-        claim: named(&stores.claims, namespace, &names.claim),
-        service: named(&stores.services, namespace, &names.gateway),
-        pods: within(&stores.pods, namespace, |pod| labelled(pod.metadata.labels.as_ref())),
-        environment: container.and_then(|container| container.env).unwrap_or_default(),
-        deployment,
-        config_maps,
-        ..Live::default()
-    };
-    live.digests =
-        live.annotation(names::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    live.parts = live.annotation(names::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    live.config = live
-        .annotation(names::PLAN)
-        .and_then(|plan| config_text(&live, &names.config(plan)))
-        .and_then(|text| serde_json::from_str(text).ok());
-    live
-}
-
-/// The configuration in one of the gateway's ConfigMaps.
+/// Looks at everything for the status of `agent`.
 #[must_use]
-pub fn config_text<'a>(live: &'a Live, name: &str) -> Option<&'a str> {
-    live.config_maps.get(name)?.object.data.as_ref()?.get(paths::CONFIG_FILE).map(String::as_str)
+pub fn gather(stores: &Stores, facts: &Facts, agent: &Agent) -> Gathered {
+    let (namespace, name, owner) = (agent.namespace().unwrap_or_default(), agent.name_any(), gateway_owner(agent));
+    let schedule = facts.schedules.of(&namespace, &owner).known();
+    Gathered {
+        gateway: match no_gateway(stores, &namespace, agent) {
+            Some(fault) => Err(fault),
+            None => Ok(facts.gateway_states.of(&namespace, &owner)),
+        },
+        sandbox: facts.sandbox_states.of(&namespace, &name).known().flatten(),
+        heartbeat: schedule.and_then(|schedule| schedule.heartbeats.get(&name).cloned()),
+    }
 }
 
-async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Option<bool> {
-    let name = owner.spec.gateway.as_ref()?.storage.existing_claim.as_ref()?;
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
-    // One that can't be read now is taken as there: the Pod then waits for it, and what runs goes on.
-    Some(!matches!(api.get_metadata_opt(name).await, Ok(None)))
+/// Why there is no gateway to join.
+fn no_gateway(stores: &Stores, namespace: &str, agent: &Agent) -> Option<Fault> {
+    let (name, owner) = (agent.name_any(), &agent.spec.gateway_ref.as_ref()?.name);
+    let fault = |reason, message| Some(Fault { reason, message, carried: false });
+    match named(&stores.agents, namespace, owner) {
+        None => fault(
+            reason::GATEWAY_NOT_FOUND,
+            format!(
+                "Agent \"{owner}\" does not exist (spec.gatewayRef of Agent \"{name}\"): create it, or use another name"
+            ),
+        ),
+        Some(other) if other.spec.gateway_ref.is_some() => fault(
+            reason::GATEWAY_NOT_OWNED,
+            format!(
+                "Agent \"{owner}\" has no gateway of its own (spec.gatewayRef of Agent \"{name}\"): use \"{}\", whose gateway it joined",
+                gateway_owner(&other)
+            ),
+        ),
+        Some(_) => None,
+    }
 }

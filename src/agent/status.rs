@@ -1,59 +1,35 @@
 //! Plan and observations → the conditions and status of an Agent. Pure: `now` is an argument.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::plan::AgentFault;
-use super::pod::PodState;
-use super::prove::Proof;
 use crate::api::Agent;
-use crate::api::agent::{AgentStatus, GatewayStatus};
-use crate::cluster::conditions::{
+use crate::api::agent::AgentStatus;
+use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
 };
-use crate::cluster::environment::Fault;
-use crate::cluster::sandbox_states::SandboxState;
-use crate::cluster::summary::{Summary, obstacle, patient};
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
+use crate::openclaw::config::agents::MODEL;
+use crate::references::digests::Fault;
+use crate::world::facts::Fact;
+use crate::world::gateway_state::{AgentFault, GatewayState};
+use crate::world::sandbox_states::SandboxState;
+use crate::world::triggers::gateway_owner;
 
-/// What a pass over a gateway found; the Agents on it take their status from it.
+/// The gateway of an Agent, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GatewayState {
-    pub ready: Desired,
-    pub config: Desired,
-    /// What stands in the way of the gateway as a whole.
-    pub fault: Option<Fault>,
-    pub status: GatewayStatus,
-    /// The Agents that the pass looked at.
-    pub agents: BTreeMap<String, Member>,
-}
-
-/// One Agent as the pass over its gateway saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The generation that was looked at.
-    pub generation: Option<i64>,
-    pub fault: Option<AgentFault>,
-    /// What it needs and is missing, and yet disturbs nothing that runs.
-    pub warnings: Vec<Fault>,
-    pub suspended: bool,
-}
-
-/// What an Agent's own pass found, before its gateway's state is known.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Place<'a> {
-    /// On a gateway whose state is known.
+pub enum GatewayLookup<'a> {
+    /// Its state is known.
     On(&'a GatewayState),
-    /// The gateway's first pass is still to come.
+    /// Its first reconcile since the operator started is still to come.
     Unknown,
     /// There is no gateway to join.
     Nowhere(Fault),
-    /// Something of the gateway's own can't be had, and only a person can mend that.
+    /// Something of the gateway's own can't be had, and only a person can repair that.
     Blocked(Fault),
 }
 
@@ -67,18 +43,28 @@ enum Shell<'a> {
     InSandbox(&'a SandboxState),
 }
 
-/// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last pass over the Agent's
-/// sandbox found.
+impl Shell<'_> {
+    /// Whether the conditions of the sandbox stay as the status of the Agent has them.
+    fn keeps(self, agent: &Agent) -> bool {
+        let state = if matches!(self, Shell::Unknown) { Fact::Unknown } else { Fact::Known(()) };
+        let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        state.keeps(before, SANDBOX_READY, agent.metadata.generation)
+    }
+}
+
+/// The status of the Agent, and when to look again because time alone changes it. `sandbox`: what the last reconcile of the
+/// Agent's sandbox found.
 #[must_use]
 pub fn status(
     agent: &Agent,
-    place: &Place<'_>,
+    place: &GatewayLookup<'_>,
     sandbox: Option<&SandboxState>,
     joined: Vec<String>,
     now: Timestamp,
 ) -> (AgentStatus, Option<Duration>) {
     let before = agent.status.clone().unwrap_or_default();
-    if *place == Place::Unknown && told_already(agent, READY) {
+    let gateway = if *place == GatewayLookup::Unknown { Fact::Unknown } else { Fact::Known(()) };
+    if gateway.keeps(&before.conditions, READY, agent.metadata.generation) {
         return (before, None);
     }
     let shell = match (&agent.spec.sandbox, sandbox) {
@@ -89,15 +75,15 @@ pub fn status(
     let (conditions, again) = conditions(agent, place, shell, now);
     let model = &agent.spec.model.primary;
     let lives_there = match place {
-        Place::On(state) => joined_now(agent, state),
-        Place::Unknown | Place::Nowhere(_) | Place::Blocked(_) => false,
+        GatewayLookup::On(state) => joined_now(agent, state),
+        GatewayLookup::Unknown | GatewayLookup::Nowhere(_) | GatewayLookup::Blocked(_) => false,
     };
-    // While the last good entry stands in, so does its model.
-    let in_force = before.model.filter(|_| keeps_last_good(agent, place));
+    // While the last good model stays in force, it is the one to show.
+    let in_force = before.model.filter(|_| keeps_model(agent, place));
     let gateway = match place {
-        Place::On(state) => Some(state.status.clone()),
-        Place::Unknown | Place::Blocked(_) => before.gateway,
-        Place::Nowhere(_) => None,
+        GatewayLookup::On(state) => Some(state.status.clone()),
+        GatewayLookup::Unknown | GatewayLookup::Blocked(_) => before.gateway,
+        GatewayLookup::Nowhere(_) => None,
     };
     let status = AgentStatus {
         observed_generation: agent.metadata.generation,
@@ -111,16 +97,10 @@ pub fn status(
     (status, again)
 }
 
-/// Whether the status tells of this condition for the present spec: a restart of the operator alone changes none of it.
-fn told_already(agent: &Agent, kind: &str) -> bool {
-    let Some(status) = &agent.status else { return false };
-    status.observed_generation == agent.metadata.generation && find(&status.conditions, kind).is_some()
-}
-
-fn keeps_last_good(agent: &Agent, place: &Place<'_>) -> bool {
-    let Place::On(state) = place else { return false };
+fn keeps_model(agent: &Agent, place: &GatewayLookup<'_>) -> bool {
+    let GatewayLookup::On(state) = place else { return false };
     let fault = state.agents.get(&agent.name_any()).and_then(|member| member.fault.as_ref());
-    fault.is_some_and(|fault| fault.last_good_kept)
+    fault.is_some_and(|fault| fault.kept.contains(&MODEL))
 }
 
 /// Whether the gateway confirmed a configuration that holds the Agent.
@@ -128,12 +108,12 @@ fn joined_now(agent: &Agent, state: &GatewayState) -> bool {
     let member = state.agents.get(&agent.name_any());
     state.config.status == Status::True
         && member
-            .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(|fault| fault.last_good_kept))
+            .is_some_and(|member| !member.suspended && member.fault.as_ref().is_none_or(AgentFault::last_good_kept))
 }
 
 fn conditions(
     agent: &Agent,
-    place: &Place<'_>,
+    place: &GatewayLookup<'_>,
     shell: Shell<'_>,
     now: Timestamp,
 ) -> (Vec<Condition>, Option<Duration>) {
@@ -141,21 +121,21 @@ fn conditions(
     let (summary, again) = summary(agent, place, shell, now);
     let mut all = Vec::from(summary.conditions());
     all.push(references);
-    if let Place::On(state) = place {
+    if let GatewayLookup::On(state) = place {
         all.push(state.ready.clone());
         all.push(own_config(agent, state));
     } else {
         let unknown =
-            |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been looked at yet.");
+            |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been checked yet.");
         all.extend([unknown(GATEWAY_READY), unknown(CONFIG_APPLIED)]);
     }
     all.extend(sandbox_conditions(shell));
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = merge(before, &all, agent.metadata.generation, now);
-    let as_before: &[&str] = match (shell, summary) {
-        (Shell::Unknown, Summary::Well { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
-        (Shell::Unknown, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
-        _ => &[],
+    let as_before: &[&str] = match (shell.keeps(agent), summary) {
+        (true, Summary::Ready { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
+        (true, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
+        (false, _) => &[],
     };
     for condition in conditions.iter_mut().filter(|condition| as_before.contains(&condition.type_.as_str())) {
         if let Some(before) = find(before, &condition.type_) {
@@ -165,13 +145,13 @@ fn conditions(
     (conditions, again)
 }
 
-/// What the pass over the sandbox found; an Agent without a sandbox has neither condition.
+/// What the reconcile of the sandbox found; an Agent without a sandbox has neither condition.
 fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
     match shell {
         Shell::None => Vec::new(),
         Shell::Unknown => {
             let unknown =
-                |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been looked at yet.");
+                |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been checked yet.");
             vec![unknown(SANDBOX_READY), unknown(ISOLATION_VERIFIED)]
         }
         Shell::InSandbox(state) => vec![state.ready.clone(), state.isolation.clone()],
@@ -179,14 +159,14 @@ fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
 }
 
 /// Whether everything that the Agent names exists.
-fn references(agent: &Agent, place: &Place<'_>) -> Desired {
+fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     let unresolved = |fault: &Fault| Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     let state = match place {
-        Place::Nowhere(fault) => return unresolved(fault),
-        Place::Unknown | Place::Blocked(_) => {
-            return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not looked at yet.");
+        GatewayLookup::Nowhere(fault) => return unresolved(fault),
+        GatewayLookup::Unknown | GatewayLookup::Blocked(_) => {
+            return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not checked yet.");
         }
-        Place::On(state) => state,
+        GatewayLookup::On(state) => state,
     };
     let member = state.agents.get(&agent.name_any());
     if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
@@ -207,41 +187,41 @@ fn is_reference(reason: &str) -> bool {
     reason.ends_with("NotFound") || reason == reason::REFERENCE_UNREADABLE
 }
 
-/// The gateway's condition, seen from one Agent: a configuration that holds its last good entry is not its present spec.
+/// The gateway's condition, seen from one Agent: a configuration that holds a last good state is not its present spec.
 fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
     let Some(member) = state.agents.get(&agent.name_any()) else { return state.config.clone() };
     match &member.fault {
-        Some(fault) if fault.last_good_kept => Desired::new(
+        Some(fault) if fault.last_good_kept() => Desired::new(
             CONFIG_APPLIED,
             Status::False,
             reason::LAST_GOOD_KEPT,
-            format!("The last good entry stays in force: {}", fault.message),
+            format!("The last valid {} remains in use: {}", fault.kept.join(" and "), fault.message),
         ),
         Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
         None => state.config.clone(),
     }
 }
 
-fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
+fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
     let state = match place {
-        Place::On(state) => state,
-        Place::Unknown => {
+        GatewayLookup::On(state) => state,
+        GatewayLookup::Unknown => {
             let message = format!("Waiting for the gateway of Agent \"{}\".", gateway_owner(agent));
-            return (Summary::Working { reason: reason::PENDING, message }, None);
+            return (Summary::Reconciling { reason: reason::PENDING, message }, None);
         }
-        Place::Blocked(fault) => {
-            return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        GatewayLookup::Blocked(fault) => {
+            return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
         }
-        Place::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
+        GatewayLookup::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
     };
-    // A gateway that rests has children too: what stands in their way is told.
+    // A suspended gateway has children too: what is in their way is reported.
     let owns = agent.spec.gateway_ref.is_none();
     if let Some(fault) = state.fault.as_ref().filter(|fault| owns && !is_reference(fault.reason)) {
-        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
     if agent.spec.suspend {
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
-        return (Summary::Resting { reason: reason::SUSPENDED, message }, None);
+        return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
     let member = state.agents.get(&agent.name_any());
     if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
@@ -251,82 +231,36 @@ fn summary(agent: &Agent, place: &Place<'_>, shell: Shell<'_>, now: Timestamp) -
         if is_reference(fault.reason) {
             return missing(agent, fault.reason, &fault.message, now);
         }
-        return (Summary::Broken { reason: fault.reason, message: fault.message.clone() }, None);
+        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
     if member.is_none_or(|member| member.generation != agent.metadata.generation) {
-        let message = "The gateway has not been looked at since the last edit.".to_owned();
-        return (Summary::Working { reason: reason::PENDING, message }, None);
+        let message = "The gateway has not been checked since the last edit.".to_owned();
+        return (Summary::Reconciling { reason: reason::PENDING, message }, None);
     }
-    let of_gateway = [&state.ready, &state.config].into_iter().find_map(obstacle);
+    let of_gateway = [&state.ready, &state.config].into_iter().find_map(from_condition);
     (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
 }
 
 /// The summary once the gateway is well. Whether the sandbox proved its isolation does not count: where a cluster does not enforce its
 /// policies, the Agent works all the same, and says so.
 fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
-    let pending = |message: &str| Summary::Working { reason: reason::PENDING, message: message.to_owned() };
+    let pending = |message: &str| Summary::Reconciling { reason: reason::PENDING, message: message.to_owned() };
     let well = Summary::ready("The gateway answers and runs this configuration; commands run in the sandbox.");
     match shell {
         Shell::None => Summary::ready("The gateway answers and runs this configuration."),
-        Shell::Unknown if told_already(agent, SANDBOX_READY) => well,
-        Shell::Unknown => pending("The sandbox has not been looked at yet."),
+        Shell::Unknown if shell.keeps(agent) => well,
+        Shell::Unknown => pending("The sandbox has not been checked yet."),
         Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
-            pending("The sandbox has not been looked at since the last edit.")
+            pending("The sandbox has not been checked since the last edit.")
         }
-        Shell::InSandbox(state) => obstacle(&state.ready).unwrap_or(well),
+        Shell::InSandbox(state) => from_condition(&state.ready).unwrap_or(well),
     }
 }
 
 /// Something that the Agent names is missing.
 fn missing(agent: &Agent, reason: &'static str, message: &str, now: Timestamp) -> (Summary, Option<Duration>) {
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    patient(before, REFERENCES_RESOLVED, reason, message, now)
-}
-
-/// Whether the gateway's Pod answers.
-#[must_use]
-pub fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str>) -> Desired {
-    let condition = |status, reason, message: &str| Desired::new(GATEWAY_READY, status, reason, message);
-    if owner.spec.suspend {
-        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended by spec.suspend of its owner.");
-    }
-    match pod {
-        None => match rollout {
-            Some(why) => {
-                condition(Status::Unknown, reason::ROLLING_OUT, &format!("The gateway's Pod is recreated: {why}."))
-            }
-            None => condition(Status::Unknown, reason::POD_PENDING, "The gateway's Pod does not exist yet."),
-        },
-        Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
-        Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
-        Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
-        Some(PodState::ConfigurationRefused { message }) => condition(Status::False, reason::REFUSED, message),
-    }
-}
-
-/// Whether the gateway confirmed the configuration. `refused`: what it said of the one that was wanted, if another stands in.
-#[must_use]
-pub fn config_applied(owner: &Agent, proof: Option<&Proof>, refused: Option<&str>) -> Desired {
-    let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
-    if let Some(message) = refused {
-        let message = format!("The gateway refused the configuration; the last accepted one stays in force: {message}");
-        return condition(Status::False, reason::REFUSED, &message);
-    }
-    if owner.spec.suspend {
-        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended.");
-    }
-    match proof {
-        None => condition(Status::Unknown, reason::PENDING, "The gateway does not answer yet."),
-        Some(Proof::Applied) => condition(Status::True, reason::APPLIED, "The gateway confirmed the configuration."),
-        Some(Proof::Pending) => condition(Status::Unknown, reason::PENDING, "The gateway has not taken it up yet."),
-        Some(Proof::Refused(message)) => condition(Status::False, reason::REFUSED, message),
-        Some(Proof::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
-        Some(Proof::Stalled) => condition(
-            Status::False,
-            reason::RELOAD_STALLED,
-            "The gateway answers but does not take up the configuration; its Pod is recreated.",
-        ),
-    }
+    missing_reference(before, REFERENCES_RESOLVED, reason, message, now)
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
-use super::cron_job::RunStatus;
 use super::environment::{EnvFromSource, EnvVar};
+use super::models::ModelSelection;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
+use super::runs::RunStatus;
 use super::sandbox::SandboxUse;
 
-/// An OpenClaw agent: which model answers, and on which gateway it lives.
+/// An OpenClaw agent: which model answers, and on which gateway it runs.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "creel.dev",
@@ -24,10 +25,10 @@ use super::sandbox::SandboxUse;
     namespaced,
     status = "AgentStatus",
     derive = "PartialEq",
-    doc = "An Agent is an OpenClaw agent. Without gatewayRef it owns a gateway: a Deployment with its Service, configuration, claim and token. With gatewayRef it joins the gateway of another Agent. Its name is the OpenClaw agent id and the stem of the names of what it owns. Creating one equals creating a Pod: it can name every Secret of the namespace.",
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of an Agent is a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
-    validation = Rule::new("!has(self.spec.gatewayRef) || self.spec.gatewayRef.name != self.metadata.name").message("spec.gatewayRef names this Agent itself; leave it out to own a gateway, or name the Agent whose gateway to join"),
-    validation = Rule::new("!has(oldSelf.status) || !(has(oldSelf.status.agentID) || (!has(oldSelf.spec.gatewayRef) && has(oldSelf.status.gateway) && has(oldSelf.status.gateway.deployment))) || (has(self.spec.gatewayRef) == has(oldSelf.spec.gatewayRef) && (!has(self.spec.gatewayRef) || self.spec.gatewayRef.name == oldSelf.spec.gatewayRef.name))").message("spec.gatewayRef can't change once the Agent has joined or has a gateway of its own: its memory lies on its gateway's claim; create a new Agent instead"),
+    doc = "An Agent is an OpenClaw agent. Without gatewayRef it owns a gateway: a Deployment with a Service, a configuration, a volume claim and a token. With gatewayRef it joins the gateway of another Agent. Its name is also the OpenClaw agent id and the prefix of the names of the objects that it owns. Anyone who can create an Agent can use every Secret of its namespace, as with Pods.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of an Agent must be a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
+    validation = Rule::new("!has(self.spec.gatewayRef) || self.spec.gatewayRef.name != self.metadata.name").message("spec.gatewayRef names this Agent itself: omit it to own a gateway, or name the Agent whose gateway to join"),
+    validation = Rule::new("!has(oldSelf.status) || !(has(oldSelf.status.agentID) || (!has(oldSelf.spec.gatewayRef) && has(oldSelf.status.gateway) && has(oldSelf.status.gateway.deployment))) || (has(self.spec.gatewayRef) == has(oldSelf.spec.gatewayRef) && (!has(self.spec.gatewayRef) || self.spec.gatewayRef.name == oldSelf.spec.gatewayRef.name))").message("spec.gatewayRef can't change once the Agent has joined or has a gateway of its own: its memory is on the claim of its gateway; create a new Agent instead"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
@@ -39,63 +40,39 @@ use super::sandbox::SandboxUse;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.gateway) && has(self.gatewayRef))").message("set gateway (to own one) or gatewayRef (to join one), not both"))]
 pub struct AgentSpec {
-    /// Whether the Agent rests. The owner of a gateway: no Pod runs. A joined Agent: it is taken out of the configuration.
-    /// Nothing is lost: sessions and workspace stay on the claim. Default: `false`.
+    /// Stops the Agent. An owner's gateway is scaled to zero; a joined Agent is removed from the configuration. Sessions and workspace
+    /// are kept on the claim. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// Which model answers. A change is applied without a restart.
+    /// The models that answer. A change is applied without a restart.
     pub model: ModelSelection,
-    /// Where the Agent's commands run. Left out: the Agent has no shell, and its file tools are confined to its workspace.
+    /// Where the Agent's commands run. Default: the Agent has no shell, and its file tools are confined to its workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxUse>,
-    /// Turns that the Agent takes by itself at regular times, in its main session, to look whether something needs attention. Default: none.
+    /// Wakes the Agent at regular intervals in its main session to check whether anything needs attention. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
-    /// The gateway that this Agent owns. Left out, together with `gatewayRef`: a gateway with all defaults.
+    /// The gateway that this Agent owns. Default: a gateway with all defaults, unless `gatewayRef` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
     /// Joins the gateway of the named Agent instead of owning one. That Agent must own its gateway. Agents of one gateway share
-    /// a process: the gateway is the trust boundary. It can't change once the Agent has joined.
+    /// a process: the gateway is the trust boundary. It is immutable once the Agent has joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_ref: Option<LocalReference>,
 }
 
-/// A first choice and what to fall back to, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct ModelSelection {
-    /// The model that answers first.
-    pub primary: ModelReference,
-    /// The models to try in order when the one before fails (no credit, rate limit, down), at most 8. Use models of other
-    /// Providers: without credit a whole Provider is out. Default: none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub fallbacks: Vec<ModelReference>,
-}
-
-/// A model of a Provider of the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
-pub struct ModelReference {
-    /// The name of the Provider. Example: `openai`.
-    #[schemars(length(min = 1, max = 63))]
-    pub provider: String,
-    /// The id of one of the Provider's models. Example: `gpt-4o-mini`.
-    #[schemars(length(min = 1, max = 128))]
-    pub model: String,
-}
-
-/// Turns that an Agent takes by itself.
+/// Regular turns of an Agent without a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
-    /// How long from turn to turn, 15 seconds to 8760 hours. A turn that meets other work of the gateway is skipped. Example: `30m`.
+    /// The interval between heartbeats, 15 seconds to 8760 hours. A heartbeat is skipped while the gateway is busy. Example: `30m`.
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every is a duration from 15s to 8760h, like 30m or 1h30m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every must be a duration from 15s to 8760h, for example 30m or 1h30m"))]
     pub every: String,
-    /// The hours of the day in which turns are taken. Default: all.
+    /// The hours of the day during which heartbeats run. Default: all day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_hours: Option<ActiveHours>,
-    /// What the Agent is told, word for word. Default: OpenClaw's own words, which ask it to answer `NO_REPLY` if nothing needs attention.
+    /// The prompt sent to the Agent. Default: OpenClaw's own prompt, which asks for the answer `NO_REPLY` if nothing needs attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32768))]
     pub prompt: Option<String>,
@@ -104,15 +81,15 @@ pub struct Heartbeat {
 /// A part of each day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.start != self.end").message("from start to the same time is no time at all: name two times, or leave out activeHours"))]
+#[x_kube(validation = Rule::new("self.start != self.end").message("start and end must differ; omit activeHours for all day"))]
 pub struct ActiveHours {
-    /// When it begins. Example: `08:00`.
+    /// When the active hours begin, as `HH:MM`. Example: `08:00`.
     #[schemars(length(min = 5, max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub start: String,
-    /// When it ends, up to `24:00`; a time before `start` is one of the next day. Example: `22:00`.
+    /// When the active hours end, up to `24:00`; a time before `start` is on the next day. Example: `22:00`.
     #[schemars(length(min = 5, max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
     pub end: String,
-    /// The IANA time zone of both. Default: `Etc/UTC`. Example: `Europe/Paris`.
+    /// The IANA time zone of `start` and `end`. Default: `Etc/UTC`. Example: `Europe/Paris`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
@@ -122,29 +99,29 @@ pub struct ActiveHours {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateway {
-    /// The OpenClaw image, by digest or by a tag that is not `latest`. A change recreates the Pod. Default: the operator's setting
-    /// at the time of creation, then pinned until the Agent is restarted by the annotation `creel.dev/restart`.
+    /// The OpenClaw image, by digest or by a tag that is not `latest`. A change recreates the Pod. Default: the operator's default image
+    /// when the gateway is created; it stays pinned until the Agent is restarted with the annotation `creel.dev/restart`.
     /// Example: `ghcr.io/openclaw/openclaw:2026.9.6-slim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
-    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("name an image by digest (…@sha256:…) or by a tag that is not latest (…:2026.9.6-slim), so that the same version runs after each restart"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("the image needs a digest (…@sha256:…) or a tag other than latest (…:2026.9.6-slim), so that every restart runs the same version"))]
     pub image: Option<String>,
     /// When the kubelet pulls the image. Default: `IfNotPresent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<ImagePullPolicy>,
-    /// Secrets with credentials for the image's registry, at most 8. Default: none.
+    /// Secrets with credentials for the image registry, at most 8. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<LocalReference>,
-    /// CPU and memory of the gateway container. Default: requests of `250m` and `1Gi`, a memory limit of `2Gi`. The heap of the process
-    /// is set to three quarters of the memory limit.
+    /// CPU and memory of the gateway container. Default: requests of `250m` and `1Gi`, a memory limit of `2Gi`. The Node.js heap
+    /// is limited to three quarters of the memory limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// The claim on which sessions, memory and workspaces of all Agents of this gateway live.
+    /// The volume claim with the sessions, memory and workspaces of all Agents of this gateway.
     #[serde(default, skip_serializing_if = "Storage::is_default")]
     pub storage: Storage,
-    /// How callers prove who they are. Default: the operator generates a token into the Secret `<agent>-secret`, key `token`.
+    /// How callers authenticate. Default: Creel generates a token and stores it in the Secret `<agent>-secret`, key `token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
     /// Environment variables of the gateway container, at most 64. A change recreates the Pod. Default: none.
@@ -157,7 +134,7 @@ pub struct Gateway {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
-    /// Where the Pod runs and how it is labelled. A change recreates the Pod.
+    /// Scheduling, labels and annotations of the Pod. A change recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -185,26 +162,26 @@ impl ImagePullPolicy {
 /// The claim of a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.existingClaim) || !(has(self.size) || has(self.storageClassName) || has(self.accessMode) || has(self.retention))").message("existingClaim is used as it is: leave out size, storageClassName, accessMode and retention"))]
-#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("storageClassName of a claim can't change; create a new Agent"))]
-#[x_kube(validation = Rule::new("has(self.accessMode) == has(oldSelf.accessMode) && (!has(self.accessMode) || self.accessMode == oldSelf.accessMode)").message("accessMode of a claim can't change; create a new Agent"))]
-#[x_kube(validation = Rule::new("!has(oldSelf.size) || !has(self.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0").message("a claim can grow but not shrink: set size to at least what it was"))]
+#[x_kube(validation = Rule::new("!has(self.existingClaim) || !(has(self.size) || has(self.storageClassName) || has(self.accessMode) || has(self.retention))").message("existingClaim is used as it is: omit size, storageClassName, accessMode and retention"))]
+#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("storageClassName is immutable: create a new Agent instead"))]
+#[x_kube(validation = Rule::new("has(self.accessMode) == has(oldSelf.accessMode) && (!has(self.accessMode) || self.accessMode == oldSelf.accessMode)").message("accessMode is immutable: create a new Agent instead"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.size) || !has(self.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0").message("a claim can grow but not shrink: set size to at least its current value"))]
 pub struct Storage {
-    /// How much the claim asks for. It can grow, where the storage class allows it, and never shrink. Default: `10Gi`.
+    /// The requested size. It can grow if the storage class allows expansion, and never shrink. Default: `10Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
-    /// The `StorageClass` of the claim. It can't change. Default: the cluster's default class.
+    /// The `StorageClass` of the claim. Immutable. Default: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub storage_class_name: Option<String>,
-    /// How the claim may be mounted. It can't change. Default: `ReadWriteOnce`.
+    /// How the claim may be mounted. Immutable. Default: `ReadWriteOnce`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_mode: Option<AccessMode>,
-    /// Uses this claim of the same namespace instead of making one. Creel never changes or deletes it.
+    /// Uses this claim, in the same namespace, instead of creating one. Creel never changes or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub existing_claim: Option<String>,
-    /// What happens to the claim when the Agent is deleted: `Retain` keeps it, and a new Agent of the same name takes it up again;
+    /// What happens to the claim when the Agent is deleted: `Retain` keeps it, and a new Agent of the same name reuses it;
     /// `Delete` deletes it with the Agent. Default: `Retain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
@@ -241,7 +218,7 @@ pub enum Retention {
     Delete,
 }
 
-/// How callers of the gateway prove who they are.
+/// How callers of the gateway authenticate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Auth {
     /// The token that callers send as `Authorization: Bearer`. A change recreates the Pod.
@@ -255,22 +232,22 @@ pub struct AgentStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` sums up; `Reconciling` and `Stalled` say whether Creel is working or a person must; `ReferencesResolved`: everything
+    /// `Ready`: the summary; `Reconciling`: Creel is still working; `Stalled`: a person must act; `ReferencesResolved`: everything that
     /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration;
-    /// `SandboxReady`: commands can run; `IsolationVerified`: the sandbox proved from within what it can't reach.
+    /// `SandboxReady`: commands can run; `IsolationVerified`: the checks from inside the sandbox found it isolated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The OpenClaw agent id, set once the Agent is on its gateway.
+    /// The OpenClaw agent id. It is set once the Agent is part of its gateway.
     #[serde(default, rename = "agentID", skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
-    /// The gateway that the Agent lives on.
+    /// The gateway that runs the Agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayStatus>,
-    /// The model that answers first, as `provider/model`.
+    /// The primary model, as `provider/model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The heartbeat that ended last.
+    /// The most recent heartbeat that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatStatus>,
     /// The Agents that joined this Agent's gateway, sorted.
@@ -281,16 +258,16 @@ pub struct AgentStatus {
 /// One heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct HeartbeatStatus {
-    /// When it began.
+    /// When it started.
     pub time: Time,
-    /// What became of it: `Succeeded`, `Failed`, or `Skipped`: other work of the gateway, or the hour, stood in its way.
+    /// The result: `Succeeded`, `Failed`, or `Skipped` (the gateway was busy, or it was outside the active hours).
     pub status: RunStatus,
-    /// Why, in the gateway's words, at most 400 characters, unless it succeeded.
+    /// The error message of the gateway, at most 400 characters; absent if the heartbeat succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// The gateway that an Agent lives on.
+/// The gateway that runs an Agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayStatus {
@@ -311,8 +288,8 @@ pub struct GatewayStatus {
     /// The Secret and key of the token that callers send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret: Option<super::references::SecretKeySelector>,
-    /// Whether this version of Creel would render the Pod differently. It goes along with the next change that recreates the Pod, or with
-    /// the annotation `creel.dev/restart`.
+    /// Whether this version of Creel would render the Pod differently. The new rendering is applied with the next change that recreates the
+    /// Pod, or when the annotation `creel.dev/restart` is set to a new value.
     #[serde(default)]
     pub outdated: bool,
     /// Why and when the Pod was last recreated.
@@ -323,7 +300,7 @@ pub struct GatewayStatus {
 /// One recreation of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Rollout {
-    /// What changed. Example: `Secret "openai" key "api-key" changed`.
+    /// The change that caused it. Example: `Secret "openai" key "api-key" changed`.
     pub reason: String,
     /// When Creel changed the Deployment.
     pub time: Time,

@@ -1,12 +1,13 @@
-//! Kind `CronJob`: work that an Agent does by a schedule, kept by its gateway.
+//! Kind `CronJob`: work that an Agent does on a schedule, as a job on its gateway.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::agent::ModelSelection;
+use super::models::ModelSelection;
 use super::references::LocalReference;
+use super::runs::RunStatus;
 
 /// A schedule on the gateway of an Agent.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -20,8 +21,8 @@ use super::references::LocalReference;
     namespaced,
     status = "CronJobStatus",
     derive = "PartialEq",
-    doc = "A CronJob tells an Agent to do something by a schedule. The Agent's gateway keeps the job and runs it; Creel declares it there, again whenever the gateway lost or changed it, and shows what became of each run. Runs of one job never overlap. To run it once now: kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s), any new value counts.",
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a CronJob is a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
+    doc = "A CronJob runs an Agent on a schedule. The Agent's gateway stores and runs the job; Creel keeps the job there in line with the spec and reports the result of each run. Runs of one job never overlap. To run it once now: kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s) --overwrite; every new value starts one run.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a CronJob must be a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
     printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agentRef.name"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".status.schedule"),
     printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
@@ -35,58 +36,57 @@ use super::references::LocalReference;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.schedule), has(self.every), has(self.at)].filter(x, x).size() == 1").message("set exactly one of schedule (five fields of cron), every (a duration) and at (a time)"))]
-#[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone goes with schedule only: every knows no time of the day, and at names its own offset"))]
-#[x_kube(validation = Rule::new("!has(self.session) || self.session != 'Main' || !(has(self.model) || has(self.timeout) || has(self.thinking) || (has(self.delivery) && has(self.delivery.mode) && self.delivery.mode != 'None'))").message("with session Main the message joins the Agent's main session: leave out model, timeout, thinking and delivery, or use session Isolated"))]
+#[x_kube(validation = Rule::new("[has(self.schedule), has(self.every), has(self.at)].filter(x, x).size() == 1").message("set exactly one of schedule (five cron fields), every (a duration) and at (a time)"))]
+#[x_kube(validation = Rule::new("!has(self.timeZone) || has(self.schedule)").message("timeZone is only allowed with schedule: every is an interval, and at contains its own offset"))]
+#[x_kube(validation = Rule::new("!has(self.session) || self.session != 'Main' || !(has(self.model) || has(self.timeout) || has(self.thinking) || (has(self.delivery) && has(self.delivery.mode) && self.delivery.mode != 'None'))").message("session Main sends the message to the Agent's main session: omit model, timeout, thinking and delivery, or use session Isolated"))]
 pub struct CronJobSpec {
-    /// The Agent that does the work, in the same namespace. It works in its own workspace and sandbox.
+    /// The Agent that runs the job, in the same namespace. It works in its own workspace and sandbox.
     pub agent_ref: LocalReference,
-    /// When to run, as the five fields of cron: minute, hour, day of month, month, day of week. As in Vixie cron a day counts if either
-    /// day field matches, when both are set. Example: `0 4 * * *`.
+    /// When to run, as five cron fields: minute, hour, day of month, month, day of week. As in Vixie cron, if both day fields are set,
+    /// a day that matches either of them counts. Example: `0 4 * * *`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 9, max = 256))]
-    #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+( +[^\\\\s]+){4}$')").message("a schedule has five fields with spaces between them: minute, hour, day of month, month, day of week; for example '0 4 * * *'"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+( +[^\\\\s]+){4}$')").message("schedule must have five fields separated by spaces: minute, hour, day of month, month, day of week; for example '0 4 * * *'"))]
     pub schedule: Option<String>,
-    /// How long from the beginning of a run to the next, 1 second to 8760 hours; the first is counted from the creation of the CronJob.
-    /// Example: `30m`.
+    /// The interval between the starts of two runs, 1 second to 8760 hours; the first run is one interval after the creation of the
+    /// CronJob. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')").message("every is a duration from 1s to 8760h, like 30m or 1h30m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')").message("every must be a duration from 1s to 8760h, for example 30m or 1h30m"))]
     pub every: Option<String>,
-    /// The one time at which to run, as RFC 3339. A time that has passed before the gateway knew the job is not caught up: the status says
-    /// `Missed`. Example: `2027-02-01T16:00:00+01:00`.
+    /// The time of a single run, in RFC 3339 format. If that time passes before the gateway has the job, the run does not take place and
+    /// the reason in the status is `Missed`. Example: `2027-02-01T16:00:00+01:00`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
     /// The IANA time zone in which `schedule` is read, daylight saving included. Default: `Etc/UTC`. Example: `Europe/Paris`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: Option<String>,
-    /// What the Agent is told to do, as a user would say it. Nobody is there to answer questions. At most 32,768 characters.
+    /// The message to the Agent, as a user would write it. There is no user to answer questions during the run. At most 32,768 characters.
     #[schemars(length(min = 1, max = 32768))]
-    #[x_kube(validation = Rule::new("self.trim() != ''").message("say what is to be done"))]
+    #[x_kube(validation = Rule::new("self.trim() != ''").message("message must not be blank"))]
     pub message: String,
-    /// `Isolated`: each run has a fresh session of its own; `Main`: the message joins the Agent's main session, as a reminder to itself;
-    /// OpenClaw allows that for the Agent that owns the gateway only.
-    /// Default: `Isolated`.
+    /// The session of a run. `Isolated`: a new session for each run; `Main`: the message is a reminder in the Agent's main session, which
+    /// OpenClaw allows only for the Agent that owns the gateway. Default: `Isolated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// The model of this job, from Providers that an Agent of the same gateway uses. Default: the Agent's own model and fallbacks.
+    /// The models of this job, from Providers that an Agent of the same gateway uses. Default: the Agent's own model and fallbacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelSelection>,
-    /// How long a run may take, 1 second to 24 hours; a longer one is ended and counts as failed. Default: the gateway's own limit of
-    /// 60 minutes. Example: `10m`.
+    /// The time limit of a run, 1 second to 24 hours; a run that exceeds it is stopped and counts as failed. Default: the gateway's limit
+    /// of 60 minutes. Example: `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout is a duration from 1s to 24h, like 10m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout must be a duration from 1s to 24h, for example 10m"))]
     pub timeout: Option<String>,
-    /// How much the model thinks, in OpenClaw's words (write `"off"` in quotes: YAML takes the bare word for false); a model that can't
-    /// think ignores it. Default: what the Agent's sessions have.
+    /// The thinking level, as OpenClaw names it. Quote `"off"`, because YAML reads the bare word as false. Models without reasoning
+    /// ignore it. Default: the level of the Agent's sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<Thinking>,
-    /// Where the answer goes. Default: nowhere; what the Agent writes and sends itself counts.
+    /// Where the answer is sent. Default: nowhere; the Agent can still write files and send messages during the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// Whether the schedule rests. The job and its history stay; a run in progress goes on to its end. Default: `false`.
+    /// Pauses the schedule. The job and its history are kept, and a run in progress completes. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
@@ -99,7 +99,7 @@ pub enum Session {
     Main,
 }
 
-/// How much a model thinks, in OpenClaw's words.
+/// The thinking level of a model, as OpenClaw names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Thinking {
@@ -114,27 +114,28 @@ pub enum Thinking {
     Ultra,
 }
 
-/// Where the answer of a run goes.
+/// Where the answer of a run is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("(self.mode == 'Announce') == (has(self.channel) && has(self.to)) && (self.mode == 'Announce' || !(has(self.channel) || has(self.to)))").message("delivery by Announce names channel and to; others name neither"))]
-#[x_kube(validation = Rule::new("(self.mode == 'Webhook') == has(self.url)").message("delivery by Webhook names url; others do not"))]
+#[x_kube(validation = Rule::new("(self.mode == 'Announce') == (has(self.channel) && has(self.to)) && (self.mode == 'Announce' || !(has(self.channel) || has(self.to)))").message("mode Announce requires channel and to; other modes allow neither"))]
+#[x_kube(validation = Rule::new("(self.mode == 'Webhook') == has(self.url)").message("mode Webhook requires url; other modes do not allow it"))]
 pub struct Delivery {
-    /// `None`: nowhere; `Announce`: to somebody on a channel of the gateway; `Webhook`: posted as JSON to a URL. Default: `None`.
+    /// `None`: the answer is not sent; `Announce`: to a recipient on a channel of the gateway; `Webhook`: as JSON to a URL.
+    /// Default: `None`.
     #[serde(default)]
     pub mode: DeliveryMode,
-    /// The channel of the gateway by which it is announced. Example: `telegram`.
+    /// The channel of the gateway that sends the answer. Example: `telegram`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub channel: Option<String>,
-    /// To whom it is announced, as the channel writes it. Example: `12345`.
+    /// The recipient, in the notation of the channel. Example: `12345`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub to: Option<String>,
-    /// The URL to which the result is posted, without credentials. OpenClaw posts to public addresses only. Example:
+    /// The URL that receives the result in a POST request, without credentials. OpenClaw posts to public addresses only. Example:
     /// `https://hooks.example.com/notes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@')").message("url is an http or https URL without credentials"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@')").message("url must be an http or https URL without credentials"))]
     pub url: Option<String>,
 }
 
@@ -154,34 +155,34 @@ pub struct CronJobStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` sums up; `Reconciling` and `Stalled` say whether Creel is working or a person must; `Declared`: the gateway holds exactly
-    /// this job; `Healthy`: the last run succeeded, and what it said was delivered.
+    /// `Ready`: the summary; `Reconciling`: Creel is still working; `Stalled`: a person must act; `Declared`: the gateway has exactly
+    /// this job; `Healthy`: the last run succeeded and its answer was delivered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The schedule in one line, for people. Example: `0 4 * * * Europe/Paris`.
+    /// The schedule in one line. Example: `0 4 * * * Europe/Paris`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// The id of the job on the gateway. It stays the same through edits.
+    /// The id of the job on the gateway. Edits do not change it.
     #[serde(default, rename = "jobID", skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
-    /// When the gateway runs it next, in UTC; after failures in a row the gateway waits longer than the schedule says.
+    /// When the next run starts, in UTC. After consecutive failures the gateway waits longer than the schedule says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run_time: Option<Time>,
-    /// The run that ended last.
+    /// The most recent run that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<Run>,
-    /// The last runs, newest first, at most 5.
+    /// The most recent runs, newest first, at most 5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub recent_runs: Vec<Run>,
-    /// How many runs in a row failed, as the gateway counts, or were not delivered.
+    /// The number of consecutive runs that failed or whose answer was not delivered, as the gateway counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consecutive_failures: Option<i32>,
-    /// Set when the gateway itself has stopped running the job, after too many failures. Any edit of the spec resumes it.
+    /// Set when the gateway has disabled the job after too many failures. Any edit of the spec enables it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_by_gateway: Option<DisabledByGateway>,
-    /// The last run that the annotation `creel.dev/run-now` asked for.
+    /// The last run requested with the annotation `creel.dev/run-now`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_now: Option<RunNow>,
 }
@@ -189,55 +190,46 @@ pub struct CronJobStatus {
 /// One run of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Run {
-    /// When it began.
+    /// When it started.
     pub time: Time,
-    /// What became of it: `Succeeded`; `Failed`; `NotDelivered`: the work was done, but its answer did not get where `delivery` says;
-    /// `Skipped`: the gateway did not begin it.
+    /// The result: `Succeeded`; `Failed`; `NotDelivered`: the run succeeded, but its answer could not be delivered; `Skipped`: the
+    /// gateway did not start it.
     pub status: RunStatus,
-    /// Why, in one word, unless it succeeded. Example: `CreditExhausted`.
+    /// The reason in one word; absent if the run succeeded. Example: `CreditExhausted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why, in the gateway's words, at most 400 characters.
+    /// The error message of the gateway, at most 400 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How long it took. Example: `7.2s`.
+    /// How long the run took. Example: `7.2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
-    /// US dollars, by the prices in the Provider's spec; absent where it states none. Example: `0.0063`.
+    /// The cost in US dollars, from the prices in the Provider's spec; absent without prices. Example: `0.0063`.
     #[serde(default, rename = "costUSD", skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
 }
 
-/// What became of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RunStatus {
-    Succeeded,
-    Failed,
-    NotDelivered,
-    Skipped,
-}
-
-/// Why the gateway stopped running a job.
+/// Why the gateway disabled a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct DisabledByGateway {
-    /// In the gateway's word. Example: `consecutive-failures`.
+    /// The reason that the gateway gives. Example: `consecutive-failures`.
     pub reason: String,
-    /// Since when.
+    /// When the gateway disabled it.
     pub time: Time,
 }
 
-/// A run that somebody asked for.
+/// A run requested with an annotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunNow {
     /// The value of the annotation `creel.dev/run-now`. The same value never runs the job twice.
     #[schemars(length(max = 256))]
     pub request: String,
-    /// When Creel took it up.
+    /// When Creel accepted the request.
     pub time: Time,
-    /// When the last run began before it, by the gateway's clock: a later one that was asked for is this one.
+    /// When the previous run started, by the gateway's clock: the next requested run after it is this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<MicroTime>,
-    /// Whether the gateway's list of runs shows it. Until then Creel sees to it that it takes place.
+    /// Whether the run appears in the gateway's list of runs. Creel retries until it is true.
     pub finished: bool,
 }

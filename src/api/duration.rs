@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The duration that a field says; `None`: the schema has let through something that is none.
+/// The duration in the text; `None` for anything else that the schema let through.
 #[must_use]
 pub fn parse(text: &str) -> Option<Duration> {
     Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok()

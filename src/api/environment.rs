@@ -10,17 +10,17 @@ use super::references::KeySelector;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.value) && has(self.valueFrom))").message("set value or valueFrom, not both"))]
 pub struct EnvVar {
-    /// The name of the variable. Reserved for Creel and OpenClaw are `OPENCLAW_*`, `CREEL_*`, `LD_*`, `HOME`, `NODE_OPTIONS`,
+    /// The name of the variable. Creel sets the following, and they can't be used: `OPENCLAW_*`, `CREEL_*`, `LD_*`, `HOME`, `NODE_OPTIONS`,
     /// `XDG_CACHE_HOME`, `CHOKIDAR_USEPOLLING` and `NODE_DISABLE_COMPILE_CACHE`. Example: `HTTPS_PROXY`.
     #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("a variable name consists of letters, digits and '_', and does not start with a digit"))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("a variable name consists of letters, digits and '_' and does not start with a digit"))]
     #[x_kube(validation = Rule::new("!self.matches('^(OPENCLAW_|CREEL_|LD_).*') && !(self in ['HOME', 'NODE_OPTIONS', 'XDG_CACHE_HOME', 'CHOKIDAR_USEPOLLING', 'NODE_DISABLE_COMPILE_CACHE'])").message("this variable is reserved: OPENCLAW_*, CREEL_*, LD_*, HOME, NODE_OPTIONS, NODE_DISABLE_COMPILE_CACHE, XDG_CACHE_HOME and CHOKIDAR_USEPOLLING are set by Creel"))]
     pub name: String,
     /// The value, as plain text. Use `valueFrom` for anything secret. Default: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub value: Option<String>,
-    /// Takes the value from a Secret or ConfigMap; when that value changes, the Pod is recreated.
+    /// Takes the value from a Secret or ConfigMap. The Pod is recreated when that value changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<EnvVarSource>,
 }
@@ -43,15 +43,15 @@ pub struct EnvVarSource {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretRef) != has(self.configMapRef)").message("set exactly one of secretRef and configMapRef"))]
 pub struct EnvFromSource {
-    /// Put in front of each key to make the variable's name. Default: empty. Example: `TOOLS_`.
+    /// A prefix for the name of each variable. Default: empty. Example: `TOOLS_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("a prefix consists of letters, digits and '_', and does not start with a digit"))]
     pub prefix: Option<String>,
-    /// A Secret of the same namespace; every key counts, so any change in it recreates the Pod.
+    /// A Secret of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<EnvFromReference>,
-    /// A ConfigMap of the same namespace; every key counts, so any change in it recreates the Pod.
+    /// A ConfigMap of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<EnvFromReference>,
 }

@@ -8,10 +8,12 @@ mod crds;
 pub mod cron_job;
 pub mod duration;
 pub mod environment;
+pub mod models;
 pub mod pod_template;
 pub mod provider;
 pub mod quantity;
 pub mod references;
+pub mod runs;
 pub mod sandbox;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::references::SecretSource;
 
-/// What a model endpoint is and which of its models Agents may use.
+/// An endpoint that serves models, and the models that Agents may use.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "creel.dev",
@@ -19,8 +19,8 @@ use super::references::SecretSource;
     namespaced,
     status = "ProviderStatus",
     derive = "PartialEq",
-    doc = "A Provider is an endpoint that serves models, the credentials for it, and the models that Agents of this namespace may use. Creating one equals creating a Pod: it can name every Secret of the namespace.",
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of a Provider is a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
+    doc = "A Provider is an endpoint that serves models, the credentials for it, and the models that Agents of this namespace may use. Anyone who can create a Provider can use every Secret of its namespace, as with Pods.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of a Provider must be a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "API", type_ = "string", json_path = ".spec.api"),
@@ -38,10 +38,10 @@ pub struct ProviderSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')").message("baseURL must be an http or https URL with a host and without credentials, query or fragment"))]
     pub base_url: String,
-    /// The API key. Leave it out for a server that needs none. When the value changes, the gateways that use it are recreated.
+    /// The API key. Omit it for a server that needs none. When the value changes, the Pods of the gateways that use it are recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretSource>,
-    /// Additional HTTP headers of each request, at most 16. Default: none.
+    /// Additional HTTP headers for each request, at most 16. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -52,7 +52,7 @@ pub struct ProviderSpec {
     pub models: Vec<Model>,
 }
 
-/// The protocol of an endpoint, in OpenClaw's words.
+/// The protocol of an endpoint, as OpenClaw names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
@@ -72,14 +72,14 @@ pub struct Header {
     /// The header's name. Example: `X-Org`.
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9-]+$')").message("a header name consists of letters, digits and '-'"))]
-    #[x_kube(validation = Rule::new("!(self.lowerAscii() in ['authorization', 'host', 'content-length', 'transfer-encoding', 'connection'])").message("this header is set by the client itself; use credentials for the API key"))]
+    #[x_kube(validation = Rule::new("!(self.lowerAscii() in ['authorization', 'host', 'content-length', 'transfer-encoding', 'connection'])").message("the HTTP client sets this header itself; use credentials for the API key"))]
     pub name: String,
     /// The header's value, as plain text. Use `valueFrom` for anything secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = Rule::new("self.matches('^[ -~]*$')").message("a header value consists of printable ASCII characters"))]
     pub value: Option<String>,
-    /// Takes the value from a Secret; when it changes, the gateways that use it are recreated.
+    /// Takes the value from a Secret. When it changes, the Pods of the gateways that use it are recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<SecretSource>,
 }
@@ -88,7 +88,7 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// The name that the endpoint knows the model by. Example: `gpt-4o-mini`.
+    /// The model's name at the endpoint. Example: `gpt-4o-mini`.
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[!-~]+$')").message("a model id consists of printable ASCII characters without spaces"))]
     pub id: String,
@@ -100,20 +100,20 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_tokens: Option<u32>,
-    /// Whether the model can think before it answers. Default: `false`.
+    /// Whether the model can reason before it answers. Default: `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<bool>,
-    /// What the model can read. Default: `[text]`.
+    /// The kinds of input that the model accepts: `text`, `image`. Default: `[text]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub input: Vec<Modality>,
-    /// What the model costs, so that the gateway can add up what was used. Default: free.
+    /// The prices of the model, from which the gateway computes the cost of each run. Default: free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
 }
 
-/// A kind of input, in OpenClaw's words.
+/// A kind of input, as OpenClaw names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Modality {
@@ -143,7 +143,7 @@ pub struct ProviderStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many Agents of the namespace name this Provider.
+    /// The number of Agents in the namespace that use this Provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<i32>,
 }

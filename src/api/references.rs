@@ -17,11 +17,11 @@ pub struct KeySelector {
     /// The name of the Secret or ConfigMap, in the same namespace. Example: `openai`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key inside it whose value is used. Example: `api-key`.
+    /// The key whose value is used. Example: `api-key`.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')").message("a key consists of letters, digits, '-', '_' and '.'"))]
     pub key: String,
-    /// Whether the object or the key may be missing; the variable is left out then. Default: `false`.
+    /// Whether the object or the key may be missing; the variable is then not set. Default: `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
 }
@@ -32,16 +32,16 @@ pub struct SecretKeySelector {
     /// The name of the Secret, in the same namespace. Example: `openai`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key inside the Secret whose value is used. Example: `api-key`.
+    /// The key whose value is used. Example: `api-key`.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')").message("a key consists of letters, digits, '-', '_' and '.'"))]
     pub key: String,
 }
 
-/// A value that lies in a Secret.
+/// A value stored in a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretSource {
-    /// The Secret and the key that hold the value. The value itself never appears in this object, its status, an event or a log.
+    /// The Secret and the key that hold the value. The value never appears in this object, its status, an Event or a log.
     pub secret_key_ref: SecretKeySelector,
 }

@@ -1,4 +1,4 @@
-//! Kind `Sandbox`: where the shell and the files of an Agent live.
+//! Kind `Sandbox`: where the commands of an Agent run.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
@@ -9,7 +9,7 @@ use super::environment::{EnvFromSource, EnvVar};
 use super::pod_template::{PodTemplate, Resources};
 use super::references::LocalReference;
 
-/// A template for the Pods in which the shells of Agents run.
+/// A template for the Pods in which Agents run commands.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "creel.dev",
@@ -21,8 +21,8 @@ use super::references::LocalReference;
     namespaced,
     status = "SandboxStatus",
     derive = "PartialEq",
-    doc = "A Sandbox is a template for the Pods in which Agents run commands. Each Agent that names it gets a Pod of its own, with its own Service, host key and NetworkPolicy; the Pod has no API token, runs as uid 1000 without capabilities, and only the Agent's gateway may connect to it. Creating one equals creating a Pod: it can name every Secret of the namespace.",
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a Sandbox is a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
+    doc = "A Sandbox is a template for the Pods in which Agents run commands. Each Agent that refers to it gets its own Pod, Service, host key and NetworkPolicy. The Pod has no API token, runs as uid 1000 without capabilities, and only the Agent's gateway can connect to it. Anyone who can create a Sandbox can use every Secret of its namespace, as with Pods.",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a Sandbox must be a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.readyPods"),
     printcolumn(name = "Access", type_ = "string", json_path = ".spec.workspaceAccess"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -32,17 +32,17 @@ use super::references::LocalReference;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxSpec {
-    /// The image in which commands run: any with `sh`, `python3` and its standard library, GNU coreutils, `find` and `tar`; it runs as uid 1000 with a read-only
-    /// root. By digest or by a tag that is not `latest`. Example: `docker.io/library/python:3.13-slim-bookworm`.
+    /// The image in which commands run, by digest or by a tag that is not `latest`. It needs `sh`, `python3` with its standard library,
+    /// GNU coreutils, `find` and `tar`, and runs as uid 1000 with a read-only root filesystem. Example: `docker.io/library/python:3.13-slim-bookworm`.
     #[schemars(length(min = 1, max = 512))]
-    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("name an image by digest (…@sha256:…) or by a tag that is not latest (…:3.13-slim-bookworm), so that the same version runs after each restart"))]
+    #[x_kube(validation = Rule::new("self.matches('^[^@\\\\s]+@sha256:[0-9a-f]{64}$') || (self.matches('^[^@\\\\s]*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$') && !self.endsWith(':latest'))").message("the image needs a digest (…@sha256:…) or a tag other than latest (…:3.13-slim-bookworm), so that every restart runs the same version"))]
     pub image: String,
-    /// What the Pod sees of the Agent's workspace: `none`: nothing; `ro`: reading; `rw`: reading and writing, live on both sides.
-    /// Kept by the kernel, through what is mounted. An Agent may override it. Default: `none`.
+    /// How the Agent's workspace is mounted: `none`: not at all; `ro`: read-only; `rw`: read-write, shared live with the gateway. The
+    /// kernel enforces it through the mount. An Agent can override it. Default: `none`.
     #[serde(default)]
     pub workspace_access: WorkspaceAccess,
-    /// Environment variables of commands, at most 64. They reach the sandbox and never the gateway. A change recreates the Pods, as
-    /// `rotation` says. Default: none.
+    /// Environment variables of commands, at most 64. They are set in the sandbox and never in the gateway. A change recreates the Pods
+    /// according to `rotation`. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -52,32 +52,32 @@ pub struct SandboxSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
-    /// What a changed template or value does to a running Pod. `Recreate`: replaced at once, a running command is cut off;
-    /// `WhenIdle`: replaced as soon as no command runs; `OnDelete`: replaced when somebody deletes the Pod. What is pending is in status.
-    /// Default: `Recreate`.
+    /// How running Pods are updated when the template or a referenced value changes. `Recreate`: replaced at once, which ends running
+    /// commands; `WhenIdle`: replaced as soon as no command runs; `OnDelete`: replaced when the Pod is deleted. `status.pods[].pending`
+    /// shows what is waiting. Default: `Recreate`.
     #[serde(default)]
     pub rotation: Rotation,
-    /// What commands may reach. The web tools of an Agent run in the gateway and are not governed by this.
+    /// The destinations that commands can reach. It does not apply to the Agent's web tools, which run in the gateway.
     #[serde(default, skip_serializing_if = "Network::is_default")]
     pub network: Network,
     /// CPU and memory of the Pod. Default: requests of `100m` and `256Mi`, a memory limit of `1Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// The `RuntimeClass` of the Pod, for a stronger wall than the kernel's own. Default: the cluster's default runtime. Example: `gvisor`.
+    /// The `RuntimeClass` of the Pod, for stronger isolation, e.g. gvisor or kata. Default: the cluster's default runtime. Example: `gvisor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub runtime_class_name: Option<String>,
-    /// Secrets with credentials for the image's registry, at most 8. Default: none.
+    /// Secrets with credentials for the image registry, at most 8. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<LocalReference>,
-    /// Where the Pod runs and how it is labelled.
+    /// Scheduling, labels and annotations of the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
 
-/// What a sandbox sees of the workspace, in OpenClaw's words.
+/// How the workspace is mounted, as OpenClaw names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkspaceAccess {
@@ -105,7 +105,7 @@ impl WorkspaceAccess {
     }
 }
 
-/// What a changed template does to a running Pod.
+/// How running Pods are updated when the template changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Rotation {
     #[default]
@@ -114,15 +114,15 @@ pub enum Rotation {
     OnDelete,
 }
 
-/// What commands in a sandbox may reach.
+/// The destinations that commands in a sandbox can reach.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Network {
-    /// `None`: nothing; `Internet`: public addresses, and the cluster's DNS for their names, but no private or link-local ones;
-    /// `All`: everything but link-local addresses, where clouds keep the credentials of their machines. Enforced by the cluster's network
-    /// plugin: the condition `IsolationVerified` of the Agent says whether it does. Default: `None`.
+    /// `None`: nothing; `Internet`: public addresses and the cluster's DNS, but no private or link-local addresses; `All`: everything
+    /// except link-local addresses, where clouds serve machine credentials. The cluster's network plugin enforces it; the condition
+    /// `IsolationVerified` of the Agent shows whether it does. Default: `None`.
     #[serde(default)]
     pub egress: Egress,
-    /// Exceptions that are allowed as well, at most 32. Default: none.
+    /// Additional destinations that are allowed, at most 32. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -135,7 +135,7 @@ impl Network {
     }
 }
 
-/// How far commands reach.
+/// The base rule for outgoing connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Egress {
     #[default]
@@ -147,17 +147,17 @@ pub enum Egress {
 /// One destination: a range of addresses, or Pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.cidr) != (has(self.podSelector) || has(self.namespaceSelector))").message("set cidr, or podSelector and namespaceSelector, not both"))]
+#[x_kube(validation = Rule::new("has(self.cidr) != (has(self.podSelector) || has(self.namespaceSelector))").message("set either cidr, or podSelector and/or namespaceSelector"))]
 pub struct Allow {
     /// A range of addresses. Example: `10.0.0.0/24`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = Rule::new("isCIDR(self)").message("name a range of addresses like 10.0.0.0/24 or fd00::/8"))]
+    #[x_kube(validation = Rule::new("isCIDR(self)").message("cidr must be a range of addresses, for example 10.0.0.0/24 or fd00::/8"))]
     pub cidr: Option<String>,
-    /// Pods by label; of the Sandbox's own namespace unless `namespaceSelector` is set.
+    /// Pods by label, in the Sandbox's namespace unless `namespaceSelector` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_selector: Option<LabelSelector>,
-    /// Namespaces by label; all their Pods unless `podSelector` is set.
+    /// Namespaces by label, with all their Pods unless `podSelector` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
     /// TCP ports, 1 to 65535, at most 16. Default: all ports and protocols.
@@ -175,14 +175,14 @@ pub struct SandboxStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: every Agent that names the Sandbox has its Pod.
+    /// `Ready`: every Agent that refers to the Sandbox has a ready Pod.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many Pods are ready, of how many Agents. Example: `2/3`.
+    /// The number of ready Pods and of Agents that need one. Example: `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_pods: Option<String>,
-    /// The Pod of each Agent, sorted by Agent, the first 100.
+    /// The Pods, sorted by Agent, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["agent".into()]))]
     pub pods: Vec<SandboxPod>,
@@ -192,20 +192,20 @@ pub struct SandboxStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxPod {
-    /// The Agent whose commands run in it.
+    /// The Agent whose commands run in the Pod.
     pub agent: String,
     /// The name of the Pod.
     pub name: String,
-    /// Whether commands can run now.
+    /// Whether commands can run.
     pub ready: bool,
-    /// What the Pod sees of the Agent's workspace.
+    /// How the Agent's workspace is mounted in the Pod.
     pub workspace_access: WorkspaceAccess,
-    /// How the Pod is, in one word. Example: `Running`.
+    /// The state of the Pod in one word. Example: `Running`.
     pub reason: String,
-    /// The same for people.
+    /// Details about the state.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// What a replacement of the Pod will bring, while `rotation` puts it off. Example: `spec.image changed`.
+    /// The changes that take effect when the Pod is replaced, while `rotation` delays it. Example: `spec.image changed`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub pending: String,
 }
@@ -217,7 +217,7 @@ pub struct SandboxUse {
     /// The Sandbox, in the same namespace.
     #[serde(rename = "ref")]
     pub reference: LocalReference,
-    /// What the Pod sees of this Agent's workspace: `none`, `ro` or `rw`. Default: what the Sandbox says.
+    /// How this Agent's workspace is mounted: `none`, `ro` or `rw`. Default: the value in the Sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_access: Option<WorkspaceAccess>,
 }

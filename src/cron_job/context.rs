@@ -6,42 +6,44 @@ use k8s_controller::events::{Event, EventRecorder};
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
-use super::memory::Memory;
 use super::run_now::Devices;
 use crate::api::CronJob;
 use crate::api::cron_job::RunNow;
-use crate::cluster::backoff::Backoff;
-use crate::cluster::names::CRON_JOB_MANAGER;
-use crate::cluster::places::Places;
-use crate::cluster::stores::{Stores, Waker, place};
+use crate::kubernetes::caches::by_name::ByName;
+use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::rpc::AdminClient;
+use crate::world::facts::Facts;
+use crate::world::stores::{Stores, key_of};
 
 /// Shared by all passes over CronJobs.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,
-    pub waker: Waker,
+    pub facts: Arc<Facts>,
     pub admin: AdminClient,
-    pub backoff: Backoff,
     pub devices: Devices,
     /// The last run that was asked for, with the CronJob's UID, by its place: the store shows it a little later.
-    intents: Places<(Option<String>, RunNow)>,
+    intents: ByName<(Option<String>, RunNow)>,
     events: EventRecorder,
 }
 
 impl Context {
     #[must_use]
-    pub fn new(client: &Client, stores: Arc<Stores>, waker: Waker, admin: AdminClient, identity: &str) -> Self {
+    pub fn new(
+        client: &Client,
+        (stores, facts): (Arc<Stores>, Arc<Facts>),
+        admin: AdminClient,
+        identity: &str,
+    ) -> Self {
         let reporter =
             Reporter { controller: CRON_JOB_MANAGER.replace('/', ".dev/"), instance: Some(identity.to_owned()) };
         Self {
             client: client.clone(),
             stores,
-            waker,
+            facts,
             admin,
-            backoff: Backoff::default(),
             devices: Devices::default(),
-            intents: Places::default(),
+            intents: ByName::default(),
             events: EventRecorder::new(client.clone(), reporter),
         }
     }
@@ -50,7 +52,7 @@ impl Context {
     #[must_use]
     pub fn up_to_date(&self, job: &CronJob) -> CronJob {
         let mut job = job.clone();
-        let (namespace, name) = place(&job);
+        let (namespace, name) = key_of(&job);
         if let Some((_, intent)) = self.intents.get(&namespace, &name).filter(|(of, _)| *of == job.uid()) {
             job.status.get_or_insert_default().run_now = Some(intent);
         }
@@ -59,7 +61,7 @@ impl Context {
 
     /// Remembers what was written of a run that was asked for.
     pub fn intend(&self, job: &CronJob, intent: &RunNow) {
-        let (namespace, name) = place(job);
+        let (namespace, name) = key_of(job);
         self.intents.put(&namespace, &name, (job.uid(), intent.clone()));
     }
 
@@ -71,32 +73,7 @@ impl Context {
     /// An event is informational: what can't be told is logged.
     pub async fn publish(&self, job: &CronJob, event: &Event) {
         if let Err(error) = self.events.publish(job, event).await {
-            tracing::debug!(cron_job = job.name_any(), %error, "an event could not be published");
+            tracing::debug!(cron_job = job.name_any(), %error, "cannot publish an Event");
         }
-    }
-}
-
-/// Shared by all passes over the jobs of gateways.
-pub struct SetContext {
-    pub stores: Arc<Stores>,
-    pub waker: Waker,
-    pub admin: AdminClient,
-    pub backoff: Backoff,
-    memories: Places<Memory>,
-}
-
-impl SetContext {
-    #[must_use]
-    pub fn new(stores: Arc<Stores>, waker: Waker, admin: AdminClient) -> Self {
-        Self { stores, waker, admin, backoff: Backoff::default(), memories: Places::default() }
-    }
-
-    /// What is known of a gateway's jobs from earlier passes. A pass takes it, and puts it back.
-    pub fn take_memory(&self, namespace: &str, owner: &str) -> Memory {
-        self.memories.take(namespace, owner).unwrap_or_default()
-    }
-
-    pub fn put_memory(&self, namespace: &str, owner: &str, memory: Memory) {
-        self.memories.put(namespace, owner, memory);
     }
 }

@@ -9,69 +9,76 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
-use super::gather;
 use super::run_now;
 use super::status::{self, Served, View};
-use super::validate::{Neighbours, validate};
 use crate::api::cron_job::CronJobStatus;
 use crate::api::{Agent, CronJob};
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::conditions::{HEALTHY, find, reason};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::environment::Fault;
-use crate::cluster::names::{CRON_JOB_MANAGER, is_paused};
-use crate::cluster::schedules::Schedule;
-use crate::cluster::stores::{Stores, named, within};
-use crate::cluster::wakes::gateway_owner;
-use crate::cluster::{nearest, status_writer, turn};
+use crate::declarations::validate::{GatewayScope, validate};
+use crate::declarations::wanted;
+use crate::kubernetes::backoff::resync;
+use crate::kubernetes::conditions::{DECLARED, HEALTHY, find, reason};
+use crate::kubernetes::events;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::kubernetes::status::write_status;
+use crate::naming::{CRON_JOB_MANAGER, is_paused};
+use crate::references::digests::Fault;
+use crate::references::suggest;
+use crate::world::facts::{Fact, Facts};
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
+use crate::world::schedules::Schedule;
+use crate::world::stores::{Stores, named, within};
+use crate::world::triggers::gateway_owner;
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = CronJob;
-    const NAME: &'static str = "cron-job";
+    const CONTROLLER: Controller = Controller::CronJob;
 
-    async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, PassError> {
+    async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, ReconcileError> {
         reconcile(&self.up_to_date(&job), self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_intent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_intent(gone.namespace, gone.name);
     }
 }
 
 /// One pass.
-async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, ReconcileError> {
     if job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let around = around(job, &context.stores);
-    if around.is_unknown && status::told_already(job) {
-        return Ok(Action::requeue(look_again()));
+    let job_context = job_context(job, &context.stores, &context.facts);
+    let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if job_context.known.keeps(before, DECLARED, job.metadata.generation) {
+        return Ok(Action::requeue(resync()));
     }
-    let (next, again) = status::status(job, &around.view(job), Timestamp::now());
+    let (next, again) = status::status(job, &job_context.view(job), Timestamp::now());
     let next = report(job, next, context).await?;
     let Some(next) = next else { return Ok(Action::await_change()) };
-    let view = around.view(job);
+    let view = job_context.view(job);
     let asked = match (view.served, view.found.filter(|_| !view.paused)) {
         (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
         _ => None,
     };
-    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(look_again)))
+    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(resync)))
 }
 
 /// Writes the status if it differs, and tells of turns in it; `None`: the object is gone.
-async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result<Option<CronJobStatus>, PassError> {
+async fn report(
+    job: &CronJob,
+    next: CronJobStatus,
+    context: &Context,
+) -> Result<Option<CronJobStatus>, ReconcileError> {
     if job.status.as_ref() == Some(&next) {
         return Ok(Some(next));
     }
-    if !status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await? {
+    if !write_status(&context.client, CRON_JOB_MANAGER, job, &next).await? {
         return Ok(None);
     }
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    for event in turn::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions)) {
+    for event in events::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions))
+    {
         context.publish(job, &event).await;
     }
     Ok(Some(next))
@@ -81,29 +88,29 @@ async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result
 fn turn_of_health(before: &[Condition], after: &[Condition]) -> Option<Event> {
     let (now, before) = (find(after, HEALTHY)?, find(before, HEALTHY).map(|before| before.status.as_str()));
     match (before, now.status.as_str()) {
-        (Some("False"), "True") => Some(turn::event(EventType::Normal, reason::RUN_SUCCEEDING, &now.message)),
+        (Some("False"), "True") => Some(events::event(EventType::Normal, reason::RUN_RECOVERED, &now.message)),
         (before, "False") if before != Some("False") => {
             let note = format!("{}: {}", now.reason, now.message);
-            Some(turn::event(EventType::Warning, reason::RUN_FAILING, &note))
+            Some(events::event(EventType::Warning, reason::RUN_FAILING, &note))
         }
         _ => None,
     }
 }
 
 /// What the stores know around a CronJob.
-struct Around {
+struct JobContext {
     agent: Option<Arc<Agent>>,
     owner: Option<Arc<Agent>>,
     missing: Option<Fault>,
     fault: Option<Fault>,
     answers: bool,
-    /// Neither the gateway nor its jobs were looked at since the operator started.
-    is_unknown: bool,
+    /// Whether the gateway and its jobs were looked at, where the status depends on them.
+    known: Fact<()>,
     schedule: Option<Arc<Schedule>>,
-    neighbours: Neighbours,
+    scope: GatewayScope,
 }
 
-impl Around {
+impl JobContext {
     fn view(&self, job: &CronJob) -> View<'_> {
         let served = match (&self.agent, &self.owner, &self.missing) {
             (Some(agent), Some(owner), None) => Ok(Served { agent, owner }),
@@ -114,11 +121,11 @@ impl Around {
         let found =
             found.filter(|found| Some(&found.uid) == job.uid().as_ref() && found.generation == job.metadata.generation);
         let (fault, answers, paused) = (self.fault.clone(), self.answers, is_paused(job.annotations()));
-        View { served, fault, answers, found, neighbours: &self.neighbours, paused }
+        View { served, fault, answers, found, scope: &self.scope, paused }
     }
 }
 
-fn around(job: &CronJob, stores: &Stores) -> Around {
+fn job_context(job: &CronJob, stores: &Stores, facts: &Facts) -> JobContext {
     let namespace = job.namespace().unwrap_or_default();
     let name = &job.spec.agent_ref.name;
     let agent = named(&stores.agents, &namespace, name);
@@ -128,28 +135,32 @@ fn around(job: &CronJob, stores: &Stores) -> Around {
         (None, _) => {
             let known: Vec<_> =
                 within(&stores.agents, &namespace, |_| true).iter().map(|agent| agent.name_any()).collect();
-            Some(agent_not_found(job, &nearest::suggestion(name, known.iter().map(String::as_str))))
+            Some(agent_not_found(job, &suggest::suggestion(name, known.iter().map(String::as_str))))
         }
         (Some(_), Some(owner)) if owner.spec.gateway_ref.is_none() => None,
         (Some(_), _) => Some(Fault {
             reason: reason::GATEWAY_NOT_FOUND,
             message: format!(
-                "Agent \"{name}\" has no gateway (spec.agentRef of CronJob \"{}\"): its conditions say why",
+                "Agent \"{name}\" has no gateway (spec.agentRef of CronJob \"{}\"): see its conditions",
                 job.name_any()
             ),
             carried: false,
         }),
     };
     let owner = owner.unwrap_or_default();
-    let schedule = stores.schedules.of(&namespace, &owner);
-    let gateway = stores.gateways.of(&namespace, &owner);
-    let agents = gather::agents(stores, &namespace, &owner);
-    let neighbours = gather::neighbours(stores, &namespace, &agents);
-    let fault = validate(job, &neighbours, Timestamp::now()).err();
-    let is_unknown = missing.is_none()
-        && fault.is_none()
-        && (!stores.gateways.is_known(&namespace, &owner) || (gateway.is_some() && schedule.is_none()));
-    Around { agent, owner: owner_object, missing, fault, answers: gateway.is_some(), is_unknown, schedule, neighbours }
+    let schedule = facts.schedules.of(&namespace, &owner);
+    let gateway = facts.gateways.of(&namespace, &owner);
+    let agents = wanted::agents(stores, &namespace, &owner);
+    let scope = wanted::scope(stores, &namespace, &agents);
+    let fault = validate(job, &scope, Timestamp::now()).err();
+    let known = match &gateway {
+        _ if missing.is_some() || fault.is_some() => Fact::Known(()),
+        Fact::Unknown => Fact::Unknown,
+        Fact::Known(None) => Fact::Known(()),
+        Fact::Known(Some(_)) => schedule.as_ref().map(|_| ()),
+    };
+    let (answers, schedule) = (gateway.known().flatten().is_some(), schedule.known());
+    JobContext { agent, owner: owner_object, missing, fault, answers, known, schedule, scope }
 }
 
 fn agent_not_found(job: &CronJob, meant: &str) -> Fault {
@@ -157,7 +168,7 @@ fn agent_not_found(job: &CronJob, meant: &str) -> Fault {
     Fault {
         reason: reason::AGENT_NOT_FOUND,
         message: format!(
-            "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or name another"
+            "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or use another name"
         ),
         carried: false,
     }

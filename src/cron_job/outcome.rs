@@ -2,23 +2,24 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::validate::Neighbours;
-use crate::api::cron_job::{self, RunStatus};
-use crate::cluster::conditions::{reason, whole_seconds};
+use crate::api::cron_job;
+use crate::api::runs::RunStatus;
+use crate::declarations::validate::GatewayScope;
+use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::names::provider_of;
 
 /// The run as the status tells it; `None`: the gateway does not say when it began.
 #[must_use]
-pub fn run(run: &Run, neighbours: &Neighbours) -> Option<cron_job::Run> {
+pub fn run(run: &Run, scope: &GatewayScope) -> Option<cron_job::Run> {
     let status = run.result();
     Some(cron_job::Run {
-        time: Time(whole_seconds(run.began()?)),
+        time: Time(whole_seconds(run.started_at()?)),
         status,
         reason: reason_of(status, run).map(str::to_owned),
-        error: run.words(),
+        error: run.error_message(),
         duration: run.duration().map(|duration| format!("{:.1}s", duration.as_secs_f64())),
-        cost_usd: cost(run, neighbours),
+        cost_usd: cost(run, scope),
     })
 }
 
@@ -40,9 +41,9 @@ fn reason_of(status: RunStatus, run: &Run) -> Option<&'static str> {
 }
 
 /// What it cost, by the prices of the model that answered.
-fn cost(run: &Run, neighbours: &Neighbours) -> Option<String> {
+fn cost(run: &Run, scope: &GatewayScope) -> Option<String> {
     let (usage, model) = (run.usage?, run.model.as_ref()?);
-    let provider = neighbours.providers.get(provider_of(run.provider.as_ref()?)?)?;
+    let provider = scope.providers.get(provider_of(run.provider.as_ref()?)?)?;
     let prices = provider.spec.models.iter().find(|offered| offered.id == *model)?.cost.as_ref()?;
     let price = |text: &str| text.parse::<f64>().ok();
     // Tokens of one run are far below what a f64 holds exactly.
@@ -59,12 +60,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cron_job::fixtures::neighbours;
+    use crate::declarations::fixtures::scope;
 
     fn told(entry: Value) -> cron_job::Run {
         let mut run: Run = serde_json::from_value(entry).unwrap();
         run.job = "1".into();
-        super::run(&run, &neighbours()).unwrap()
+        super::run(&run, &scope()).unwrap()
     }
 
     #[test]

@@ -16,28 +16,28 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::schedule::is_over;
-use super::validate::description;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
-use crate::cluster::conditions::{reason, whole_seconds};
-use crate::cluster::controls::PassError;
-use crate::cluster::gateways::Gateway;
-use crate::cluster::generated_secret::{SecretError, ensure, value, version_in_store, version_of};
-use crate::cluster::names::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
-use crate::cluster::schedules::{Found, Held};
-use crate::cluster::versioned::Versioned;
-use crate::cluster::wakes::Wake;
-use crate::cluster::{status_writer, turn};
+use crate::declarations::schedule::is_over;
+use crate::declarations::validate::description;
+use crate::kubernetes::caches::versioned::VersionedCache;
+use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::kubernetes::events;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::kubernetes::status::write_status;
+use crate::naming::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
+use crate::references::generated_secret::{SecretError, ensure, known_version, value, version_of};
+use crate::world::gateways::Gateway;
+use crate::world::schedules::{Found, SyncState};
 
 /// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(5);
 /// How soon to try again after the gateway could not be asked, or refused.
-const LATER: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(30);
 /// Runs among which an earlier try is looked for.
 const LOOK_BACK: usize = 200;
 /// The key of the device in its Secret.
@@ -46,7 +46,7 @@ const DEVICE_KEY: &str = "device-key";
 const REQUEST: usize = 256;
 
 /// The devices of the gateways, as read.
-pub type Devices = Versioned<Arc<Device>>;
+pub type Devices = VersionedCache<Arc<Device>>;
 
 /// What is to be done about the annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ fn was_run(runs: &[Run], after: Option<Timestamp>) -> bool {
     let cut_off =
         |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
     // Where the gateway tells no more, it may have been one that it does not tell: never twice.
-    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.began() > after);
-    may_be_older || runs.iter().any(|run| run.began() > after && (run.was_asked_for() || cut_off(run)))
+    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.started_at() > after);
+    may_be_older || runs.iter().any(|run| run.started_at() > after && (run.is_manual() || cut_off(run)))
 }
 
 /// Serves the annotation; returns when to look again.
@@ -86,31 +86,32 @@ pub async fn serve(
     status: &CronJobStatus,
     owner: &Agent,
     found: &Found,
-) -> Result<Option<Duration>, PassError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
     if step == Step::Nothing {
         return Ok(None);
     }
     let namespace = job.namespace().unwrap_or_default();
     // The pass over the gateway's jobs wakes this one when these are there.
-    let Some(gateway) = context.stores.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
+    let Some(gateway) = context.facts.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
     // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
     // as the gateway still has it.
-    let is_over = found.held == Held::NotWanted && is_over(&job.spec, Timestamp::now());
-    let says_this =
-        |held: &&Job| found.held == Held::Exactly || is_over && held.description() == Some(description(job).as_str());
+    let is_over = found.state == SyncState::NotDeclared && is_over(&job.spec, Timestamp::now());
+    let says_this = |held: &&Job| {
+        found.state == SyncState::Synced || is_over && held.description() == Some(description(job).as_str())
+    };
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
-            let note = "The gateway does not have the job any more, because its one time has passed: set another time in spec.at";
-            context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, note)).await;
+            let note = "The gateway no longer has the job, because spec.at has passed: set another time";
+            context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, note)).await;
         }
         return Ok(None);
     };
-    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(LATER)) };
-    let Some(present) = present else { return Ok(Some(ASK_AGAIN)) };
+    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(RETRY)) };
+    let Some(present) = present else { return Ok(Some(POLL)) };
     // Runs of one job never overlap.
     if present.state.running_since().is_some() {
-        return Ok(Some(ASK_AGAIN));
+        return Ok(Some(POLL));
     }
     let intent = match step {
         Step::Intend(request) => {
@@ -137,48 +138,51 @@ async fn ask(
     gateway: &Gateway,
     id: &str,
     intent: RunNow,
-) -> Result<Option<Duration>, PassError> {
+) -> Result<Option<Duration>, ReconcileError> {
     let name = job.name_any();
     let Ok(runs) = context.admin.cron_runs(&gateway.endpoint, Some(id), LOOK_BACK).await else {
-        return Ok(Some(LATER));
+        return Ok(Some(RETRY));
     };
     if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
         write(context, job, status, RunNow { finished: true, ..intent }).await?;
-        hurry(context, owner);
+        request_refresh(context, owner);
         return Ok(None);
     }
     let device = device(context, owner).await?;
     match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
         Ok(RunAnswer::Accepted { run_id }) => {
-            tracing::info!(cron_job = name, run_id, "a run was asked for");
-            hurry(context, owner);
+            tracing::info!(cron_job = name, run_id, "requested a run");
+            request_refresh(context, owner);
         }
         // One that waits for a slot is running to the gateway.
         Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
         Ok(RunAnswer::Refused(words)) => return Ok(refused(context, job, &words).await),
         Err(error) => return Ok(refused(context, job, &error.to_string()).await),
     }
-    Ok(Some(ASK_AGAIN))
+    Ok(Some(POLL))
 }
 
-/// What ran has to be told, though nothing else in the cluster says that it did.
-fn hurry(context: &Context, owner: &Agent) {
-    let (namespace, owner) = (owner.namespace().unwrap_or_default(), owner.name_any());
-    context.stores.schedules.hurry(&namespace, &owner);
-    context.waker.wake(Wake::Schedule { namespace, owner });
+/// Nothing in the cluster shows that the job ran.
+fn request_refresh(context: &Context, owner: &Agent) {
+    context.facts.request_refresh(&owner.namespace().unwrap_or_default(), &owner.name_any());
 }
 
 /// Tells why the run was not taken; it is asked for again later.
 async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
-    let note = format!("The gateway did not take the run that was asked for; it is asked again: {words}");
-    context.publish(job, &turn::event(EventType::Warning, reason::RUN_REFUSED, &note)).await;
-    Some(LATER)
+    let note = format!("The gateway rejected the requested run; Creel retries: {words}");
+    context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
+    Some(RETRY)
 }
 
 /// Whether the object is still there.
-async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now: RunNow) -> Result<bool, PassError> {
+async fn write(
+    context: &Context,
+    job: &CronJob,
+    status: &CronJobStatus,
+    run_now: RunNow,
+) -> Result<bool, ReconcileError> {
     let next = CronJobStatus { run_now: Some(run_now.clone()), ..status.clone() };
-    let is_there = status_writer::write(&context.client, CRON_JOB_MANAGER, job, &next).await?;
+    let is_there = write_status(&context.client, CRON_JOB_MANAGER, job, &next).await?;
     // Only what is written counts: another replica must know it too.
     context.intend(job, &run_now);
     Ok(is_there)
@@ -187,7 +191,7 @@ async fn write(context: &Context, job: &CronJob, status: &CronJobStatus, run_now
 /// The operator's own device at this gateway; its Secret is made if it is not there.
 async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretError> {
     let (namespace, names) = (owner.namespace().unwrap_or_default(), GatewayNames::of(&owner.name_any()));
-    let version = version_in_store(&context.stores, &namespace, &names.device);
+    let version = known_version(&context.stores, &namespace, &names.device);
     if let Some(device) = version.and_then(|version| context.devices.get(&namespace, &names.device, &version)) {
         return Ok(device);
     }

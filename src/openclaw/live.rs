@@ -1,22 +1,29 @@
-//! Reads single entries back from an openclaw.json of ours, so that a faulty Agent or Provider keeps its last good one.
+//! Reads single entries back from an openclaw.json of ours, so that what is at fault keeps its last good state.
 //! Pure.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::config::sections::Fields;
 use super::names::{EnvName, provider_id, unescape};
 
-/// The entry of an agent, for [`super::config::AgentEntry::Kept`].
+/// The entry of an agent.
 #[must_use]
 pub fn agent(document: &Value, id: &str) -> Option<Value> {
     document.get("agents")?.get("entries")?.get(id).cloned()
 }
 
-/// The entry of the Provider with this name, for [`super::config::ProviderEntry::Kept`].
+/// The entry of the Provider with this name.
 #[must_use]
 pub fn provider(document: &Value, name: &str) -> Option<Value> {
     document.get("models")?.get("providers")?.get(provider_id(name)).cloned()
+}
+
+/// These fields of an agent's entry, as far as it has them.
+#[must_use]
+pub fn fields(agent_entry: &Value, names: &[&str]) -> Fields {
+    names.iter().filter_map(|name| Some(((*name).to_owned(), agent_entry.get(name)?.clone()))).collect()
 }
 
 /// The models that an agent's entry names, its fallbacks' included, each as Provider name and model id.

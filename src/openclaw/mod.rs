@@ -4,8 +4,7 @@
 //! |----------|-------------------------------------------------------------------|-------------|
 //! | `paths`  | the contract with the gateway's process: ports, paths, variables  | nothing     |
 //! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
-//! | `config` | renders openclaw.json                                             | nothing     |
-//! | `sandbox` | where an agent's commands run, as its entry says it                | nothing     |
+//! | `config` | renders openclaw.json, one file a section                         | nothing     |
 //! | `marker` | the visible leaf that betrays an edit of a redacted one           | nothing     |
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
@@ -25,5 +24,4 @@ pub mod names;
 pub mod paths;
 pub mod proof;
 pub mod rpc;
-pub mod sandbox;
 pub mod socket;

@@ -1,10 +1,12 @@
-//! How Providers and their secrets are called inside openclaw.json. Pure.
+//! What Providers and their secrets are called inside openclaw.json. Pure.
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 /// The name of an environment variable of the gateway that a SecretRef reads.
 ///
-/// OpenClaw accepts `^[A-Z][A-Z0-9_]{0,127}$`; every name made here fits, because a Provider's name is a DNS label.
+/// OpenClaw accepts `^[A-Z][A-Z0-9_]{0,127}$`; every name here fits, because a Provider's name is a DNS label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvName(String);
 
@@ -37,6 +39,11 @@ impl From<&str> for EnvName {
     fn from(name: &str) -> Self {
         Self(name.to_owned())
     }
+}
+
+/// A reference that OpenClaw resolves from its environment when it starts or reloads, and that fails closed.
+pub(super) fn secret_ref(variable: &str) -> Value {
+    json!({"source": "env", "provider": "default", "id": variable})
 }
 
 /// The id under which a Provider stands in openclaw.json. The prefix keeps it apart from the ids of OpenClaw's own

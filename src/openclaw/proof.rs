@@ -86,7 +86,7 @@ fn issues(payload: &Value) -> Vec<String> {
     let list = payload.get("issues").and_then(Value::as_array).into_iter().flatten();
     let mut issues: Vec<String> = list.take(ISSUES_LIMIT).map(issue).collect();
     if issues.is_empty() {
-        issues.push("the gateway gives no reason".to_owned());
+        issues.push("the gateway gave no reason".to_owned());
     }
     issues
 }

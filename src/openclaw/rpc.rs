@@ -7,7 +7,7 @@ use reqwest::{StatusCode, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::observe::metrics::GatewayCalls;
+use crate::telemetry::metrics::GatewayCalls;
 
 /// Served by OpenClaw's plugin `admin-http-rpc`; needs the gateway's token and no pairing.
 const PATH: &str = "/api/v1/admin/rpc";
@@ -26,17 +26,17 @@ const MESSAGE_LIMIT: usize = 300;
 /// Why a call brought no payload.
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
-    #[error("the HTTP client could not be built: {0}")]
+    #[error("cannot build the HTTP client: {0}")]
     Client(#[source] reqwest::Error),
     /// No connection, a time-out, or a connection that broke: the gateway starts, ends, or its node is gone.
     #[error("the gateway cannot be reached: {0}")]
     Unreachable(#[source] reqwest::Error),
     /// The Pod still runs with another token. Twenty failures within a minute lock the caller's address out for five:
     /// ask seldom, not at once again.
-    #[error("the gateway refuses the token")]
+    #[error("the gateway rejected the token")]
     Unauthorized,
     /// The gateway answered, in its own words: still starting (503), locked out (429), an unknown method.
-    #[error("the gateway answers {status}: {message}")]
+    #[error("the gateway answered {status}: {message}")]
     Refused {
         status: u16,
         /// What kind of refusal it is, where the gateway says so: `CRON_JOB_NOT_FOUND`.
@@ -45,7 +45,7 @@ pub enum RpcError {
         retry_after: Option<Duration>,
         message: String,
     },
-    #[error("the gateway's answer is not understood: {0}")]
+    #[error("unexpected answer from the gateway: {0}")]
     Malformed(&'static str),
 }
 
@@ -54,6 +54,12 @@ pub enum RpcError {
 pub struct Endpoint {
     pub address: SocketAddr,
     pub token: SecretString,
+}
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address && self.token.expose_secret() == other.token.expose_secret()
+    }
 }
 
 /// Asks gateways. Cheap to clone; connections are kept for a short while.

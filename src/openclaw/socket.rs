@@ -53,27 +53,27 @@ pub enum SocketError {
     /// The gateway starts, ends, or its node is gone.
     #[error("the gateway cannot be reached: {0}")]
     Unreachable(#[source] std::io::Error),
-    #[error("the gateway does not answer within {} s", ANSWER_TIMEOUT.as_secs())]
+    #[error("the gateway did not answer within {} s", ANSWER_TIMEOUT.as_secs())]
     Silent,
     /// The HTTP status: 503 while it ends and waits for its last turns.
-    #[error("the gateway opens no WebSocket: it answers {0}")]
+    #[error("the gateway did not open a WebSocket: HTTP status {0}")]
     NotOpened(u16),
-    #[error("the connection to the gateway broke: {0}")]
+    #[error("the connection to the gateway failed: {0}")]
     Broken(#[source] Box<tungstenite::Error>),
-    #[error("the gateway has closed the connection")]
+    #[error("the gateway closed the connection")]
     Closed,
-    #[error("the gateway's answer is not understood: {0}")]
+    #[error("unexpected answer from the gateway: {0}")]
     Malformed(&'static str),
     /// A wrong token, or a protocol that this gateway does not speak; its own words.
-    #[error("the gateway does not let the operator in: {0}")]
+    #[error("the gateway rejected the operator: {0}")]
     Refused(String),
     /// Approving it would let somebody else in.
-    #[error("the gateway wants a device to be approved that is not the operator's")]
+    #[error("the gateway asks for approval of a device that is not the operator's")]
     ForeignDevice,
     #[error("the operator's device could not be approved: {0}")]
     NotApproved(#[source] RpcError),
     /// It may run or not: the gateway's list of runs tells, see [`AdminClient::cron_runs`].
-    #[error("a run was asked for, and no answer came: {0}")]
+    #[error("no answer to the request for a run: {0}")]
     Unanswered(#[source] Box<SocketError>),
 }
 
@@ -234,7 +234,7 @@ impl Connection {
         match self.wait_for(wanted).await? {
             (true, payload, _) => Ok(Ok(payload)),
             (false, _, Some(refusal)) => Ok(Err(refusal)),
-            (false, _, None) => Err(SocketError::Malformed("it refuses without a word")),
+            (false, _, None) => Err(SocketError::Malformed("it rejects the call without a reason")),
         }
     }
 

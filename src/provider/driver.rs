@@ -3,41 +3,50 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Client;
 use kube::runtime::controller::Action;
 
-use super::{gather, status};
+use super::gather;
+use super::status;
 use crate::api::Provider;
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::names::PROVIDER_MANAGER;
-use crate::cluster::presence::Presence;
-use crate::cluster::status_writer;
+use crate::kubernetes::backoff::resync;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::kubernetes::status::write_status;
+use crate::naming::PROVIDER_MANAGER;
+use crate::references::checker::ReferenceChecker;
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
+use crate::world::stores::Stores;
 
 /// Shared by all passes.
-pub struct Context(pub Presence);
+pub struct Context {
+    pub client: Client,
+    pub stores: Arc<Stores>,
+    pub references: ReferenceChecker,
+}
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Provider;
-    const NAME: &'static str = "provider";
+    const CONTROLLER: Controller = Controller::Provider;
 
-    async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, PassError> {
+    async fn reconcile(&self, provider: Arc<Provider>) -> Result<Action, ReconcileError> {
         reconcile(provider, self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.0.backoff
+    fn forget(&self, gone: &Gone<'_>) {
+        self.references.forget(gone.uid);
     }
 }
 
 /// One pass.
-async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, ReconcileError> {
     if provider.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let gathered = gather::gather(&context.0, &provider).await;
+    let gathered = gather::gather(context, &provider).await;
     let (next, again) = status::status(&provider, &gathered, Timestamp::now());
     if provider.status.as_ref() != Some(&next) {
-        status_writer::write(&context.0.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
+        write_status(&context.client, PROVIDER_MANAGER, provider.as_ref(), &next).await?;
     }
-    Ok(Action::requeue(again.unwrap_or_else(look_again)))
+    Ok(Action::requeue(again.unwrap_or_else(resync)))
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
+use super::driver::Context;
 use crate::api::Provider;
-use crate::cluster::environment::{Read, SourceName};
-use crate::cluster::presence::Presence;
-use crate::cluster::sources;
-use crate::cluster::stores::within;
-use crate::cluster::wakes::providers_of;
+use crate::references::digests::{Read, SourceName};
+use crate::references::sources;
+use crate::world::stores::within;
+use crate::world::triggers::providers_of;
 
 /// What a pass over one Provider looks at.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub struct Gathered {
 }
 
 /// Reads it.
-pub async fn gather(presence: &Presence, provider: &Provider) -> Gathered {
-    let namespace = provider.namespace().unwrap_or_default();
-    let reads = presence.read(&namespace, &sources::of_provider(provider)).await;
+pub async fn gather(context: &Context, provider: &Provider) -> Gathered {
+    let (namespace, uid) = (provider.namespace().unwrap_or_default(), provider.uid().unwrap_or_default());
+    let reads = context.references.read(&context.stores, &namespace, &uid, &sources::of_provider(provider)).await;
     let name = provider.name_any();
-    let agents = within(&presence.stores.agents, &namespace, |agent| providers_of(agent).contains(&name)).len();
+    let agents = within(&context.stores.agents, &namespace, |agent| providers_of(agent).contains(&name)).len();
     Gathered { reads, agents }
 }

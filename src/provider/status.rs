@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::gather::Gathered;
 use crate::api::{Provider, ProviderStatus};
-use crate::cluster::conditions::{CREDENTIALS_RESOLVED, Desired, READY, Status, merge, patience, reason};
-use crate::cluster::environment::{Digests, resolve};
-use crate::cluster::sources;
+use crate::kubernetes::conditions::{CREDENTIALS_RESOLVED, Desired, READY, Status, grace_period, merge, reason};
+use crate::references::digests::{Digests, resolve};
+use crate::references::sources;
 
 /// The status, and when to look again because time alone changes it.
 #[must_use]
@@ -19,7 +19,7 @@ pub fn status(provider: &Provider, gathered: &Gathered, now: Timestamp) -> (Prov
     let (desired, again) = match fault {
         None => (well(sources.is_empty()), None),
         Some(fault) => {
-            let left = patience(&before.conditions, CREDENTIALS_RESOLVED, now);
+            let left = grace_period(&before.conditions, CREDENTIALS_RESOLVED, now);
             let ready = if left.is_some() { Status::Unknown } else { Status::False };
             let desired = [
                 Desired::new(READY, ready, fault.reason, &fault.message),
@@ -54,8 +54,8 @@ fn well(needs_no_secrets: bool) -> [Desired; 2] {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::cluster::conditions::find;
-    use crate::cluster::environment::{Read, SourceKind};
+    use crate::kubernetes::conditions::find;
+    use crate::references::digests::{Read, SourceKind};
     use std::collections::BTreeMap;
 
     fn provider() -> Provider {

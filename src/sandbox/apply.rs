@@ -14,13 +14,13 @@ use super::context::Context;
 use super::gather::Gathered;
 use super::step::{Decision, Step, Why, lost};
 use crate::api::Agent;
-use crate::cluster::api_error::is_refusal;
-use crate::cluster::apply::{ApplyError, delete, failed, key_of};
-use crate::cluster::conditions::reason;
-use crate::cluster::environment::Fault;
-use crate::cluster::names::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
-use crate::cluster::stores::named;
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::errors::is_refusal;
+use crate::naming::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
+use crate::references::digests::Fault;
+use crate::world::stores::named;
+use crate::world::triggers::gateway_owner;
 
 /// What became of the children.
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
     let mut applied = Applied::default();
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
     applied.fault = match children(context, pass, &mut applied).await {
-        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_TAKEN, error.to_string()),
-        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REFUSED, error.to_string()),
+        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_CONFLICT, error.to_string()),
+        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REJECTED, error.to_string()),
         other => other.map(|()| None)?,
     };
     Ok(applied)

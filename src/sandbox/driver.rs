@@ -1,7 +1,7 @@
 //! One pass over the sandbox of one Agent: names the steps. Touches the network through them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -16,52 +16,48 @@ use super::step::decide;
 use super::validate::{Verdict, validate};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::backoff::{Backoff, look_again};
-use crate::cluster::conditions::reason;
-use crate::cluster::controls::{Controls, PassError};
-use crate::cluster::ledger::CACHE_LAG;
-use crate::cluster::names::{SandboxNames, is_paused};
-use crate::cluster::sandbox_states::SandboxState;
-use crate::cluster::wakes::{Wake, gateway_owner};
+use crate::kubernetes::backoff::resync;
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::ledger::CACHE_LAG;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::naming::{SandboxNames, is_paused};
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
+use crate::world::sandbox_states::SandboxState;
 
 /// What no watch tells the end of is looked at again after this time.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(30);
 
-impl Controls for Context {
+impl Reconciler for Context {
     type Object = Agent;
-    const NAME: &'static str = "sandbox";
+    const CONTROLLER: Controller = Controller::Sandbox;
 
-    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, PassError> {
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
         reconcile(agent, self).await
     }
 
-    fn backoff(&self) -> &Backoff {
-        &self.backoff
-    }
-
-    fn forget(&self, namespace: &str, name: &str) {
-        self.forget_agent(namespace, name);
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_agent(gone);
     }
 }
 
 /// One pass.
-async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassError> {
+async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    context.meet(&agent);
     let Some(used) = agent.spec.sandbox.clone() else {
         if !is_paused(agent.annotations()) {
             apply::remove(context, &agent).await?;
         }
-        remember(context, &agent, None);
-        return Ok(Action::requeue(look_again()));
+        publish(context, &agent, None);
+        return Ok(Action::requeue(resync()));
     };
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if error.reason().is_some() => {
-            let reason = error.reason().unwrap_or(reason::CHILD_REFUSED);
-            remember(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
-            return Ok(Action::requeue(TRY_AGAIN));
+            let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
+            publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
+            return Ok(Action::requeue(RETRY));
         }
         gathered => gathered?,
     };
@@ -79,29 +75,26 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, PassE
         apply::apply(context, &pass).await?
     };
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
-    remember(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
-    Ok(Action::requeue(next(&gathered, &verdict, &applied, now)))
+    publish(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
+    let unseen = context.applier.ledger.unseen_for(&agent.uid().unwrap_or_default(), Instant::now());
+    Ok(Action::requeue(next(&gathered, &verdict, &applied, unseen, now)))
 }
 
-/// Keeps what the pass found and wakes whoever tells of it: the Agent, its gateway's configuration, and the Sandbox, before and now.
-fn remember(context: &Context, agent: &Agent, state: Option<SandboxState>) {
+/// Publishes what the reconcile found; `None`: the Agent has no sandbox.
+fn publish(context: &Context, agent: &Agent, state: Option<SandboxState>) {
     let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
-    let states = &context.stores.sandbox_states;
-    let before = states.of(&namespace, &name).map(|state| state.sandbox.clone());
-    let now = state.as_ref().map(|state| state.sandbox.clone());
-    if !states.remember(&namespace, &name, state) {
-        return;
-    }
-    let agents = [name, gateway_owner(agent)];
-    let agents = agents.map(|name| Wake::Agent { namespace: namespace.clone(), name });
-    let sandboxes = [before, now].into_iter().flatten();
-    let sandboxes = sandboxes.map(|name| Wake::Sandbox { namespace: namespace.clone(), name });
-    agents.into_iter().chain(sandboxes).for_each(|wake| context.waker.wake(wake));
+    context.facts.sandbox_states.publish(&namespace, &name, state.map(Arc::new));
 }
 
-/// When to look again.
-fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestamp) -> Duration {
-    let seen = applied.sent.then_some(CACHE_LAG + Duration::from_secs(1));
+/// When to look again. `unseen`: how long the cache may still be late with what was sent.
+fn next(
+    gathered: &Gathered,
+    verdict: &Verdict,
+    applied: &Applied,
+    unseen: Option<Duration>,
+    now: Timestamp,
+) -> Duration {
+    let seen = unseen.max(applied.sent.then_some(CACHE_LAG)).map(|left| left + Duration::from_secs(1));
     let unread = verdict.warnings.iter().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE)
         || verdict.plan.as_ref().is_err_and(|blocked| blocked.reason == reason::REFERENCE_UNREADABLE)
         || matches!(
@@ -111,12 +104,8 @@ fn next(gathered: &Gathered, verdict: &Verdict, applied: &Applied, now: Timestam
     // The claim that a user brings is not watched.
     let missing =
         verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
-    let refused = (applied.fault.is_some() || unread || missing).then_some(TRY_AGAIN);
+    let refused = (applied.fault.is_some() || unread || missing).then_some(RETRY);
     let pod = gathered.live.pod.as_deref();
     let lost = pod.and_then(|pod| state::time_until_lost(pod, now));
-    [applied.settles_in, applied.replaced_in, seen, refused, lost]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or_else(look_again)
+    [applied.settles_in, applied.replaced_in, seen, refused, lost].into_iter().flatten().min().unwrap_or_else(resync)
 }

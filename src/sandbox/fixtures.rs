@@ -13,9 +13,9 @@ use super::plan::PodPlan;
 use super::secret::Keys;
 use super::validate::validate;
 use crate::api::{Agent, Sandbox};
-use crate::cluster::environment::{Read, SourceKind, digest};
-use crate::cluster::names::SandboxNames;
-use crate::cluster::references::DigestKey;
+use crate::naming::SandboxNames;
+use crate::references::digests::{Read, SourceKind, digest};
+use crate::references::read::DigestKey;
 
 /// An owner, an Agent that joined it, and the Sandbox that this one uses.
 const OFFICE: &str = "

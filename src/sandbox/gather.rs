@@ -11,15 +11,15 @@ use super::context::Context;
 use super::secret::Keys;
 use crate::api::sandbox::{Network, SandboxUse, WorkspaceAccess};
 use crate::api::{Agent, Sandbox};
-use crate::cluster::api_error::brief;
-use crate::cluster::environment::{Digests, Read, SourceName};
-use crate::cluster::generated_secret::SecretError;
-use crate::cluster::names::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
-use crate::cluster::observed::Observed;
-use crate::cluster::pod_state::{has_ended, node};
-use crate::cluster::sources;
-use crate::cluster::stores::{named, within};
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::errors::brief;
+use crate::kubernetes::observed::Observed;
+use crate::kubernetes::pod_status::{has_ended, node};
+use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::references::digests::{Digests, Read, SourceName};
+use crate::references::generated_secret::SecretError;
+use crate::references::sources;
+use crate::world::stores::{Stores, key_of, named, within};
+use crate::world::triggers::gateway_owner;
 
 /// Everything that a pass over one Agent's sandbox looks at.
 #[derive(Debug)]
@@ -64,20 +64,20 @@ impl Live {
     pub fn access(&self) -> Option<WorkspaceAccess> {
         let lives = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod);
         let pod = self.pod.as_deref().filter(|pod| lives(pod))?;
-        WorkspaceAccess::parse(pod.annotations().get(names::WORKSPACE_ACCESS)?)
+        WorkspaceAccess::parse(pod.annotations().get(naming::WORKSPACE_ACCESS)?)
     }
 }
 
 /// The digests of the environment on a Pod.
 #[must_use]
 pub fn digests(pod: &Pod) -> Digests {
-    pod.annotations().get(names::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    pod.annotations().get(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The parts of the plan on a Pod.
 #[must_use]
 pub fn parts(pod: &Pod) -> BTreeMap<String, String> {
-    pod.annotations().get(names::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    pod.annotations().get(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 impl Gathered {
@@ -96,7 +96,7 @@ impl Gathered {
         let Some(sandbox) = &self.sandbox else {
             return (live.is_some() && self.live.network_policy.is_none()).then(Network::default);
         };
-        let of_another = live.and_then(|pod| pod.annotations().get(names::SANDBOX_NAME));
+        let of_another = live.and_then(|pod| pod.annotations().get(naming::SANDBOX_NAME));
         let of_another = of_another.is_some_and(|name| *name != sandbox.name_any());
         Some(if of_another { Network::default() } else { sandbox.spec.network.clone() })
     }
@@ -113,34 +113,16 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     let namespace = agent.namespace().unwrap_or_default();
     let names = SandboxNames::of(&agent.name_any());
     let (client, stores) = (&context.client, &context.stores);
-    let sandbox = named(&stores.sandboxes, &namespace, &used.reference.name);
     let owner_name = gateway_owner(&agent);
-    let owner =
-        named(&stores.agents, &namespace, &owner_name).filter(|owner| owner.metadata.deletion_timestamp.is_none());
+    let Look { sandbox, owner, gateway, sources, live } = look(stores, &agent, &used.reference.name);
     let keys = context.keys.keys(client, stores, &agent, &names).await?;
     let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
         Ok(key) => key.map_or(Found::Missing, Found::Here),
         Err(error) => Found::Unreadable(error.to_string()),
     };
-    let wanted: BTreeSet<SourceName> = sandbox
-        .iter()
-        .flat_map(|sandbox| sources::of_sandbox(sandbox))
-        .map(|source| (source.kind, source.name))
-        .collect();
-    let reads = context.references.read(client, stores, &namespace, wanted, &keys.digest_key).await;
-    let live = live(context, &agent, &namespace, &names);
-    let mut gathered = Gathered {
-        gateway: gateway_pod(context, &namespace, &owner_name),
-        access_modes: Found::Missing,
-        agent,
-        used,
-        sandbox,
-        owner,
-        keys,
-        client_key,
-        reads,
-        live,
-    };
+    let reads = context.references.read(client, stores, &namespace, sources, &keys.digest_key).await;
+    let mut gathered =
+        Gathered { gateway, access_modes: Found::Missing, agent, used, sandbox, owner, keys, client_key, reads, live };
     let mounts = gathered.access() != WorkspaceAccess::None
         || gathered.live.access().is_some_and(|access| access != WorkspaceAccess::None);
     if mounts && let Some(owner) = &gathered.owner {
@@ -149,9 +131,36 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     Ok(gathered)
 }
 
+/// What the stores show around a sandbox. Pure.
+pub struct Look {
+    pub sandbox: Option<Arc<Sandbox>>,
+    pub owner: Option<Arc<Agent>>,
+    /// The newest Pod of the gateway.
+    pub gateway: Option<Arc<Pod>>,
+    /// What has to be read.
+    pub sources: BTreeSet<SourceName>,
+    pub live: Live,
+}
+
+/// Looks at everything for the sandbox of `agent`, created from the Sandbox `used`, that the stores hold.
+#[must_use]
+pub fn look(stores: &Stores, agent: &Agent, used: &str) -> Look {
+    let (namespace, name) = key_of(agent);
+    let owner = gateway_owner(agent);
+    let sandbox = named(&stores.sandboxes, &namespace, used);
+    let sources = sandbox.iter().flat_map(|sandbox| sources::of_sandbox(sandbox));
+    let sources = sources.map(|source| (source.kind, source.name)).collect();
+    Look {
+        owner: named(&stores.agents, &namespace, &owner).filter(|owner| owner.metadata.deletion_timestamp.is_none()),
+        gateway: gateway_pod(stores, &namespace, &owner),
+        sources,
+        live: live(stores, agent, &namespace, &SandboxNames::of(&name)),
+        sandbox,
+    }
+}
+
 /// Only what belongs to this Agent: one of the same name may have been there before.
-fn live(context: &Context, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
-    let stores = &context.stores;
+fn live(stores: &Stores, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
     Live {
         network_policy: named(&stores.network_policies, namespace, &names.sandbox),
         service: named(&stores.services, namespace, &names.sandbox),
@@ -160,12 +169,12 @@ fn live(context: &Context, agent: &Agent, namespace: &str, names: &SandboxNames)
 }
 
 /// The newest that is not on its way out: the one to follow.
-fn gateway_pod(context: &Context, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
+fn gateway_pod(stores: &Stores, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
     let of_gateway = |pod: &Pod| {
         let label = |key: &str, value: &str| pod.labels().get(key).is_some_and(|label| label == value);
         label(LABEL_GATEWAY, owner) && label(LABEL_COMPONENT, GATEWAY)
     };
-    within(&context.stores.pods, namespace, of_gateway)
+    within(&stores.pods, namespace, of_gateway)
         .into_iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))

@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
 
 use crate::api::sandbox::{Allow, Egress, Network};
-use crate::cluster::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
-use crate::cluster::pod_state::container;
-use crate::shell::isolation::Report;
+use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
+use crate::kubernetes::pod_status::container;
 
 /// The init container that tries.
 pub const CONTAINER: &str = "isolation";
@@ -17,6 +17,13 @@ pub const UNREACHABLE: &str = "--unreachable";
 
 /// Where clouds hand out the credentials of their machines.
 const METADATA: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
+
+/// What `creel-shell isolation` found that a sandbox can do although it must not, in the termination message of its container.
+#[derive(Deserialize)]
+struct Report {
+    reachable: Vec<String>,
+    writable: Vec<String>,
+}
 
 /// The addresses that commands must not reach under this network. What the user allows is left out.
 #[must_use]
@@ -38,7 +45,7 @@ fn covers(allow: &Allow, target: &SocketAddr) -> bool {
 pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr]) -> Desired {
     let unknown = |message: &str| Desired::new(ISOLATION_VERIFIED, Status::Unknown, reason::NOT_VERIFIED, message);
     let Some(pod) = pod else { return unknown("There is no Pod.") };
-    let Some(report) = report(pod) else { return unknown("The Pod has not reported yet what it can reach.") };
+    let Some(report) = report(pod) else { return unknown("The Pod has not reported the result of its checks yet.") };
     if !report.reachable.is_empty() {
         let message = format!(
             "The sandbox reached {}, which its NetworkPolicy forbids: install a network plugin that enforces NetworkPolicy.",
@@ -48,19 +55,19 @@ pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr]) -> Desired {
     }
     if !report.writable.is_empty() {
         let message = format!(
-            "The sandbox could write to {}, which is mounted for reading only: its node's volume driver or runtime does not keep to that.",
+            "The sandbox could write to {}, which is mounted read-only: check the volume driver and the container runtime of its node.",
             report.writable.join(", ")
         );
         return Desired::new(ISOLATION_VERIFIED, Status::False, reason::WORKSPACE_WRITABLE, message);
     }
     let tried = tried(pod);
     if wanted.iter().any(|target| !tried.contains(&target.to_string())) {
-        return unknown("The network of the Sandbox changed since the Pod started: its next Pod tries the new one.");
+        return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
     }
     let message = if tried.is_empty() {
-        "The sandbox can't do what it must not.".to_owned()
+        "Isolation checks passed.".to_owned()
     } else {
-        format!("The sandbox can't reach {}.", tried.join(", "))
+        format!("Isolation checks passed: the sandbox cannot reach {}.", tried.join(", "))
     };
     Desired::new(ISOLATION_VERIFIED, Status::True, reason::ISOLATED, message)
 }
@@ -105,6 +112,13 @@ mod tests {
         .unwrap()
     }
 
+    /// As `creel-shell isolation` writes it.
+    fn report(reachable: &[&str], writable: &[&str]) -> String {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let report = creel_shell::isolation::Report { reachable: owned(reachable), writable: owned(writable) };
+        serde_json::to_string(&report).unwrap()
+    }
+
     #[test]
     fn the_api_server_is_tried_where_nothing_is_allowed_and_the_metadata_address_always() {
         assert_eq!(wanted(json!({})), [API_SERVER, "169.254.169.254:80"]);
@@ -121,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_sandbox_that_reached_nothing_is_isolated() {
-        let pod = pod(r#"{"reachable":[],"writable":[]}"#);
+        let pod = pod(&report(&[], &[]));
         let verdict = verified(Some(&pod), &targets(&Network::default(), API_SERVER.parse().ok()));
         assert_eq!((verdict.status, verdict.reason), (Status::True, reason::ISOLATED));
         assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
@@ -129,14 +143,14 @@ mod tests {
 
     #[test]
     fn what_a_sandbox_reached_is_named() {
-        let verdict = verified(Some(&pod(r#"{"reachable":["10.96.0.1:443"],"writable":[]}"#)), &[]);
+        let verdict = verified(Some(&pod(&report(&[API_SERVER], &[]))), &[]);
         assert_eq!((verdict.status, verdict.reason), (Status::False, reason::NETWORK_POLICY_NOT_ENFORCED));
         assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
     }
 
     #[test]
     fn a_read_only_workspace_that_could_be_written_is_named() {
-        let verdict = verified(Some(&pod(r#"{"reachable":[],"writable":["/workspaces/a/agent"]}"#)), &[]);
+        let verdict = verified(Some(&pod(&report(&[], &["/workspaces/a/agent"]))), &[]);
         assert_eq!((verdict.status, verdict.reason), (Status::False, reason::WORKSPACE_WRITABLE));
         assert!(verdict.message.contains("/workspaces/a/agent"), "{}", verdict.message);
     }
@@ -144,7 +158,7 @@ mod tests {
     #[test]
     fn no_pod_no_report_and_a_report_on_another_network_prove_nothing() {
         let more: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        let whole = pod(r#"{"reachable":[],"writable":[]}"#);
+        let whole = pod(&report(&[], &[]));
         for verdict in [verified(None, &[]), verified(Some(&pod("no JSON")), &[]), verified(Some(&whole), &[more])] {
             assert_eq!((verdict.status, verdict.reason), (Status::Unknown, reason::NOT_VERIFIED));
         }

@@ -1,5 +1,4 @@
-//! The controllers of sandboxes: for each Agent that names a Sandbox a Pod of its own with all that belongs to it; for each Sandbox
-//! the count of those Pods.
+//! The controller of Agents' sandboxes: for each Agent that names a Sandbox, a Pod of its own with all that belongs to it.
 //!
 //! | room | does | touches |
 //! |---|---|---|
@@ -15,17 +14,14 @@
 //! | `restarts` | how long a Pod that ends at once is left alone | memory |
 //! | `isolation` | what a sandbox must not reach, and what it reports | nothing |
 //! | `state` | what a pass found, for the status of the Agent and the Sandbox | nothing |
-//! | `count` | names the steps of a pass over one Sandbox, and counts | the network |
-//! | `tally` | states → the status of a Sandbox | nothing |
 
 pub mod apply;
 pub mod build;
 pub mod context;
-pub mod count;
 pub mod driver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod gather;
 pub mod isolation;
 pub mod plan;
@@ -33,5 +29,4 @@ pub mod restarts;
 pub mod secret;
 pub mod state;
 pub mod step;
-pub mod tally;
 pub mod validate;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::api::SandboxSpec;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::environment::Digests;
-use crate::cluster::parts::{self, hash};
+use crate::pods::fingerprint::{self, hash};
+use crate::references::digests::Digests;
 
 /// The part that a new key of the gateway changes: a Pod that knows the one before can't be entered any more.
 pub const CLIENT_KEY_PART: &str = "the gateway's SSH key";
@@ -53,7 +53,7 @@ impl PodPlan {
         let spec = &self.spec;
         let access = (self.access != WorkspaceAccess::None).then(|| self.access.as_str());
         let existing = self.claim.as_ref().filter(|claim| claim.existing);
-        self.parts = parts::hashed([
+        self.parts = fingerprint::hashed([
             ("spec.image", json!(spec.image)),
             ("spec.env", json!(spec.env)),
             ("spec.envFrom", json!(spec.env_from)),
@@ -87,7 +87,10 @@ impl PodPlan {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::cluster::parts::changed;
+    use super::{Claim, PodPlan};
+    use crate::api::sandbox::WorkspaceAccess;
+    use crate::pods::fingerprint::changed;
+    use crate::references::digests::Digests;
     use crate::sandbox::fixtures::{edit_sandbox, office, plan};
 
     /// A changed hash replaces every sandbox in the world at the next upgrade of Creel: change it only on purpose.
@@ -113,5 +116,43 @@ mod tests {
             sandbox.spec.network.egress = crate::api::sandbox::Egress::All;
         });
         assert_eq!(plan(&office).hash(), before);
+    }
+
+    /// Every part of the plan, from a Sandbox with every field set: a field that is renamed or written otherwise changes its part.
+    fn full() -> PodPlan {
+        let mut office = office();
+        let claim = Some(Claim { name: "assistants".into(), existing: true, one_node: false });
+        edit_sandbox(&mut office, |sandbox| {
+            sandbox.spec = serde_yaml::from_str(include_str!("plan/full_spec.yaml")).unwrap();
+        });
+        let spec = office.sandbox.unwrap().spec.clone();
+        let access = WorkspaceAccess::Ro;
+        let digests = Digests([("Secret/gitea/token".to_owned(), "0123456789abcdef".to_owned())].into());
+        PodPlan { spec, access, claim, digests, ..plan(&crate::sandbox::fixtures::office()) }.with_parts()
+    }
+
+    /// A changed part replaces sandboxes at the next upgrade of Creel: change it only on purpose.
+    #[test]
+    fn no_part_of_a_full_plan_changes_from_version_to_version() {
+        let parts = full().parts;
+        let parts: Vec<(&str, &str)> = parts.iter().map(|(part, hash)| (part.as_str(), hash.as_str())).collect();
+        assert_eq!(
+            parts,
+            [
+                ("spec.env", "cef0a4817f3e2e59"),
+                ("spec.envFrom", "310cdbb5e10a215c"),
+                ("spec.image", "ab0e76024f5f136d"),
+                ("spec.imagePullSecrets", "3ee5905cbe2b6f22"),
+                ("spec.podTemplate", "8c47082a922b1bf6"),
+                ("spec.resources", "6e5ad5e31687af7c"),
+                ("spec.runtimeClassName", "4270dd59be637c4f"),
+                ("the gateway", "cb0cfbeeeb95ccfa"),
+                ("the gateway's SSH key", "a5b368c4f67b2c05"),
+                ("the gateway's claim", "8a3f24772e7131c7"),
+                ("the host key", "1f2230e4ec1c843c"),
+                ("the workspace access", "f540d43f10a3fbe3"),
+            ]
+        );
+        assert_eq!(full().hash(), "0cddcceed1b9b727");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cluster::backoff::Backoff;
+use crate::kubernetes::backoff::Backoff;
 
 /// A Pod that lived so long was well.
 const LIVED: Duration = Duration::from_mins(1);

@@ -7,13 +7,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::Agent;
-use crate::cluster::generated_secret::{self, DIGEST_KEY, SecretError, ensure, value, version_in_store, version_of};
-use crate::cluster::names::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
-use crate::cluster::references::DigestKey;
-use crate::cluster::sources::SSH_KEY;
-use crate::cluster::ssh_keys::{self, public_of};
-use crate::cluster::stores::Stores;
-use crate::cluster::versioned::Versioned;
+use crate::kubernetes::caches::versioned::VersionedCache;
+use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
+use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, known_version, value, version_of};
+use crate::references::read::DigestKey;
+use crate::references::sources::SSH_KEY;
+use crate::references::ssh_keys::{self, public_of};
+use crate::world::stores::Stores;
 
 /// The key of the private host key, and the name of its file in the Pod.
 pub const HOST_KEY: &str = "host-key";
@@ -31,8 +31,8 @@ pub struct Keys {
 /// What was read of Secrets that did not change since.
 #[derive(Default)]
 pub struct KeyMemory {
-    own: Versioned<Keys>,
-    gateways: Versioned<Option<String>>,
+    own: VersionedCache<Keys>,
+    gateways: VersionedCache<Option<String>>,
 }
 
 impl KeyMemory {
@@ -45,7 +45,7 @@ impl KeyMemory {
         names: &SandboxNames,
     ) -> Result<Keys, SecretError> {
         let namespace = agent.namespace().unwrap_or_default();
-        let version = version_in_store(stores, &namespace, &names.sandbox);
+        let version = known_version(stores, &namespace, &names.sandbox);
         if let Some(keys) = version.and_then(|version| self.own.get(&namespace, &names.sandbox, &version)) {
             return Ok(keys);
         }
@@ -67,7 +67,7 @@ impl KeyMemory {
         owner: &str,
     ) -> Result<Option<String>, SecretError> {
         let name = GatewayNames::of(owner).secret;
-        let Some(version) = version_in_store(stores, namespace, &name) else { return Ok(None) };
+        let Some(version) = known_version(stores, namespace, &name) else { return Ok(None) };
         if let Some(key) = self.gateways.get(namespace, &name, &version) {
             return Ok(key);
         }

@@ -15,10 +15,10 @@ use super::step::{Decision, Step};
 use super::validate::Verdict;
 use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
-use crate::cluster::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
-use crate::cluster::names::SandboxNames;
-use crate::cluster::pod_state::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
-use crate::cluster::sandbox_states::SandboxState;
+use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
+use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
+use crate::naming::SandboxNames;
+use crate::world::sandbox_states::SandboxState;
 
 /// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
 const CONFIRMED: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub fn state(found: &Found<'_>, api_server: Option<SocketAddr>, paused: bool, no
     let network = gathered.sandbox.as_ref().map(|sandbox| &sandbox.spec.network);
     let wanted = network.map(|network| isolation::targets(network, api_server)).unwrap_or_default();
     let ready = if paused {
-        let message = "The annotation creel.dev/paused is set: nothing is written.";
+        let message = "The annotation creel.dev/paused is set: Creel changes nothing.";
         Desired::new(SANDBOX_READY, Status::Unknown, reason::PAUSED, message)
     } else {
         ready(found, now)
@@ -62,7 +62,7 @@ pub fn blocked(agent: &Agent, used: &SandboxUse, reason: &'static str, message: 
 }
 
 fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
-    let unknown = |kind, reason| Desired::new(kind, Status::Unknown, reason, "The sandbox has not been looked at yet.");
+    let unknown = |kind, reason| Desired::new(kind, Status::Unknown, reason, "The sandbox has not been checked yet.");
     SandboxState {
         sandbox: used.reference.name.clone(),
         access: used.workspace_access.unwrap_or_default(),
@@ -92,9 +92,9 @@ fn ready(found: &Found<'_>, now: Timestamp) -> Desired {
             Step::AwaitGateway => of(
                 Status::Unknown,
                 reason::WAITING_FOR_GATEWAY,
-                &format!("Pod \"{name}\" waits until the gateway's Pod has a node: both mount the same claim"),
+                &format!("Pod \"{name}\" is waiting for the gateway's Pod to be scheduled: both mount the same claim"),
             ),
-            _ => of(Status::Unknown, reason::POD_PENDING, &format!("Pod \"{name}\" is made")),
+            _ => of(Status::Unknown, reason::POD_PENDING, &format!("Creating Pod \"{name}\"")),
         };
     };
     let (status, reason, message) = of_pod(pod, found, now);
@@ -114,25 +114,28 @@ fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
             format!("{} {} {}", of(&status.phase), of(&status.reason), of(&status.message))
         });
         let why = why.unwrap_or_default();
-        let message = format!("Pod \"{name}\" ended soon after its start ({}); another follows", why.trim());
+        let message = format!("Pod \"{name}\" exited soon after its start ({}); it will be recreated", why.trim());
         return (Status::False, reason::POD_FAILED, message);
     }
     let settles = found.applied.settles_in.is_some();
     if has_ended(pod) || (matches!(found.decision.step, Step::Delete(_)) && !settles) {
         let changes = &found.decision.changes;
         let why = if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) };
-        return (Status::Unknown, reason::RECREATING, format!("Pod \"{name}\" is replaced{why}"));
+        return (Status::Unknown, reason::RECREATING, format!("Replacing Pod \"{name}\"{why}"));
     }
     if is_ready(pod) {
-        let warnings =
-            found.verdict.warnings.iter().map(|fault| format!(" What runs keeps its value, though {}.", fault.message));
+        let warnings = found
+            .verdict
+            .warnings
+            .iter()
+            .map(|fault| format!(" The running Pod keeps its value, although {}.", fault.message));
         return (Status::True, reason::RUNNING, format!("Commands can run.{}", warnings.collect::<String>()));
     }
     if node_is_silent(pod) {
         return lost(pod);
     }
     if let Some(message) = unschedulable(pod) {
-        let message = format!("no node can take Pod \"{name}\": {message}");
+        let message = format!("Pod \"{name}\" cannot be scheduled: {message}");
         return (Status::Unknown, reason::UNSCHEDULABLE, message);
     }
     if let Some((reason, message)) = statuses(pod).find_map(|status| held_up(&name, status)) {
@@ -147,7 +150,7 @@ fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
 /// A Pod on its way out, unless its node does not confirm that it is gone.
 fn leaving(pod: &Pod, now: Timestamp) -> Told {
     if time_until_lost(pod, now).is_some() {
-        let message = format!("Pod \"{}\" ends; another follows", pod.name_any());
+        let message = format!("Pod \"{}\" is ending; it will be recreated", pod.name_any());
         return (Status::Unknown, reason::RECREATING, message);
     }
     lost(pod)
@@ -155,7 +158,7 @@ fn leaving(pod: &Pod, now: Timestamp) -> Told {
 
 fn lost(pod: &Pod) -> Told {
     let message = format!(
-        "node \"{}\" of Pod \"{}\" does not answer, so that nobody knows whether it still runs: bring the node back, or delete the Node object once it is off for good",
+        "node \"{}\" is unreachable; Pod \"{}\" may still be running: bring the node back, or delete the Node object if it is gone for good",
         node(pod).unwrap_or_default(),
         pod.name_any()
     );
@@ -182,10 +185,10 @@ fn crashed(pod: &str, status: &ContainerStatus) -> Option<String> {
     let state = status.state.as_ref()?;
     let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
     let ended = state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))?;
-    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("it left no word");
+    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("no message");
     // They are the sandbox's own: whatever ran there may have written them.
     let words: String = words.chars().filter(|character| !character.is_control()).take(200).collect();
-    Some(format!("container \"{}\" of Pod \"{pod}\" ended with code {}: {words}", status.name, ended.exit_code))
+    Some(format!("container \"{}\" of Pod \"{pod}\" exited with code {}: {words}", status.name, ended.exit_code))
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use super::gather::{Gathered, digests, parts};
 use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
 use super::validate::Blocked;
 use crate::api::sandbox::Rotation;
-use crate::cluster::environment::changes;
-use crate::cluster::names::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
-use crate::cluster::parts::changed;
-use crate::cluster::pod_state::{container, has_ended, node};
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::pod_status::{container, has_ended, node};
+use crate::naming::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
+use crate::pods::fingerprint::changed;
+use crate::references::digests::changes;
+use crate::world::triggers::gateway_owner;
 
 /// One step towards the Pod that should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

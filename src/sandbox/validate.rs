@@ -8,10 +8,10 @@ use super::gather::{Found, Gathered, digests};
 use super::plan::{Claim, PodPlan};
 use crate::api::agent::AccessMode;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::conditions::{Status, reason};
-use crate::cluster::environment::{Fault, resolve};
-use crate::cluster::sources;
-use crate::cluster::wakes::gateway_owner;
+use crate::kubernetes::conditions::{Status, reason};
+use crate::references::digests::{Fault, resolve};
+use crate::references::sources;
+use crate::world::triggers::gateway_owner;
 
 /// The access mode that lets one Pod alone mount a claim.
 const ONE_POD: &str = "ReadWriteOncePod";
@@ -81,20 +81,21 @@ fn stopped(gathered: &Gathered) -> Result<(), Blocked> {
     let owner_name = gateway_owner(&gathered.agent);
     let Some(owner) = &gathered.owner else {
         let message = format!(
-            "Agent \"{owner_name}\" does not exist (spec.gatewayRef of Agent \"{agent}\"): create it, or name another"
+            "Agent \"{owner_name}\" does not exist (spec.gatewayRef of Agent \"{agent}\"): create it, or use another name"
         );
         return stop(Status::False, reason::GATEWAY_NOT_FOUND, message);
     };
     if owner.spec.gateway_ref.is_some() {
         let message = format!(
-            "Agent \"{owner_name}\" has no gateway of its own (spec.gatewayRef of Agent \"{agent}\"): name \"{}\", whose gateway it joined",
+            "Agent \"{owner_name}\" has no gateway of its own (spec.gatewayRef of Agent \"{agent}\"): use \"{}\", whose gateway it joined",
             gateway_owner(owner)
         );
         return stop(Status::False, reason::GATEWAY_NOT_OWNED, message);
     }
     match [&gathered.agent, owner].into_iter().find(|agent| agent.spec.suspend) {
         Some(suspended) => {
-            let message = format!("spec.suspend of Agent \"{}\" is true: the sandbox rests.", suspended.name_any());
+            let message =
+                format!("spec.suspend of Agent \"{}\" is true; the sandbox is stopped.", suspended.name_any());
             stop(Status::Unknown, reason::SUSPENDED, message)
         }
         None => Ok(()),
@@ -104,10 +105,10 @@ fn stopped(gathered: &Gathered) -> Result<(), Blocked> {
 fn no_sandbox(gathered: &Gathered) -> Blocked {
     let (name, agent) = (&gathered.used.reference.name, gathered.agent.name_any());
     let field = format!("spec.sandbox.ref of Agent \"{agent}\"");
-    let goes_on = if gathered.live.pod.is_some() { "; the Pod made from it goes on as it is" } else { "" };
+    let goes_on = if gathered.live.pod.is_some() { "; its Pod keeps running" } else { "" };
     Blocked::fault(
         reason::SANDBOX_NOT_FOUND,
-        format!("Sandbox \"{name}\" does not exist ({field}): create it, or name another{goes_on}"),
+        format!("Sandbox \"{name}\" does not exist ({field}): create it, or use another name{goes_on}"),
     )
 }
 
@@ -122,7 +123,7 @@ fn claim(gathered: &Gathered) -> Result<Option<Claim>, Blocked> {
             return Err(Blocked::waits(reason::WAITING_FOR_GATEWAY, message));
         }
         Found::Unreadable(why) => {
-            let message = format!("PersistentVolumeClaim \"{name}\" of the gateway can't be read: {why}");
+            let message = format!("PersistentVolumeClaim \"{name}\" of the gateway cannot be read: {why}");
             return Err(Blocked::waits(reason::REFERENCE_UNREADABLE, message));
         }
     };
@@ -131,7 +132,7 @@ fn claim(gathered: &Gathered) -> Result<Option<Claim>, Blocked> {
         return Err(Blocked::fault(
             reason::CLAIM_NOT_SHAREABLE,
             format!(
-                "PersistentVolumeClaim \"{name}\" has access mode ReadWriteOncePod (spec.gateway.storage of Agent \"{}\"), so that no sandbox can mount it beside the gateway: give the gateway a claim with ReadWriteOnce or ReadWriteMany, or set spec.sandbox.workspaceAccess of Agent \"{}\" to none",
+                "PersistentVolumeClaim \"{name}\" has access mode ReadWriteOncePod (spec.gateway.storage of Agent \"{}\"), so a sandbox cannot mount it together with the gateway: use a claim with ReadWriteOnce or ReadWriteMany, or set spec.sandbox.workspaceAccess of Agent \"{}\" to none",
                 owner.name_any(),
                 gathered.agent.name_any()
             ),

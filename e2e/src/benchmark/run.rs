@@ -7,8 +7,8 @@ use tokio::time::sleep;
 use super::error::Error;
 use super::table::Table;
 use super::{creation, cron, live, memory, sandbox, size, stage};
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_DOOR};
-use crate::images::{self, Image};
+use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_CONFIG_OVERRIDE};
+use crate::images::{self, Image, Profile};
 use crate::progress::Progress;
 use crate::suite::TestNamespace;
 
@@ -71,11 +71,11 @@ async fn prepare(progress: &Progress) -> Result<(Cluster, Option<Image>), Error>
     if std::env::var_os(KUBECONFIG_VARIABLE).is_some_and(|value| !value.is_empty()) {
         return Ok((cluster, None));
     }
-    let images = images::load_all(&cluster, progress).await?;
+    let images = images::load_all(&cluster, Profile::Benchmark, progress).await?;
     // The annotation replaces the operator's Pod when its image was built anew under the same name.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     // The ways into a sandbox are exchanged through the same door as in the tests.
-    cluster.install_creel(&[TEST_DOOR[0], TEST_DOOR[1], digest], progress).await?;
+    cluster.install_creel(&[TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest], progress).await?;
     Ok((cluster, Some(images.creel)))
 }
 

@@ -34,7 +34,8 @@ pub async fn open(client: &Client, progress: &Progress) -> Result<TestNamespace,
         serde_json::from_value(namespace).map_err(|_| Error::Missing("the namespace as an object".into()))?;
     all.create(&PostParams::default(), &namespace).await.asking("create the namespace")?;
     let models = progress.during("waiting for the scripted model server", model_server(client)).await;
-    let namespace = TestNamespace { name: NAMESPACE.into(), client: client.clone(), models };
+    let namespace =
+        TestNamespace { name: NAMESPACE.into(), scope: NAMESPACE.into(), host: None, client: client.clone(), models };
     namespace.serve(PROVIDER, &secret_value("benchmark")).await;
     namespace.condition("Provider", PROVIDER, "Ready", GONE, |ready| ready.status == "True").await;
     Ok(namespace)

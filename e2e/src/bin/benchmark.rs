@@ -19,8 +19,8 @@ It measures
   the operator's calls of a gateway with many CronJobs, and the time from a run's end to its result in the status
   the memory of the operator when it has nothing to do
 
-on a real Kubernetes on this machine (see `cargo cluster --help`), which it starts and installs Creel on if need be, and
-leaves running. It takes a few minutes, and nothing else should run meanwhile. It asserts nothing.";
+on a real Kubernetes on this machine (see `cargo cluster --help`). If necessary it starts the cluster and installs Creel; it
+leaves both running. It takes a few minutes; nothing else should run at the same time. It asserts nothing.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,22 +28,22 @@ Examples:
   cargo benchmark --rounds 5 --edits 3 --calls 2 --jobs 20   a quick look
   CREEL_KUBECONFIG=<file> cargo benchmark  Creel as it runs on that cluster, whose Pods must be reachable from here;
                                            nothing is built, so no sizes
-  cargo cluster down                       takes the cluster down";
+  cargo cluster down                       removes the cluster";
 
 /// How fast and how small Creel is, as one table.
 #[derive(Parser)]
 #[command(name = "cargo benchmark", bin_name = "cargo benchmark", long_about = ABOUT, after_help = EXAMPLES)]
 struct Arguments {
-    /// How many Agents are created, one after another.
+    /// The number of Agents to create, one after another.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     rounds: usize,
-    /// How many times a model is edited, one after another.
+    /// The number of edits of a model, one after another.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     edits: usize,
-    /// How many times each tool is called by each way into a sandbox.
+    /// The number of calls of each tool, for each way into a sandbox.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     calls: usize,
-    /// How many CronJobs one gateway has.
+    /// The number of CronJobs on one gateway.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
     jobs: usize,
 }

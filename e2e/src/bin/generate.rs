@@ -1,5 +1,5 @@
-//! `cargo run -p e2e --bin generate`: writes the generated files, or checks that the committed ones are fresh.
-//! Builds helm the first time; runs `cargo` and `helm`.
+//! `cargo run -p e2e --bin generate`: writes the generated files, or checks the committed ones. Builds helm the first time; runs
+//! `cargo` and `helm`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use e2e::cluster::Programs;
 use e2e::explain::explain;
 use e2e::progress::Progress;
 
-/// Writes what is generated from the Rust types: crds/, the chart's copies of them, and manifests/install.yaml.
+/// Write the generated files: crds/, their copies in the chart, manifests/install.yaml and docs/reference/reasons.md.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Write nothing; fail when a committed file is stale.
+    /// Write nothing, and fail if a committed file is stale.
     #[arg(long)]
     check: bool,
 }
@@ -33,10 +33,10 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let helm = Programs::ensure(&Progress::new()).await?.helm();
     if arguments.check {
         check(&workspace(), &helm).await?;
-        println!("generated files are fresh");
+        println!("generated files are up to date");
     } else {
         write(&workspace(), &helm).await?;
-        println!("wrote crds/, charts/creel/crd-files/ and manifests/install.yaml");
+        println!("wrote crds/, charts/creel/crd-files/, manifests/install.yaml and docs/reference/reasons.md");
     }
     Ok(())
 }

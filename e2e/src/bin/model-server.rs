@@ -7,13 +7,13 @@ use clap::Parser;
 use e2e::model_server::{ModelServer, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
-const EXAMPLES: &str = r#"Without a script it answers `You said: <the user's last words>`. Tell it something else:
+const EXAMPLES: &str = r#"Without a script it answers `You said: <the last message of the user>`. To script other answers:
 
   curl -X PUT http://127.0.0.1:8080/scripts/demo -d '[{"when":{"pathPrefix":"/team-b"},"reply":{"text":"Hello!"}}]'
   curl -X PUT http://127.0.0.1:8080/scripts/demo -d '[{"times":1,"delayMs":500,"reply":{"error":{"status":402}}}]'
   curl 'http://127.0.0.1:8080/requests?pathPrefix=/team-b'"#;
 
-/// A scripted model server: speaks the chat-completions protocol and answers as it was told to.
+/// A scripted model server with the chat-completions protocol.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
@@ -21,11 +21,11 @@ struct Arguments {
     #[arg(long, env = "MODEL_SERVER_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
 
-    /// The key that every model request must carry as `Authorization: Bearer <key>`; any other is answered with 401.
+    /// The key that every model request must send as `Authorization: Bearer <key>`; others are rejected with 401.
     #[arg(long, env = "MODEL_SERVER_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
 
-    /// A model that `GET …/models` lists; may be repeated. Chat requests may name any model.
+    /// A model that `GET …/models` lists; can be repeated. Chat requests can use any model.
     #[arg(long = "model", env = "MODEL_SERVER_MODELS", value_delimiter = ',', default_values = ["gpt-4o-mini", "gpt-4o"])]
     models: Vec<String>,
 }

@@ -7,27 +7,28 @@ use e2e::progress::Progress;
 use e2e::verify::{Part, Wanted, verify};
 
 const ABOUT: &str = "\
-Every check and every test: format, lints, unit tests, generated files, the chart, and Creel on a real Kubernetes that
-is started for it and taken down again.
+Every check and every test: format, lints, unit tests, generated files, the chart, and tests on a real Kubernetes, which it
+starts and removes. Each test runs in a process of its own.
 
 Runs as root on Debian with Go and npm. The first run on two cores takes about an hour, because Kubernetes and the
 gateway's image are built; later runs take half of it. Each check counts as one test. The last line of the output is the
-sum, and the exit code is 0 only when nothing failed and nothing was skipped.";
+summary, and the exit code is 0 only when nothing failed and nothing was skipped.";
 
 const EXAMPLES: &str = "\
 Examples:
   cargo verify                                  everything
-  cargo verify --only clippy --only unit        some parts
-  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays";
+  cargo verify --only clippy --only unit        two parts
+  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays
+  cargo soak                                    long versions of some tests, which are not part of everything";
 
 /// Every check and every test.
 #[derive(Parser)]
 #[command(name = "cargo verify", bin_name = "cargo verify", long_about = ABOUT, after_help = EXAMPLES)]
 struct Arguments {
-    /// Run only this part; can be given more than once. Parts on a cluster start it and install Creel first.
+    /// Run only this part; can be repeated. Parts that need a cluster start it and install Creel first.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
-    /// Leave the cluster running at the end, for a look at what failed or for a quick next run.
+    /// Leave the cluster running at the end, to inspect failures or to speed up the next run.
     #[arg(long)]
     keep: bool,
     /// Run only tests whose name contains this.
@@ -46,7 +47,7 @@ async fn main() -> ExitCode {
         }
         // Dropping the run ends the test programs that it started.
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("interrupted; the cluster still runs: `cargo cluster down` takes it down");
+            eprintln!("interrupted; the cluster is still running: `cargo cluster down` removes it");
             ExitCode::FAILURE
         }
     }

@@ -42,9 +42,12 @@ pub fn namespace_yaml() -> String {
     )
 }
 
+/// The reference of conditions and reasons.
+const REASONS: &str = "docs/reference/reasons.md";
+
 /// Writes all generated files below `root`.
 pub async fn write(root: &Path, helm: &Path) -> Result<(), FilesError> {
-    run(&mut crds_command(root, &root.join("crds"))).await?;
+    run(creel(root).args(["crds", "--directory"]).arg(root.join("crds"))).await?;
     let chart_files = root.join("charts/creel/crd-files");
     let wanted = chart_crds(&root.join("crds"))?;
     for (name, _) in read_directory(&chart_files)? {
@@ -56,7 +59,8 @@ pub async fn write(root: &Path, helm: &Path) -> Result<(), FilesError> {
     for (name, text) in wanted {
         write_file(&chart_files.join(name), &text)?;
     }
-    write_file(&root.join("manifests/install.yaml"), &install_manifest(root, helm).await?)
+    write_file(&root.join("manifests/install.yaml"), &install_manifest(root, helm).await?)?;
+    write_file(&root.join(REASONS), &run(creel(root).arg("reasons")).await?)
 }
 
 /// Generates all files elsewhere and compares them with those below `root`.
@@ -67,7 +71,7 @@ pub async fn check(root: &Path, helm: &Path) -> Result<(), FilesError> {
         path: scratch.clone(),
         source,
     })?;
-    let generated = run(&mut crds_command(root, &scratch)).await;
+    let generated = run(creel(root).args(["crds", "--directory"]).arg(&scratch)).await;
     let crds = generated.map_err(FilesError::from).and_then(|_| Ok((read_directory(&scratch)?, chart_crds(&scratch)?)));
     // What went wrong before matters more than a directory that stays behind in /tmp.
     fs::remove_dir_all(&scratch).ok();
@@ -80,15 +84,17 @@ pub async fn check(root: &Path, helm: &Path) -> Result<(), FilesError> {
     if fs::read_to_string(&manifest).unwrap_or_default() != install_manifest(root, helm).await? {
         stale.push("manifests/install.yaml".to_owned());
     }
+    if fs::read_to_string(root.join(REASONS)).unwrap_or_default() != run(creel(root).arg("reasons")).await? {
+        stale.push(REASONS.to_owned());
+    }
     if stale.is_empty() { Ok(()) } else { Err(FilesError::Stale { names: stale }) }
 }
 
-/// The CRDs come from the types of the operator, by its own command.
-fn crds_command(root: &Path, directory: &Path) -> Command {
+/// The operator's program, which prints what is generated from its types.
+fn creel(root: &Path) -> Command {
     // Set by cargo for what it runs: the same toolchain, also where none is on the path.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args(["run", "--quiet", "--package", "creel", "--bin", "creel", "--"]);
-    command.args(["crds", "--directory"]).arg(directory);
     command
 }
 

@@ -1,4 +1,4 @@
-//! The files that are generated for the chart and from it. Runs `cargo` and `helm`; touches the disk.
+//! The generated files: CRDs, install manifest, reference of reasons. Runs `cargo` and `helm`; touches the disk.
 
 mod files;
 #[cfg(test)]

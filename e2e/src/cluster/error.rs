@@ -14,7 +14,7 @@ pub enum Error {
     Programs { programs: Vec<String>, packages: Vec<String>, reason: String },
     #[error("`go` is not on PATH: install Go 1.25 or later, the components of Kubernetes are built with it")]
     NoGo,
-    #[error("no cluster runs here: start one with `cargo cluster up`, or name one with CREEL_KUBECONFIG")]
+    #[error("no cluster is running: start one with `cargo cluster up`, or name one with CREEL_KUBECONFIG")]
     NotRunning,
     #[error("another process listens on {address}, which the cluster's {component} needs; stop that process first")]
     AddressInUse { address: String, component: &'static str },

@@ -37,6 +37,12 @@ pub async fn load(layout: &Layout, image: &Image) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Gives an image in the store a second name.
+pub async fn tag(layout: &Layout, image: &str, name: &str) -> Result<(), Error> {
+    run(ctr(layout).args(["images", "tag", "--force", image, name])).await?;
+    Ok(())
+}
+
 /// A client of the cluster's containerd.
 fn ctr(layout: &Layout) -> Command {
     let mut command = Command::new("/usr/bin/ctr");

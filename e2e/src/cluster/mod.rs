@@ -30,8 +30,9 @@ use tokio::process::Command;
 pub use configuration::PAUSE_IMAGE;
 pub use error::Error;
 pub use network::{Egress, NODE_ADDRESS};
+use programs::Clients;
 pub use programs::{KUBERNETES_VERSION, Programs, kwok, network_policies};
-pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_DOOR};
+pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_CONFIG_OVERRIDE};
 
 use crate::images::Image;
 use crate::progress::Progress;
@@ -54,7 +55,7 @@ pub enum Keep {
 #[derive(Debug, Clone)]
 pub struct Cluster {
     kubeconfig: PathBuf,
-    programs: Programs,
+    clients: Clients,
     /// Absent for a cluster that is not ours.
     layout: Option<Layout>,
 }
@@ -78,7 +79,8 @@ impl Cluster {
         let layout = Layout::default();
         let _lock = lock(&layout, progress).await?;
         let plan = Plan::new(&layout, &programs, egress);
-        let cluster = Self { kubeconfig: layout.kubeconfig(), programs, layout: Some(layout.clone()) };
+        let cluster =
+            Self { kubeconfig: layout.kubeconfig(), clients: programs.clients(), layout: Some(layout.clone()) };
         if start::is_current(&layout, &plan) && start::is_healthy(&cluster, &layout).await {
             return Ok(cluster);
         }
@@ -95,6 +97,19 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The existing cluster of this kubeconfig, with kubectl and Helm as the machine has them.
+    pub async fn at(kubeconfig: &Path, progress: &Progress) -> Result<Self, Error> {
+        let layout = Layout::default();
+        let layout = (kubeconfig == layout.kubeconfig()).then_some(layout);
+        let clients = match &layout {
+            Some(_) => Programs::ensure(progress).await?.clients(),
+            None => Clients::ensure(progress).await?,
+        };
+        let cluster = Self { kubeconfig: kubeconfig.to_owned(), clients, layout };
+        cluster.client().await?.apiserver_version().await?;
+        Ok(cluster)
+    }
+
     /// The cluster that already runs; starts nothing.
     pub async fn open() -> Result<Self, Error> {
         let progress = Progress::new();
@@ -106,7 +121,8 @@ impl Cluster {
             return Err(Error::NotRunning);
         }
         let programs = Programs::ensure(&progress).await?;
-        let cluster = Self { kubeconfig: layout.kubeconfig(), programs, layout: Some(layout.clone()) };
+        let cluster =
+            Self { kubeconfig: layout.kubeconfig(), clients: programs.clients(), layout: Some(layout.clone()) };
         if start::is_healthy(&cluster, &layout).await { Ok(cluster) } else { Err(Error::NotRunning) }
     }
 
@@ -142,6 +158,12 @@ impl Cluster {
         Ok(kube::Client::try_from(config)?)
     }
 
+    /// Whether it is the cluster on this machine: then its Pods and Services can be reached from here.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.layout.is_some()
+    }
+
     /// The API server's audit log: every write, one `audit.k8s.io/v1` Event as JSON a line. `None` for a cluster that
     /// is not ours.
     #[must_use]
@@ -164,19 +186,21 @@ impl Cluster {
     /// `kubectl` of the cluster's version, pointed at it.
     #[must_use]
     pub fn kubectl(&self) -> Command {
-        self.client_program(self.programs.kubectl())
+        self.client_program(&self.clients.kubectl)
     }
 
     /// Helm, pointed at the cluster.
     #[must_use]
     pub fn helm(&self) -> Command {
-        self.client_program(self.programs.helm())
+        self.client_program(&self.clients.helm)
     }
 
-    /// Brings an image to the node, unless it has just that one. A cluster that is not ours must be able to pull it.
+    /// Brings an image to the node, unless it has just that one. The nodes of a cluster that is not ours must have it, or
+    /// be able to pull it.
     pub async fn load(&self, image: &Image, progress: &Progress) -> Result<(), Error> {
         let Some(layout) = &self.layout else {
-            progress.say(format_args!("{}: left to the existing cluster to pull", image.name));
+            let archive = image.archive.display();
+            progress.say(format_args!("{}: its archive is {archive}, to be imported on the nodes", image.name));
             return Ok(());
         };
         // Alone: an image has its name before it is unpacked, and who finds it then would go on too early.
@@ -185,7 +209,13 @@ impl Cluster {
         Ok(())
     }
 
-    fn client_program(&self, program: PathBuf) -> Command {
+    /// Gives an image on the node a second name, as if it were another one.
+    pub async fn name_image(&self, image: &str, name: &str) -> Result<(), Error> {
+        let layout = self.layout.as_ref().ok_or(Error::NotRunning)?;
+        images::tag(layout, image, name).await
+    }
+
+    fn client_program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env("KUBECONFIG", &self.kubeconfig);
         if let Some(layout) = &self.layout {
@@ -200,13 +230,7 @@ impl Cluster {
         let Some(kubeconfig) = std::env::var_os(KUBECONFIG_VARIABLE).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
-        let kubeconfig = PathBuf::from(kubeconfig);
-        let layout = Layout::default();
-        let layout = (kubeconfig == layout.kubeconfig()).then_some(layout);
-        let programs = Programs::ensure(progress).await?;
-        let cluster = Self { kubeconfig, programs, layout };
-        cluster.client().await?.apiserver_version().await?;
-        Ok(Some(cluster))
+        Self::at(Path::new(&kubeconfig), progress).await.map(Some)
     }
 }
 

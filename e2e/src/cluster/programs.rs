@@ -1,9 +1,10 @@
 //! The programs that the cluster is made of: Debian packages are installed, Kubernetes, `CoreDNS` and Helm are built
-//! from their Go modules once and cached. Touches the network (package registries) and the disk.
+//! once, from one Go module, and cached. Touches the network (package registries) and the disk.
 
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use super::error::{At as _, Error};
 use crate::cache::Entry;
@@ -11,10 +12,8 @@ use crate::command::run;
 use crate::progress::Progress;
 
 pub const KUBERNETES_VERSION: &str = "v1.35.4";
-const COREDNS: (&str, &str) = ("github.com/coredns/coredns", "v1.15.0");
-const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
-
-const KWOK: (&str, &str) = ("sigs.k8s.io/kwok/cmd/kwok", "v0.8.0");
+/// What Helm says its version is; the one that is built is in `components/go.mod`.
+const HELM_VERSION: &str = "v4.1.4";
 
 /// The names that the multi-call binary of `components/kubernetes` answers to.
 const KUBERNETES_NAMES: [&str; 8] = [
@@ -28,6 +27,35 @@ const KUBERNETES_NAMES: [&str; 8] = [
     "kubelet",
 ];
 
+/// Binaries of the Go module `components`, built by one command: a package that several of them need is compiled once.
+struct Build {
+    /// The name of the cache entry.
+    name: &'static str,
+    packages: &'static [&'static str],
+    /// The files below `components` that decide the outcome, besides go.mod and go.sum.
+    sources: &'static [&'static str],
+    what: &'static str,
+}
+
+/// What every cluster needs.
+const CLUSTER: Build = Build {
+    name: "programs",
+    packages: &["./kubernetes", "./coredns", "helm.sh/helm/v4/cmd/helm"],
+    sources: &["kubernetes/main.go", "kubernetes/hostpath.go", "coredns/main.go"],
+    what: "building Kubernetes, etcd, CoreDNS and Helm (once, some 5 minutes)",
+};
+
+/// No version of kwok compiles with the Kubernetes libraries of the other programs: it has its own.
+const KWOK: &str = "sigs.k8s.io/kwok/cmd/kwok@v0.8.0";
+
+/// What tests alone need. It shares most of its packages with the cluster's programs, and Go keeps what is compiled.
+const TESTS: Build = Build {
+    name: "test-programs",
+    packages: &["./network-policies"],
+    sources: &["network-policies/main.go"],
+    what: "building the evaluator of NetworkPolicies (once, some 20 seconds)",
+};
+
 /// A program and the Debian package that holds it. `install` is what makes a machine ready; nothing else is needed
 /// beyond a minimal Debian with Go and npm.
 const PACKAGED: [(&str, &str); 10] = [
@@ -35,13 +63,16 @@ const PACKAGED: [(&str, &str); 10] = [
     ("/usr/sbin/runc", "runc"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/bin/catatonit", "catatonit"),
-    ("/usr/bin/mmdebstrap", "mmdebstrap"),
+    IMAGES[0],
     ("/usr/sbin/iptables", "iptables"),
     ("/usr/sbin/conntrack", "conntrack"),
     ("/usr/sbin/ip", "iproute2"),
     ("/usr/bin/setsid", "util-linux"),
-    ("/usr/bin/tar", "tar"),
+    IMAGES[1],
 ];
+
+/// What images are built with.
+const IMAGES: [(&str, &str); 2] = [("/usr/bin/mmdebstrap", "mmdebstrap"), ("/usr/bin/tar", "tar")];
 
 /// What the unit tests of creel-shell need beside: the other implementation of SSH, both ends of it.
 const SSH: [(&str, &str); 2] = [("/usr/sbin/sshd", "openssh-server"), ("/usr/bin/ssh-keygen", "openssh-client")];
@@ -49,20 +80,24 @@ const SSH: [(&str, &str); 2] = [("/usr/sbin/sshd", "openssh-server"), ("/usr/bin
 /// Where the built programs are.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    kubernetes: PathBuf,
-    coredns: PathBuf,
-    helm: PathBuf,
+    directory: PathBuf,
 }
 
 impl Programs {
     /// Installs and builds what is missing. Takes minutes the first time, milliseconds afterwards.
     pub async fn ensure(progress: &Progress) -> Result<Self, Error> {
-        install_packages(progress, &PACKAGED).await?;
-        Ok(Self {
-            kubernetes: kubernetes(progress).await?,
-            coredns: go_install(progress, "coredns", COREDNS).await?,
-            helm: go_install(progress, "helm", HELM).await?,
-        })
+        Self::ensure_packages(progress).await?;
+        Ok(Self { directory: build(progress, &CLUSTER).await? })
+    }
+
+    /// Installs the Debian packages alone.
+    pub async fn ensure_packages(progress: &Progress) -> Result<(), Error> {
+        install_packages(progress, &PACKAGED).await
+    }
+
+    /// Installs what images are built with. A cluster of one's own needs no more on this machine.
+    pub async fn ensure_image_tools(progress: &Progress) -> Result<(), Error> {
+        install_packages(progress, &IMAGES).await
     }
 
     /// Installs what the unit tests need. No cluster does, so nothing else asks for it.
@@ -73,28 +108,51 @@ impl Programs {
     /// A program of Kubernetes by its usual name, etcd and kubectl included.
     #[must_use]
     pub fn kubernetes(&self, name: &str) -> PathBuf {
-        self.kubernetes.join(name)
+        self.directory.join(name)
     }
 
+    /// kubectl and Helm.
     #[must_use]
-    pub fn kubectl(&self) -> PathBuf {
-        self.kubernetes("kubectl")
+    pub fn clients(&self) -> Clients {
+        Clients { kubectl: self.kubernetes("kubectl"), helm: self.helm() }
     }
 
     #[must_use]
     pub fn coredns(&self) -> PathBuf {
-        self.coredns.join("coredns")
+        self.directory.join("coredns")
     }
 
     #[must_use]
     pub fn helm(&self) -> PathBuf {
-        self.helm.join("helm")
+        self.directory.join("helm")
     }
 
     #[cfg(test)]
     pub(super) fn at(directory: &Path) -> Self {
-        Self { kubernetes: directory.into(), coredns: directory.into(), helm: directory.into() }
+        Self { directory: directory.into() }
     }
+}
+
+/// The programs that talk to a cluster.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    pub kubectl: PathBuf,
+    pub helm: PathBuf,
+}
+
+impl Clients {
+    /// Those on PATH, for a cluster that is not ours; where one is missing, those of the cluster on one machine.
+    pub async fn ensure(progress: &Progress) -> Result<Self, Error> {
+        match (on_path("kubectl"), on_path("helm")) {
+            (Some(kubectl), Some(helm)) => Ok(Self { kubectl, helm }),
+            _ => Ok(Programs { directory: build(progress, &CLUSTER).await? }.clients()),
+        }
+    }
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|program| program.is_file())
 }
 
 async fn install_packages(progress: &Progress, packaged: &[(&str, &str)]) -> Result<(), Error> {
@@ -126,93 +184,75 @@ async fn install_packages(progress: &Progress, packaged: &[(&str, &str)]) -> Res
     Ok(())
 }
 
-/// Kubernetes and etcd, one multi-call binary with a link for each name.
-async fn kubernetes(progress: &Progress) -> Result<PathBuf, Error> {
-    let module = component("kubernetes");
-    let mut inputs = vec![KUBERNETES_VERSION.as_bytes().to_vec()];
-    inputs.extend(sources(&module, &["go.mod", "go.sum", "main.go", "hostpath.go"])?);
+/// The program that says which connections `NetworkPolicies` allow, by Kubernetes' own semantics. Only tests need it.
+pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
+    Ok(test_programs(progress).await?.join("network-policies"))
+}
+
+/// The program that plays nodes and their Pods. Only tests need it.
+pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
+    let directory = Entry::new("kwok", &[KWOK.as_bytes()])?
+        .or_build::<Error, _>(|directory| async move {
+            let mut go = go();
+            go.env("GOBIN", &directory).args(["install", "-trimpath", COMPILER_FLAGS, "-ldflags", "-s -w", KWOK]);
+            let what = "building kwok (once, some 2 minutes)";
+            progress.during(what, run(&mut go)).await.map(drop).map_err(no_go)
+        })
+        .await?;
+    Ok(directory.join("kwok"))
+}
+
+/// Built once, also where several tests of one process ask at once.
+async fn test_programs(progress: &Progress) -> Result<&'static Path, Error> {
+    static DIRECTORY: OnceCell<PathBuf> = OnceCell::const_new();
+    DIRECTORY.get_or_try_init(|| build(progress, &TESTS)).await.map(PathBuf::as_path)
+}
+
+/// Builds what is not in the cache yet and returns the directory of the binaries.
+async fn build(progress: &Progress, build: &Build) -> Result<PathBuf, Error> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("components");
+    let ldflags = ldflags();
+    let mut inputs = vec![ldflags.clone().into_bytes(), COMPILER_FLAGS.into(), build.packages.join(" ").into_bytes()];
+    for file in ["go.mod", "go.sum"].iter().chain(build.sources) {
+        let path = module.join(file);
+        inputs.push(std::fs::read(&path).at("read", &path)?);
+    }
     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-    Entry::new("kubernetes", &inputs)?
+    Entry::new(build.name, &inputs)?
         .or_build(|directory| async move {
-            let binary = directory.join("kubernetes");
-            let build = async {
-                run(go()
-                    .current_dir(&module)
-                    .arg("build")
-                    .args(["-trimpath", "-ldflags", &kubernetes_ldflags(), "-o"])
-                    .arg(&binary)
-                    .arg("."))
-                .await
-            };
-            progress
-                .during(&format!("building Kubernetes {KUBERNETES_VERSION} and etcd (once, some 5 minutes)"), build)
-                .await
-                .map_err(no_go)?;
-            for name in KUBERNETES_NAMES {
-                let link = directory.join(name);
-                std::os::unix::fs::symlink("kubernetes", &link).at("make the link", &link)?;
+            let mut go = go();
+            go.current_dir(&module).args(["build", "-trimpath", COMPILER_FLAGS, "-ldflags", &ldflags, "-o"]);
+            // The slash has Go put each binary into the directory under its own name.
+            go.arg(directory.join("")).args(build.packages);
+            progress.during(build.what, run(&mut go)).await.map_err(no_go)?;
+            if directory.join("kubernetes").exists() {
+                for name in KUBERNETES_NAMES {
+                    let link = directory.join(name);
+                    std::os::unix::fs::symlink("kubernetes", &link).at("make the link", &link)?;
+                }
             }
             Ok(())
         })
         .await
 }
 
-fn kubernetes_ldflags() -> String {
-    let package = "k8s.io/component-base/version";
+/// Without tables for debuggers, which the linker would drop anyway.
+const COMPILER_FLAGS: &str = "-gcflags=all=-dwarf=false";
+
+/// The same for every program, so that Go sees the same build. Each tells its own version by them.
+fn ldflags() -> String {
     let mut numbers = KUBERNETES_VERSION.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    format!(
-        "-s -w -X {package}.gitVersion={KUBERNETES_VERSION} -X {package}.gitMajor={major} -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
-    )
-}
-
-/// The program that says which connections `NetworkPolicies` allow, by Kubernetes' own semantics. Only tests need it.
-pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
-    let module = component("network-policies");
-    let inputs = sources(&module, &["go.mod", "go.sum", "main.go"])?;
-    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-    let directory = Entry::new("network-policies", &inputs)?
-        .or_build::<Error, _>(|directory| async move {
-            let build = async {
-                let mut go = go();
-                go.current_dir(&module).args(["build", "-trimpath", "-ldflags", "-s -w", "-o"]);
-                run(go.arg(directory.join("network-policies")).arg(".")).await
-            };
-            let what = "building the evaluator of NetworkPolicies (once, some 1 minute)";
-            progress.during(what, build).await.map(drop).map_err(no_go)
-        })
-        .await?;
-    Ok(directory.join("network-policies"))
-}
-
-/// The program that plays nodes and their Pods. Only tests need it.
-pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
-    Ok(go_install(progress, "kwok", KWOK).await?.join("kwok"))
-}
-
-/// A Go module of this package.
-fn component(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("components").join(name)
-}
-
-fn sources(module: &Path, files: &[&str]) -> Result<Vec<Vec<u8>>, Error> {
-    files.iter().map(|file| module.join(file)).map(|path| std::fs::read(&path).at("read", &path)).collect()
-}
-
-async fn go_install(progress: &Progress, name: &str, (module, version): (&str, &str)) -> Result<PathBuf, Error> {
-    let target = format!("{module}@{version}");
-    Entry::new(name, &[target.as_bytes()])?
-        .or_build(|directory| async move {
-            let build = async {
-                run(go().env("GOBIN", &directory).args(["install", "-trimpath", "-ldflags", "-s -w", &target])).await
-            };
-            progress
-                .during(&format!("building {name} {version} (once, some 2 minutes)"), build)
-                .await
-                .map_err(no_go)?;
-            Ok(())
-        })
-        .await
+    let kubernetes = "k8s.io/component-base/version";
+    [
+        format!("{kubernetes}.gitVersion={KUBERNETES_VERSION}"),
+        format!("{kubernetes}.gitMajor={major}"),
+        format!("{kubernetes}.gitMinor={minor}"),
+        format!("{kubernetes}.gitTreeState=clean"),
+        format!("helm.sh/helm/v4/internal/version.version={HELM_VERSION}"),
+    ]
+    .iter()
+    .fold("-s -w".to_owned(), |flags, variable| flags + " -X " + variable)
 }
 
 /// Static binaries, and no settings of the caller that change what is built.
@@ -236,7 +276,15 @@ mod tests {
 
     #[test]
     fn kubernetes_tells_its_own_version() {
-        assert!(kubernetes_ldflags().contains(".gitMajor=1 "));
-        assert!(kubernetes_ldflags().contains(".gitMinor=35 "));
+        assert!(ldflags().contains(".gitMajor=1 "));
+        assert!(ldflags().contains(".gitMinor=35 "));
+    }
+
+    #[test]
+    fn each_program_tells_the_version_that_is_built() {
+        let module = include_str!("../../components/go.mod");
+        for (path, version) in [("k8s.io/kubernetes", KUBERNETES_VERSION), ("helm.sh/helm/v4", HELM_VERSION)] {
+            assert!(module.contains(&format!("\t{path} {version}")), "{path} {version}");
+        }
     }
 }

@@ -34,6 +34,6 @@ impl Cluster {
 }
 
 /// Values of the chart with which keys get into openclaw.json that no Agent field renders, by the annotation
-/// `creel.dev/test-config`. Only the variable opens that door.
-pub const TEST_DOOR: [(&str, &str); 2] =
-    [("operator.extraEnv[0].name", "CREEL_TEST_CONFIG_HOLE"), ("operator.extraEnv[0].value", "true")];
+/// `creel.dev/test-config`. Works with images for tests and measurements, see [`Profile`](crate::images::Profile).
+pub const TEST_CONFIG_OVERRIDE: [(&str, &str); 2] =
+    [("operator.extraEnv[0].name", "CREEL_TEST_CONFIG_OVERRIDE"), ("operator.extraEnv[0].value", "true")];

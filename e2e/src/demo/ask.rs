@@ -7,7 +7,9 @@ use kube::Client;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
+use super::forward::{Forward, ForwardError};
 use super::wait::resource;
+use crate::cluster::Cluster;
 
 /// The port that every gateway listens on.
 const PORT: u16 = 18789;
@@ -29,6 +31,8 @@ pub enum AskError {
     NoToken { secret: String, key: String },
     #[error("the gateway at {url} does not answer: `kubectl -n {namespace} get pods` shows its Pod")]
     Unreachable { namespace: String, url: String, source: reqwest::Error },
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     #[error("the gateway answers {status}: {body}")]
     Refused { status: u16, body: String },
 }
@@ -38,10 +42,12 @@ pub struct Address {
     pub url: String,
     namespace: String,
     token: String,
+    /// Holds the way open.
+    _forward: Option<Forward>,
 }
 
-/// Finds gateway and token of an Agent, from its status.
-pub async fn address(client: &Client, namespace: &str, agent: &str) -> Result<Address, AskError> {
+/// Finds gateway and token of an Agent, from its status, and a way there.
+pub async fn address(cluster: &Cluster, client: &Client, namespace: &str, agent: &str) -> Result<Address, AskError> {
     let read = |what: String| {
         let namespace = namespace.to_owned();
         move |source| AskError::Read { what, namespace, source: Box::new(source) }
@@ -55,16 +61,23 @@ pub async fn address(client: &Client, namespace: &str, agent: &str) -> Result<Ad
     else {
         return Err(AskError::NoGateway { agent: agent.to_owned(), namespace: namespace.to_owned() });
     };
-    let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-    let found = services.get(&service).await.map_err(read(format!("Service {service}")))?;
-    let Some(ip) = found.spec.and_then(|spec| spec.cluster_ip) else {
-        return Err(AskError::NoGateway { agent: agent.to_owned(), namespace: namespace.to_owned() });
-    };
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let found = secrets.get(&secret).await.map_err(read(format!("Secret {secret}")))?;
     let token = found.data.and_then(|mut data| data.remove(&key)).and_then(|value| String::from_utf8(value.0).ok());
     let token = token.ok_or(AskError::NoToken { secret, key })?;
-    Ok(Address { url: format!("http://{ip}:{PORT}/v1/responses"), namespace: namespace.to_owned(), token })
+    let (host, forward) = if cluster.is_here() {
+        let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+        let found = services.get(&service).await.map_err(read(format!("Service {service}")))?;
+        let Some(ip) = found.spec.and_then(|spec| spec.cluster_ip) else {
+            return Err(AskError::NoGateway { agent: agent.to_owned(), namespace: namespace.to_owned() });
+        };
+        (format!("{ip}:{PORT}"), None)
+    } else {
+        let forward = Forward::open(cluster.kubectl(), namespace, &service, PORT).await?;
+        (format!("127.0.0.1:{}", forward.port), Some(forward))
+    };
+    let url = format!("http://{host}/v1/responses");
+    Ok(Address { url, namespace: namespace.to_owned(), token, _forward: forward })
 }
 
 /// Asks and returns the text of the answer. Each question is a session of its own. A gateway that is just being recreated is

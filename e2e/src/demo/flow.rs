@@ -1,9 +1,10 @@
 //! The steps of the demo, in order. Runs programs; touches the network and the disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
+use tokio::process::Command;
 
 use super::ask::{self as question, AskError};
 use super::endpoint::{Endpoint, SCRIPTED_NAMESPACE};
@@ -13,8 +14,9 @@ use super::samples::{self, Samples, SamplesError};
 use super::wait::{WaitError, until_ready};
 use crate::cache::{self, CacheError};
 use crate::chart::{namespace_yaml, workspace};
-use crate::cluster::{self, Cluster, Egress, Keep};
-use crate::images;
+use crate::cluster::{self, Cluster, Egress, Keep, Programs};
+use crate::command::{CommandError, run};
+use crate::images::{self, Images, Profile};
 use crate::kubectl::{self, KubectlError};
 use crate::model_server::{SERVICE, manifest};
 use crate::progress::Progress;
@@ -31,6 +33,8 @@ pub enum DemoError {
     #[error(transparent)]
     Images(#[from] images::Error),
     #[error(transparent)]
+    Import(#[from] CommandError),
+    #[error(transparent)]
     Samples(#[from] SamplesError),
     #[error(transparent)]
     Kubectl(#[from] KubectlError),
@@ -46,16 +50,26 @@ pub enum DemoError {
     ModelServer { source: Option<Box<kube::Error>> },
 }
 
-/// Brings everything up, asks the first Agent, and tells what to try next. `model` replaces the model that the demo chooses.
-pub async fn up(model: Option<&str>) -> Result<(), DemoError> {
+/// What a person may choose.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Replaces the model that the demo chooses.
+    pub model: Option<String>,
+    /// An existing cluster instead of one on this machine.
+    pub kubeconfig: Option<PathBuf>,
+    /// What brings an image's archive to the nodes of that cluster: a command line, to which its path is added.
+    pub import: Option<String>,
+}
+
+/// Brings everything up, asks the first Agent, and tells what to try next.
+pub async fn up(wanted: &Wanted) -> Result<(), DemoError> {
     let progress = Progress::new();
-    let endpoint = Endpoint::choose(|name| std::env::var(name).ok(), model);
+    let endpoint = Endpoint::choose(|name| std::env::var(name).ok(), wanted.model.as_deref());
     let samples = samples::read(&workspace().join("manifests/samples"), &endpoint)?;
     progress.say(format_args!("the assistants will talk to {} ({})", endpoint.provider, endpoint.base_url));
 
-    let egress = if endpoint.scripted { Egress::Sealed } else { Egress::Internet };
-    let cluster = Cluster::up_with(egress, &progress).await?;
-    install(&cluster, &progress, &endpoint).await?;
+    let (cluster, images) = prepare(wanted, &endpoint, &progress).await?;
+    install(&cluster, &images, &progress, &endpoint).await?;
     progress.say("applying manifests/samples/");
     for line in kubectl::apply(cluster.kubectl(), &samples.yaml).await?.lines() {
         progress.say(format_args!("  {line}"));
@@ -68,7 +82,7 @@ pub async fn up(model: Option<&str>) -> Result<(), DemoError> {
 
     for agent in &samples.agents {
         let question = if agent.has_sandbox { COMMAND } else { QUESTION };
-        converse(&client, &samples.namespace, &agent.name, question, &progress).await?;
+        converse(&cluster, &client, &samples.namespace, &agent.name, question, &progress).await?;
     }
     for job in &samples.cron_jobs {
         let what = format!("having CronJob {} run once, now", job.name);
@@ -84,11 +98,15 @@ pub async fn up(model: Option<&str>) -> Result<(), DemoError> {
 }
 
 /// Asks one Agent of the running demo.
-pub async fn ask(agent: &str, words: &str) -> Result<(), DemoError> {
-    let client = Cluster::open().await?.client().await?;
+pub async fn ask(kubeconfig: Option<&Path>, agent: &str, words: &str) -> Result<(), DemoError> {
+    let cluster = match kubeconfig {
+        Some(kubeconfig) => Cluster::at(kubeconfig, &Progress::new()).await?,
+        None => Cluster::open().await?,
+    };
+    let client = cluster.client().await?;
     // The namespace that the samples name; the endpoint plays no part in it.
     let samples = samples::read(&workspace().join("manifests/samples"), &Endpoint::choose(|_| None, None))?;
-    converse(&client, &samples.namespace, agent, words, &Progress::new()).await
+    converse(&cluster, &client, &samples.namespace, agent, words, &Progress::new()).await
 }
 
 /// Takes the cluster down, and everything with it; what was built remains, unless the `cache` shall go too.
@@ -111,26 +129,71 @@ pub async fn down(cache: bool) -> Result<(), DemoError> {
     Ok(())
 }
 
+/// Removes what the demo made in an existing cluster. The kinds of Creel stay, as the chart promises.
+pub async fn down_elsewhere(kubeconfig: &Path) -> Result<(), DemoError> {
+    let progress = Progress::new();
+    let cluster = Cluster::at(kubeconfig, &progress).await?;
+    let samples = samples::read(&workspace().join("manifests/samples"), &Endpoint::choose(|_| None, None))?;
+    let namespaces = ["delete", "namespace", &samples.namespace, SCRIPTED_NAMESPACE, "--ignore-not-found"];
+    progress.during("removing the demo's namespaces", kubectl::run(cluster.kubectl(), &namespaces)).await?;
+    cluster.uninstall_creel(&progress).await?;
+    Ok(())
+}
+
 /// As `df --si` tells it, rounded up.
 fn gigabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000_000);
     format!("{}.{} GB", tenths / 10, tenths % 10)
 }
 
-/// All images first, so that no Pod waits for one; then the chart, and the scripted model server where it is needed.
-async fn install(cluster: &Cluster, progress: &Progress, endpoint: &Endpoint) -> Result<(), DemoError> {
-    let gateway = images::gateway(progress).await?;
-    let sandbox = images::sandbox(progress).await?;
-    let creel = images::creel(progress).await?;
-    let model_server = if endpoint.scripted { Some(images::model_server(progress).await?) } else { None };
-    for image in [&gateway, &sandbox, &creel].into_iter().chain(&model_server) {
-        cluster.load(image, progress).await?;
+/// The cluster, and every image on its nodes, so that no Pod waits for one.
+async fn prepare(wanted: &Wanted, endpoint: &Endpoint, progress: &Progress) -> Result<(Cluster, Images), DemoError> {
+    if let Some(kubeconfig) = &wanted.kubeconfig {
+        let cluster = Cluster::at(kubeconfig, progress).await?;
+        if !cluster.is_here() {
+            return Ok((cluster.clone(), import(&cluster, wanted.import.as_deref(), progress).await?));
+        }
     }
+    // Before the images, which need some of them too: two installations at once would be refused.
+    Programs::ensure_packages(progress).await?;
+    let (programs, images) = tokio::join!(Programs::ensure(progress), Images::build(Profile::E2e, progress));
+    programs?;
+    let images = images?;
+    let egress = if endpoint.scripted { Egress::Sealed } else { Egress::Internet };
+    let cluster = Cluster::up_with(egress, progress).await?;
+    images.load(&cluster, progress).await?;
+    Ok((cluster, images))
+}
+
+/// Builds what no registry has and brings it to the nodes of an existing cluster.
+async fn import(cluster: &Cluster, import: Option<&str>, progress: &Progress) -> Result<Images, DemoError> {
+    Programs::ensure_image_tools(progress).await?;
+    let images = Images::build_unpublished(Profile::E2e, progress).await?;
+    let Some(import) = import else {
+        images.load(cluster, progress).await?;
+        return Ok(images);
+    };
+    for image in images.all() {
+        let mut words = import.split_whitespace();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg(&image.archive);
+        progress.during(&format!("importing {}", image.name), run(&mut command)).await?;
+    }
+    Ok(images)
+}
+
+/// The chart, and the scripted model server where it is needed.
+async fn install(
+    cluster: &Cluster,
+    images: &Images,
+    progress: &Progress,
+    endpoint: &Endpoint,
+) -> Result<(), DemoError> {
     kubectl::apply(cluster.kubectl(), &namespace_yaml()).await?;
     // The annotation replaces the operator's Pod when its image was built anew under the same name.
-    cluster.install_creel(&[("operator.podAnnotations.image-digest", &creel.digest)], progress).await?;
-    if let Some(image) = model_server {
-        kubectl::apply(cluster.kubectl(), &manifest(SCRIPTED_NAMESPACE, &image.digest)).await?;
+    cluster.install_creel(&[("operator.podAnnotations.image-digest", &images.creel.digest)], progress).await?;
+    if endpoint.scripted {
+        kubectl::apply(cluster.kubectl(), &manifest(SCRIPTED_NAMESPACE, &images.model_server.digest)).await?;
         let deployment = format!("deployment/{}", SERVICE.0);
         let rollout = ["-n", SCRIPTED_NAMESPACE, "rollout", "status", &deployment, "--timeout=120s"];
         progress.during("starting the scripted model server", kubectl::run(cluster.kubectl(), &rollout)).await?;
@@ -139,13 +202,14 @@ async fn install(cluster: &Cluster, progress: &Progress, endpoint: &Endpoint) ->
 }
 
 async fn converse(
+    cluster: &Cluster,
     client: &kube::Client,
     namespace: &str,
     agent: &str,
     words: &str,
     progress: &Progress,
 ) -> Result<(), DemoError> {
-    let address = question::address(client, namespace, agent).await?;
+    let address = question::address(cluster, client, namespace, agent).await?;
     let what = format!("asking {agent} at {}", address.url);
     let answer = progress.during(&what, question::ask(&address, agent, words)).await?;
     println!("\n  {:<10} {words}\n  {agent:<10} {answer}", "you");
@@ -158,7 +222,8 @@ async fn tell_next(
     samples: &Samples,
     endpoint: &Endpoint,
 ) -> Result<String, DemoError> {
-    let model_server = if endpoint.scripted { Some(model_server_address(client).await?) } else { None };
+    let reachable = endpoint.scripted && cluster.is_here();
+    let model_server = if reachable { Some(model_server_address(client).await?) } else { None };
     let kubectl = cluster.kubectl();
     let program = Path::new(kubectl.as_std().get_program());
     let place = Place {

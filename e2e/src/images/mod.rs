@@ -12,12 +12,12 @@ mod workspace;
 use std::path::{Path, PathBuf};
 
 pub use archive::Image;
-pub use gateway::{GATEWAY_IMAGE, gateway};
+pub use gateway::GATEWAY_IMAGE;
 pub use pause::pause;
-pub use sandbox::{SANDBOX_IMAGE, sandbox};
-pub use workspace::{CREEL_IMAGE, MODEL_SERVER_IMAGE, creel, model_server};
+pub use sandbox::SANDBOX_IMAGE;
+pub use workspace::{CREEL_IMAGE, MODEL_SERVER_IMAGE, Profile};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Programs};
 use crate::command::CommandError;
 use crate::progress::Progress;
 
@@ -49,24 +49,57 @@ async fn keep(contents: &archive::Contents<'_>, directory: &Path) -> Result<(), 
     std::fs::write(&path, image.digest).map_err(|source| Error::Disk { path, source })
 }
 
-/// Every image that Creel's Pods need.
+/// The images that Creel's Pods need.
 #[derive(Debug, Clone)]
 pub struct Images {
-    pub gateway: Image,
+    /// Absent where nodes pull the official one.
+    pub gateway: Option<Image>,
     pub sandbox: Image,
     pub creel: Image,
     pub model_server: Image,
 }
 
+impl Images {
+    /// Builds every image. Their Debian packages must be installed.
+    pub async fn build(profile: Profile, progress: &Progress) -> Result<Self, Error> {
+        let (gateway, others) = tokio::join!(gateway::gateway(progress), Self::build_unpublished(profile, progress));
+        Ok(Self { gateway: Some(gateway?), ..others? })
+    }
+
+    /// Builds those that no registry has. All at once: one waits for the network while another compiles. A failure does not
+    /// stop the others, so that the next attempt finds what they built.
+    pub async fn build_unpublished(profile: Profile, progress: &Progress) -> Result<Self, Error> {
+        let ours = async {
+            // One after the other: Cargo lets only one build work in a directory.
+            let creel = workspace::creel(profile, progress).await?;
+            Ok::<_, Error>((creel, workspace::model_server(profile, progress).await?))
+        };
+        let (sandbox, ours) = tokio::join!(sandbox::sandbox(progress), ours);
+        let (creel, model_server) = ours?;
+        Ok(Self { gateway: None, sandbox: sandbox?, creel, model_server })
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Image> {
+        self.gateway.iter().chain([&self.sandbox, &self.creel, &self.model_server])
+    }
+
+    /// Brings them to the cluster's node.
+    pub async fn load(&self, cluster: &Cluster, progress: &Progress) -> Result<(), crate::cluster::Error> {
+        for image in self.all() {
+            cluster.load(image, progress).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Builds every image and brings it to the cluster's node.
-pub async fn load_all(cluster: &Cluster, progress: &Progress) -> Result<Images, crate::cluster::Error> {
-    let gateway = gateway(progress).await?;
-    cluster.load(&gateway, progress).await?;
-    let sandbox = sandbox(progress).await?;
-    cluster.load(&sandbox, progress).await?;
-    let creel = creel(progress).await?;
-    cluster.load(&creel, progress).await?;
-    let model_server = model_server(progress).await?;
-    cluster.load(&model_server, progress).await?;
-    Ok(Images { gateway, sandbox, creel, model_server })
+pub async fn load_all(
+    cluster: &Cluster,
+    profile: Profile,
+    progress: &Progress,
+) -> Result<Images, crate::cluster::Error> {
+    Programs::ensure_image_tools(progress).await?;
+    let images = Images::build(profile, progress).await?;
+    images.load(cluster, progress).await?;
+    Ok(images)
 }

@@ -16,6 +16,35 @@ use crate::progress::Progress;
 pub const CREEL_IMAGE: &str = concat!("ghcr.io/creel-dev/creel:", env!("CARGO_PKG_VERSION"));
 pub const MODEL_SERVER_IMAGE: &str = concat!("ghcr.io/creel-dev/model-server:", env!("CARGO_PKG_VERSION"));
 
+/// For what the images are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// To be tried or tested: compiled in a third of the time.
+    E2e,
+    /// To be measured: as a release, except that measurements bring configurations of their own onto a gateway.
+    Benchmark,
+    /// To be used elsewhere.
+    Release,
+}
+
+impl Profile {
+    /// In the workspace's Cargo.toml; also the directory in which Cargo leaves what it has compiled with it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::E2e => "e2e",
+            Self::Benchmark | Self::Release => "release",
+        }
+    }
+
+    /// What the operator has beside its default features.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::E2e | Self::Benchmark => &["--features", "creel/test-config-override"],
+            Self::Release => &[],
+        }
+    }
+}
+
 /// How a binary is compiled.
 struct Recipe {
     /// Naming the target makes Cargo keep the flags away from build scripts and procedural macros, which cannot be linked
@@ -23,6 +52,8 @@ struct Recipe {
     target: &'static str,
     /// The packages whose features are united, and which.
     packages: &'static [&'static str],
+    /// Whether the operator is among them, whose features depend on the profile.
+    with_operator: bool,
 }
 
 /// What runs for long. The whole workspace is selected for each binary, so that each dependency has the same features and is
@@ -33,6 +64,7 @@ const SERVICE: Recipe = Recipe {
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-gnu",
     packages: &["--workspace"],
+    with_operator: true,
 };
 
 /// What is copied into every Pod and started for every call. At each start, glibc asks the processor dozens of times what it
@@ -42,7 +74,8 @@ const TOOL: Recipe = Recipe {
     target: "x86_64-unknown-linux-musl",
     #[cfg(target_arch = "aarch64")]
     target: "aarch64-unknown-linux-musl",
-    packages: &["--package", "creel", "--no-default-features"],
+    packages: &["--package", "creel-shell"],
+    with_operator: false,
 };
 
 /// Where Rust's libraries for musl are not to be had: the same program, which starts slower.
@@ -70,22 +103,22 @@ const MODEL_SERVER: Contained =
     Contained { image: MODEL_SERVER_IMAGE, binaries: &[Binary { name: "model-server", recipe: &SERVICE }] };
 
 /// Builds the image of the operator and of creel-shell.
-pub async fn creel(progress: &Progress) -> Result<Image, Error> {
-    build(progress, &CREEL).await
+pub async fn creel(profile: Profile, progress: &Progress) -> Result<Image, Error> {
+    build(progress, &CREEL, profile).await
 }
 
 /// Builds the image of the scripted model server.
-pub async fn model_server(progress: &Progress) -> Result<Image, Error> {
-    build(progress, &MODEL_SERVER).await
+pub async fn model_server(profile: Profile, progress: &Progress) -> Result<Image, Error> {
+    build(progress, &MODEL_SERVER, profile).await
 }
 
-async fn build(progress: &Progress, contained: &Contained) -> Result<Image, Error> {
-    let directory = target_directory()?.join("images").join(contained.binaries[0].name);
+async fn build(progress: &Progress, contained: &Contained, profile: Profile) -> Result<Image, Error> {
+    let directory = target_directory()?.join("images").join(profile.name()).join(contained.binaries[0].name);
     progress
         .during(&format!("building {}", contained.image), async {
             let mut built = Vec::new();
             for binary in contained.binaries {
-                built.push((binary.name, cargo(binary).await?));
+                built.push((binary.name, cargo(binary, profile).await?));
             }
             let root = stage(&built, &directory)?;
             let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0].name)], "User": NOBODY});
@@ -95,15 +128,18 @@ async fn build(progress: &Progress, contained: &Contained) -> Result<Image, Erro
 }
 
 /// Returns where the binary lies.
-async fn cargo(binary: &Binary) -> Result<PathBuf, Error> {
+async fn cargo(binary: &Binary, profile: Profile) -> Result<PathBuf, Error> {
     let recipe = if is_provided(binary.recipe.target).await? { binary.recipe } else { &TOOL_WITHOUT_MUSL };
-    let Recipe { target, packages } = recipe;
+    let Recipe { target, packages, with_operator } = recipe;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--locked", "--quiet", "--bin", binary.name]).args(*packages);
-    cargo.args(["--release", "--target", target]).arg("--target-dir").arg(target_directory()?);
+    if *with_operator {
+        cargo.args(profile.features());
+    }
+    cargo.args(["--profile", profile.name(), "--target", target]).arg("--target-dir").arg(target_directory()?);
     // A panic ends the process, so nothing reads the tables for unwinding: a tenth of creel-shell, which is copied into every Pod.
     run(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C force-unwind-tables=no")).await?;
-    Ok(target_directory()?.join(target).join("release").join(binary.name))
+    Ok(target_directory()?.join(target).join(profile.name()).join(binary.name))
 }
 
 /// Whether Rust's libraries for the target are there, or could be fetched.

@@ -43,14 +43,9 @@ impl TestNamespace {
         answer.filter(|_| status.is_success()).ok_or_else(|| format!("{status}: {body}"))
     }
 
-    /// Asks the Agent on its own gateway and returns its answer.
+    /// Asks the Agent on its own gateway, or the shared one, and returns its answer.
     pub async fn ask(&self, agent: &str, session: &str, text: &str) -> String {
-        self.ask_on(agent, agent, session, text).await
-    }
-
-    /// Asks an Agent on the gateway of `owner` and returns its answer.
-    pub async fn ask_on(&self, owner: &str, agent: &str, session: &str, text: &str) -> String {
-        match self.try_ask(owner, agent, session, text).await {
+        match self.try_ask(self.host_of(agent), agent, session, text).await {
             Ok(answer) => answer,
             Err(seen) => panic!("Agent {agent} does not answer: {seen}"),
         }
@@ -63,9 +58,9 @@ impl TestNamespace {
         seen.unwrap_or_else(|| panic!("no model was asked {text:?}"))
     }
 
-    /// The requests of this namespace's gateways to the model server, oldest first.
+    /// The requests of this test's Agents to the model server, oldest first.
     pub async fn seen(&self) -> Vec<Recorded> {
-        let filter = Filter::default().path_prefix(format!("/{}", self.name));
+        let filter = Filter::default().path_prefix(format!("/{}", self.scope));
         self.models.requests(&filter).await.expect("the model server tells what it was asked")
     }
 }

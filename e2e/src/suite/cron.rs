@@ -63,12 +63,16 @@ impl TestNamespace {
         found.pop()
     }
 
-    /// The ids of Creel's jobs by the names of their CronJobs; `Err` when the gateway does not tell, or one is there twice.
+    /// The ids of Creel's jobs by the names of their CronJobs, on a shared gateway those of this test; `Err` when the gateway does not
+    /// tell, or one is there twice.
     pub async fn declared_jobs(&self, owner: &str) -> Result<BTreeMap<String, String>, String> {
         let mut ids = BTreeMap::new();
         for job in self.try_jobs(owner).await? {
             let Some(name) = job["declarationKey"].as_str().and_then(|key| key.strip_prefix("k8s:")) else { continue };
             let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+            if self.host.is_some() && !name.starts_with(&self.scope) {
+                continue;
+            }
             let id = job["id"].as_str().unwrap_or_default().to_owned();
             if let Some(other) = ids.insert(name.clone(), id) {
                 return Err(format!("CronJob {name} was declared twice: {other} and {}", job["id"]));

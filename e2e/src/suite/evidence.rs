@@ -16,11 +16,15 @@ const LINES: usize = 25;
 /// Lines of the operator's log that are searched for the namespace.
 const SEARCHED: i64 = 2000;
 
-/// The state of everything in the namespace, and what the operator and the gateways logged about it.
+/// The state of everything in the namespace, and what the operator and the gateways logged about it. Where others share it: of what
+/// is the test's own, and of the gateway.
 pub async fn of(namespace: &TestNamespace) -> String {
     let mut text = format!("--- namespace {}\n", namespace.name);
+    let shown =
+        |name: &str| namespace.host.is_none_or(|host| name.starts_with(host) || name.starts_with(&namespace.scope));
     for kind in ["Provider", "Agent", "Sandbox", "CronJob"] {
-        for object in namespace.api(kind).list(&ListParams::default()).await.into_iter().flatten() {
+        let objects = namespace.api(kind).list(&ListParams::default()).await.into_iter().flatten();
+        for object in objects.filter(|object| shown(&object.name_any())) {
             let generation = object.metadata.generation.unwrap_or_default();
             let status = &object.data["status"];
             let _ = writeln!(text, "{kind} {} (generation {generation})", object.name_any());
@@ -43,7 +47,8 @@ pub async fn of(namespace: &TestNamespace) -> String {
         }
     }
     let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
-    for pod in pods.list(&ListParams::default()).await.into_iter().flatten() {
+    let listed = pods.list(&ListParams::default()).await.into_iter().flatten();
+    for pod in listed.filter(|pod| shown(&pod.name_any())) {
         let _ = writeln!(text, "Pod {}", told(&pod));
         for container in containers(&pod) {
             let _ = writeln!(text, "  log of {container}:\n{}", log(&pods, &pod.name_any(), &container).await);

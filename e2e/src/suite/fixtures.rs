@@ -8,6 +8,7 @@ use crate::images::SANDBOX_IMAGE;
 use crate::model_server::SERVICE;
 
 const PROVIDER: &str = include_str!("fixtures/provider.yaml");
+const KEYLESS_PROVIDER: &str = include_str!("fixtures/keyless-provider.yaml");
 const AGENT: &str = include_str!("fixtures/agent.yaml");
 const JOINED_AGENT: &str = include_str!("fixtures/joined-agent.yaml");
 const SANDBOX: &str = include_str!("fixtures/sandbox.yaml");
@@ -24,6 +25,12 @@ pub fn secret(name: &str, key: &str, value: &str) -> String {
 #[must_use]
 pub fn provider(name: &str, base_url: &str) -> String {
     fill(PROVIDER, &[("name", name), ("base-url", base_url)])
+}
+
+/// The same without a key: it brings no variable to a gateway, so none is recreated for it.
+#[must_use]
+pub fn keyless_provider(name: &str, base_url: &str) -> String {
+    fill(KEYLESS_PROVIDER, &[("name", name), ("base-url", base_url)])
 }
 
 /// An Agent with a gateway of its own, small enough that some of them run side by side. `model` is `<provider>/<model>`.
@@ -75,6 +82,16 @@ fn models(primary: &str, fallbacks: &[&str]) -> String {
     text + "]}"
 }
 
+/// A base URL on the model server. Its path begins with `scope` and `name`.
+pub(super) fn base_url(scope: &str, name: &str) -> String {
+    let (service, port) = SERVICE;
+    format!("http://{service}.{NAMESPACE}.svc.cluster.local:{port}{}/v1", prefix(scope, name))
+}
+
+fn prefix(scope: &str, name: &str) -> String {
+    format!("/{scope}/{name}")
+}
+
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let filled =
         values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("<{name}>"), value));
@@ -83,17 +100,16 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 impl TestNamespace {
-    /// A base URL on the model server whose path tells this namespace and `name` apart from others.
+    /// A base URL on the model server whose path tells this test and `name` apart from others.
     #[must_use]
     pub fn base_url(&self, name: &str) -> String {
-        let (service, port) = SERVICE;
-        format!("http://{service}.{NAMESPACE}.svc.cluster.local:{port}{}/v1", self.prefix(name))
+        base_url(&self.scope, name)
     }
 
     /// The beginning of the paths of [`Self::base_url`].
     #[must_use]
     pub fn prefix(&self, name: &str) -> String {
-        format!("/{}/{name}", self.name)
+        prefix(&self.scope, name)
     }
 
     /// A Provider on the model server and its Secret with this key.

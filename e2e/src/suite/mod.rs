@@ -30,6 +30,7 @@ pub mod policy;
 mod rendered;
 mod sandbox;
 mod secrets;
+mod shared;
 mod wait;
 
 pub use admin::{Admin, AdminError};
@@ -38,11 +39,14 @@ pub use connection::client;
 pub use cron::{RUN_NOW, second};
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
-pub use fixtures::{agent, agent_with, cron_job, in_sandbox, joined_agent, provider, sandbox, secret};
+pub use fixtures::{
+    agent, agent_with, cron_job, in_sandbox, joined_agent, keyless_provider, provider, sandbox, secret,
+};
 pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};
 pub use objects::{Condition, condition, resource};
 pub use pods::RunningPod;
 pub use rendered::directory as rendered_directory;
 pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
+pub use shared::{Shared, on_shared};
 pub use wait::{eventually, stays};

@@ -1,4 +1,5 @@
-//! A namespace for one test: made with Pod Security `restricted` enforced, deleted when the test ends. Touches the network.
+//! Where a test works: a namespace of its own, made with Pod Security `restricted` enforced and deleted when the test ends, or its part
+//! of the one that tests share (see `shared`). Touches the network.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::objects::{Condition, condition};
 use super::{connection, evidence, models, rendered, secrets, wait};
-use crate::model_server;
+use crate::model_server::{self, Rule};
 
 /// How long a test waits for what the operator does in seconds. A slow or shared machine needs ten times as long; only a hang needs
 /// this long. Creel looks at every object again after eight minutes, so a change that it has missed still shows.
@@ -23,6 +24,10 @@ pub const START: Duration = Duration::from_mins(7);
 #[derive(Clone)]
 pub struct TestNamespace {
     pub name: String,
+    /// What no other test has: the beginning of its paths at the model server, and of its names where others share the namespace.
+    pub scope: String,
+    /// The Agent whose gateway all Agents of the test join. `None`: they own gateways.
+    pub host: Option<&'static str>,
     pub client: Client,
     pub models: model_server::Client,
 }
@@ -32,8 +37,14 @@ pub struct TestNamespace {
 pub async fn in_namespace(name: &str, test: impl AsyncFnOnce(TestNamespace)) {
     let client = connection::client().await;
     let models = models::model_server(&client).await;
-    let namespace = TestNamespace { name: format!("{name}-{}", secrets::random(6)), client, models };
+    let name = format!("{name}-{}", secrets::random(6));
+    let namespace = TestNamespace { name: name.clone(), scope: name, host: None, client, models };
     namespace.create().await;
+    run(namespace, test).await;
+}
+
+/// Runs the test, and what is checked and cleared away after each.
+pub(super) async fn run(namespace: TestNamespace, test: impl AsyncFnOnce(TestNamespace)) {
     let ended = AssertUnwindSafe(test(namespace.clone())).catch_unwind().await;
     if ended.is_err() {
         eprintln!("{}", evidence::of(&namespace).await);
@@ -44,6 +55,7 @@ pub async fn in_namespace(name: &str, test: impl AsyncFnOnce(TestNamespace)) {
     });
     let checked = checked.catch_unwind().await;
     namespace.remove().await;
+    namespace.models.remove_script(&namespace.scope).await.ok();
     if let Err(panic) = ended.and(checked) {
         resume_unwind(panic);
     }
@@ -51,20 +63,41 @@ pub async fn in_namespace(name: &str, test: impl AsyncFnOnce(TestNamespace)) {
 
 impl TestNamespace {
     async fn create(&self) {
-        let namespace: Namespace = serde_json::from_value(json!({
-            "metadata": {"name": self.name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
-        }))
-        .expect("a namespace");
         let all: Api<Namespace> = Api::all(self.client.clone());
+        let namespace = serde_json::from_value(manifest(&self.name)).expect("a namespace");
         all.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
     }
 
     async fn remove(&self) {
+        if self.host.is_some() {
+            return self.leave().await;
+        }
         let all: Api<Namespace> = Api::all(self.client.clone());
         if let Err(error) = all.delete(&self.name, &DeleteParams::default()).await {
             eprintln!("namespace {} stays: {error}", self.name);
         }
-        self.models.remove_script(&self.name).await.ok();
+    }
+
+    /// The name of an object of this test.
+    #[must_use]
+    pub fn named(&self, name: &str) -> String {
+        if self.host.is_some() { format!("{}-{name}", self.scope) } else { name.to_owned() }
+    }
+
+    /// The Agent whose gateway runs this Agent.
+    #[must_use]
+    pub fn host_of<'a>(&self, agent: &'a str) -> &'a str {
+        self.host.unwrap_or(agent)
+    }
+
+    /// Sets what the model server answers to this test's gateways, in place of what was set before.
+    pub async fn script(&self, rules: &[Rule]) {
+        self.models.script(&self.scope, rules).await.expect("the model server takes the script");
+    }
+
+    /// The model server answers as without a script; what waits is answered now.
+    pub async fn end_script(&self) {
+        self.models.remove_script(&self.scope).await.expect("the model server takes the script away");
     }
 
     /// Waits until `look` succeeds; else fails with what was last seen.
@@ -117,4 +150,10 @@ impl TestNamespace {
     pub async fn applied(&self, agent: &str) {
         self.condition("Agent", agent, "ConfigApplied", SOON, |applied| applied.status == "True").await;
     }
+}
+
+/// A namespace in which Pod Security `restricted` is enforced.
+pub(super) fn manifest(name: &str) -> serde_json::Value {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 }

@@ -12,11 +12,13 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::namespace::SOON;
 use super::wait::eventually;
 use crate::chart::workspace;
-use crate::cluster::{Cluster, RELEASE_NAMESPACE};
+use crate::cluster::{Cluster, RELEASE_NAME, RELEASE_NAMESPACE};
+use crate::command::run;
 
 /// The operator's user, as the API server knows it.
 pub const OPERATOR_USER: &str = "system:serviceaccount:creel-system:creel-operator";
@@ -108,6 +110,52 @@ pub async fn while_stopped(client: &Client, test: impl AsyncFnOnce()) {
     if let Err(panic) = ended {
         resume_unwind(panic);
     }
+}
+
+/// Runs this while Creel is another release, which differs in these values of the chart; afterwards, well or not, it is what it was.
+/// Each of the two begins when its operator is ready and is the only one.
+pub async fn while_replaced(
+    client: &Client,
+    values: &[(&str, &str)],
+    test: impl AsyncFnOnce(),
+    after: impl AsyncFnOnce(),
+) {
+    keep_logs(client).await;
+    let chart = workspace().join("charts/creel");
+    let mut upgrade = helm("upgrade").await;
+    upgrade.arg(chart).arg("--reuse-values");
+    for (name, value) in values {
+        upgrade.arg("--set-string").arg(format!("{name}={value}"));
+    }
+    run(&mut upgrade).await.expect("helm upgrade");
+    let ended = AssertUnwindSafe(async {
+        one_is_ready(client).await;
+        test().await;
+    });
+    let ended = ended.catch_unwind().await;
+    keep_logs(client).await;
+    run(&mut helm("rollback").await).await.expect("helm rollback");
+    one_is_ready(client).await;
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
+    after().await;
+}
+
+/// Helm, about to do this with Creel's release and to wait for it.
+async fn helm(what: &str) -> Command {
+    let mut helm = Cluster::open().await.expect("a cluster").helm();
+    helm.args([what, RELEASE_NAME, "--namespace", RELEASE_NAMESPACE, "--wait", "--timeout", "15m"]);
+    helm
+}
+
+/// Waits until the operator before is gone, and the one that is there is ready.
+async fn one_is_ready(client: &Client) {
+    let ready = eventually(SOON, async || {
+        let now = pods(client).await;
+        if now.len() == 1 && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
+    });
+    ready.await.expect("one operator is ready");
 }
 
 /// Scales the operator, waits until it is so, and returns how many there were.

@@ -21,15 +21,15 @@ impl TestNamespace {
         self.try_ask(owner, agent, &random(8), &words).await
     }
 
-    /// The same for an Agent on its own gateway, which answers.
+    /// The same for an Agent on its own gateway, or the shared one, which answers.
     pub async fn tool(&self, agent: &str, tool: &str, arguments: Value) -> String {
-        let answered = self.try_tool(agent, agent, tool, arguments).await;
+        let answered = self.try_tool(self.host_of(agent), agent, tool, arguments).await;
         answered.unwrap_or_else(|seen| panic!("Agent {agent} does not answer: {seen}"))
     }
 
     /// What a command says that the model has the Agent run, and how it failed if it did.
     pub async fn run_in_sandbox(&self, agent: &str, command: &str) -> String {
-        self.run_on(agent, agent, command).await
+        self.run_on(self.host_of(agent), agent, command).await
     }
 
     /// The same for an Agent on the gateway of `owner`.

@@ -1,26 +1,31 @@
 //! Every check and every test, in the order in which a failure is cheapest: format, lints, unit tests, generated files,
 //! the chart, then Creel on a real Kubernetes. Runs Cargo, Helm and kubectl; starts the cluster and takes it down.
+//!
+//! `programs` has the tests built and listed, `stages` says which run beside which, `run` runs one, `report` counts.
 
 mod evidence;
-mod libtest;
+mod programs;
 mod report;
+mod run;
+mod stages;
 
-use std::ffi::OsString;
-use std::time::Duration;
+use std::time::Instant;
 
 use clap::ValueEnum;
+use futures::{StreamExt as _, future, stream};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 
+use programs::{Test, cargo};
 pub use report::Report;
+use run::Variable;
+use stages::{CLUSTER, Machine, Stage};
 
 use crate::chart;
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_DOOR};
-use crate::command::run;
-use crate::images;
+use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kwok, network_policies};
+use crate::command::{CommandError, run as run_command};
+use crate::images::{self, Profile};
 use crate::progress::Progress;
-
-/// Ten times what it takes, compiling included: only a hang takes so long.
-const UNIT_TESTS_LIMIT: Duration = Duration::from_hours(1);
 
 /// A part of the verification that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,32 +44,21 @@ pub enum Part {
     ApiServer,
     /// Tests with real gateways in real Pods.
     RealPods,
-    /// Tests that nothing may run beside: they restart the operator or measure it.
+    /// Tests that nothing may run beside: they restart the operator or replace it.
     Alone,
     /// What is left of the whole run: no secret in what Creel writes, every configuration valid for OpenClaw.
     WholeRun,
+    /// What takes long on purpose. Only when it is asked for.
+    Soak,
 }
 
-/// Tests on a real cluster: a test target of this package.
-struct Phase {
-    part: Part,
-    target: &'static str,
-    threads: &'static str,
-    /// Only a hang takes so long.
-    limit: Duration,
-}
-
-const PHASES: [Phase; 4] = [
-    Phase { part: Part::ApiServer, target: "api_server", threads: "4", limit: Duration::from_mins(30) },
-    Phase { part: Part::RealPods, target: "real_pods", threads: "3", limit: Duration::from_hours(2) },
-    Phase { part: Part::Alone, target: "alone", threads: "1", limit: Duration::from_hours(1) },
-    Phase { part: Part::WholeRun, target: "whole_run", threads: "1", limit: Duration::from_hours(1) },
-];
+/// The parts that need a cluster.
+const ON_CLUSTER: [Part; 5] = [Part::ApiServer, Part::RealPods, Part::Alone, Part::WholeRun, Part::Soak];
 
 /// What is wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// All of them when empty.
+    /// All of them but `Soak` when empty.
     pub parts: Vec<Part>,
     /// Only tests whose name contains this, where tests are run.
     pub filter: Option<String>,
@@ -74,118 +68,168 @@ pub struct Wanted {
 
 impl Wanted {
     fn includes(&self, part: Part) -> bool {
-        self.parts.is_empty() || self.parts.contains(&part)
+        if self.parts.is_empty() { part != Part::Soak } else { self.parts.contains(&part) }
+    }
+
+    fn cluster(&self) -> bool {
+        ON_CLUSTER.iter().any(|part| self.includes(*part))
+    }
+
+    fn fits(&self, test: &Test) -> bool {
+        self.filter.as_deref().is_none_or(|part| test.name.contains(part))
     }
 }
 
 /// Runs what is wanted and counts.
 pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
     let mut report = Report::default();
-    check_sources(wanted, progress, &mut report).await;
-    check_chart(wanted, progress, &mut report).await;
-    let phases: Vec<&Phase> = PHASES.iter().filter(|phase| wanted.includes(phase.part)).collect();
-    if !phases.is_empty() {
-        test_on_cluster(wanted, &phases, progress, &mut report).await;
+    let report = &mut report;
+    check_sources(wanted, progress, report).await;
+    let (on_cluster, unit) = tests(wanted, progress, report).await;
+    if wanted.includes(Part::Unit) {
+        report.step("programs of the unit tests", progress, Programs::ensure_ssh(progress)).await;
+        run_stage(stages::unit(unit, Machine::this()), &[], progress, report).await;
+    }
+    check_chart(wanted, progress, report).await;
+    if wanted.cluster() {
+        Box::pin(test_on_cluster(wanted, &on_cluster, progress, report)).await;
         if !wanted.keep && std::env::var_os(KUBECONFIG_VARIABLE).is_none() {
-            report.step("take the cluster down", Cluster::down(Keep::Images, progress).await);
+            report.step("take the cluster down", progress, Cluster::down(Keep::Images, progress)).await;
         }
     }
-    report
+    std::mem::take(report)
 }
 
 async fn check_sources(wanted: &Wanted, progress: &Progress, report: &mut Report) {
     if wanted.includes(Part::Format) {
-        let result = progress.during("format", run(&mut cargo(&["fmt", "--all", "--check"]))).await;
-        report.step("format", result);
+        report.step("format", progress, run_command(&mut cargo(&["fmt", "--all", "--check"]))).await;
     }
     if wanted.includes(Part::Clippy) {
-        let lint = ["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-        report.step("clippy", progress.during("clippy", run(&mut cargo(&lint))).await);
+        let lint =
+            ["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"];
+        report.step("clippy", progress, run_command(&mut cargo(&lint))).await;
     }
-    if wanted.includes(Part::Unit) {
-        report.step("programs of the unit tests", Programs::ensure_ssh(progress).await);
-        let mut creel = cargo(&["test", "--locked", "--package", "creel", "--no-fail-fast"]);
-        let tests = libtest::run("unit", filtered(&mut creel, wanted, &[]), UNIT_TESTS_LIMIT);
-        report.add(progress.during("unit tests of creel", tests).await);
-        let mut e2e = cargo(&["test", "--locked", "--package", "e2e", "--lib", "--bins", "--no-fail-fast"]);
-        let tests = libtest::run("unit", filtered(&mut e2e, wanted, &[]), UNIT_TESTS_LIMIT);
-        report.add(progress.during("unit tests of e2e", tests).await);
-    }
+}
+
+/// The tests that need a cluster, and the others; those that are wanted. Nothing is built when none is.
+async fn tests(wanted: &Wanted, progress: &Progress, report: &mut Report) -> (Vec<Test>, Vec<Test>) {
+    let targets: &[&str] = match (wanted.includes(Part::Unit), wanted.cluster()) {
+        (true, _) => &["--lib", "--bins", "--test", "*"],
+        (false, true) => &["--test", CLUSTER],
+        (false, false) => return (Vec::new(), Vec::new()),
+    };
+    let built = async {
+        let mut all = Vec::new();
+        for program in programs::build(targets).await? {
+            all.extend(program.tests().await?);
+        }
+        Ok::<_, CommandError>(all)
+    };
+    let all = report.step("build the tests", progress, built).await.unwrap_or_default();
+    all.into_iter().filter(|test| wanted.fits(test)).partition(|test| test.program.name == CLUSTER)
 }
 
 async fn check_chart(wanted: &Wanted, progress: &Progress, report: &mut Report) {
     if !wanted.includes(Part::Generated) && !wanted.includes(Part::Chart) {
         return;
     }
-    let Some(programs) = report.step("programs of the cluster", Programs::ensure(progress).await) else { return };
+    let ensured = report.step("programs of the cluster", progress, Programs::ensure(progress)).await;
+    let Some(programs) = ensured else { return };
     if wanted.includes(Part::Generated) {
         let (root, helm) = (chart::workspace(), programs.helm());
-        let check = chart::check(&root, &helm);
-        report.step("generated files are fresh", progress.during("generated files", check).await);
+        report.step("generated files are fresh", progress, chart::check(&root, &helm)).await;
     }
     if wanted.includes(Part::Chart) {
         let directory = chart::workspace().join("charts/creel");
-        let lint = run(Command::new(programs.helm()).args(["lint", "--strict"]).arg(directory)).await;
-        report.step("helm lint", lint);
+        let mut helm = Command::new(programs.helm());
+        helm.args(["lint", "--strict"]).arg(directory);
+        report.step("helm lint", progress, run_command(&mut helm)).await;
     }
 }
 
-async fn test_on_cluster(wanted: &Wanted, phases: &[&Phase], progress: &Progress, report: &mut Report) {
+async fn test_on_cluster(wanted: &Wanted, tests: &[Test], progress: &Progress, report: &mut Report) {
     let Some(cluster) = prepare(progress, report).await else {
-        for phase in phases {
-            report.skip(phase.target, "the cluster was not prepared");
+        for part in ON_CLUSTER.into_iter().filter(|part| wanted.includes(*part)) {
+            report.skip(&name(part), "the cluster was not prepared");
         }
         return;
     };
-    for phase in phases {
-        let mut cargo = cargo(&["test", "--locked", "--package", "e2e", "--no-fail-fast", "--test", phase.target]);
-        cargo.env(KUBECONFIG_VARIABLE, cluster.kubeconfig());
-        let threads = format!("--test-threads={}", phase.threads);
-        let command = filtered(&mut cargo, wanted, &[&threads]);
-        let tests = libtest::run(phase.target, command, phase.limit);
-        let result = progress.during(&format!("tests: {}", phase.target), tests).await;
-        if !result.failed.is_empty() {
+    let variables = [(KUBECONFIG_VARIABLE, cluster.kubeconfig().as_os_str().to_owned())];
+    for stage in stages::on_cluster(tests, |part| wanted.includes(part), Machine::this()) {
+        let before = report.failed.len();
+        run_stage(stage, &variables, progress, report).await;
+        if report.failed.len() > before {
             evidence::print(&cluster).await;
         }
-        report.add(result);
     }
+}
+
+/// Runs the tests of each group, so many at once, and all groups side by side.
+async fn run_stage(stage: Stage, variables: &[Variable], progress: &Progress, report: &mut Report) {
+    let names: Vec<_> = stage.iter().map(|group| name(group.part)).collect();
+    let what = format!("tests: {}", names.join(", "));
+    let started = Instant::now();
+    let (send, mut ended) = mpsc::unbounded_channel();
+    let groups = stage.into_iter().map(|group| {
+        let (send, limit) = (send.clone(), stages::limit(group.part));
+        let (ignored, tests): (Vec<_>, _) =
+            group.tests.into_iter().partition(|test| test.ignored && group.part != Part::Soak);
+        for test in ignored {
+            report.skip(&test.name, "it is ignored");
+        }
+        stream::iter(tests).for_each_concurrent(group.at_once, move |test| {
+            let send = send.clone();
+            async move {
+                let ended = run::run(&test, variables, limit).await;
+                // It is received until the last sender is gone.
+                send.send((test, ended)).ok();
+            }
+        })
+    });
+    let groups: Vec<_> = groups.collect();
+    drop(send);
+    let count = async {
+        while let Some((test, ended)) = ended.recv().await {
+            report.test(&test, ended);
+        }
+    };
+    progress.during(&what, future::join(future::join_all(groups), count)).await;
+    report.took(&what, started.elapsed());
 }
 
 /// Brings up the cluster with all images and Creel in it.
 async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     // What an earlier run left for the look back is not of this one. Nothing there is well too.
     std::fs::remove_dir_all(chart::workspace().join("target/suite")).ok();
-    let cluster = report.step("cluster", Cluster::up(progress).await)?;
-    let images = report.step("images", images::load_all(&cluster, progress).await)?;
+    let needed = async {
+        // Built here, so that tests do not wait for it, or for each other.
+        kwok(progress).await?;
+        network_policies(progress).await
+    };
+    report.step("programs of the tests", progress, needed).await?;
+    let cluster = report.step("cluster", progress, Box::pin(Cluster::up(progress))).await?;
+    let images = report.step("images", progress, Box::pin(images::load_all(&cluster, Profile::E2e, progress))).await?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
-    let installed = cluster.install_creel(&[TEST_DOOR[0], TEST_DOOR[1], digest], progress).await;
-    let failed = installed.is_err();
-    let installed = report.step("install the chart", installed);
-    if failed {
+    let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest];
+    let installed = report.step("install the chart", progress, cluster.install_creel(&values, progress)).await;
+    if installed.is_none() {
         evidence::print(&cluster).await;
     }
-    report.step("the API server accepts install.yaml", dry_run(&cluster).await);
+    report.step("the API server accepts install.yaml", progress, dry_run(&cluster)).await;
     installed.map(|()| cluster)
 }
 
 /// After the chart was installed: a dry run makes no namespace for what follows it. Helm then owns the same fields,
 /// hence the force.
-async fn dry_run(cluster: &Cluster) -> Result<(), crate::command::CommandError> {
+async fn dry_run(cluster: &Cluster) -> Result<(), CommandError> {
     let manifest = chart::workspace().join("manifests/install.yaml");
     let apply = ["apply", "--dry-run=server", "--server-side", "--force-conflicts", "--filename"];
-    run(cluster.kubectl().args(apply).arg(manifest)).await?;
+    run_command(cluster.kubectl().args(apply).arg(manifest)).await?;
     Ok(())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    // Where a test failed says its message; a page of frames for each would bury it.
-    command.args(arguments).current_dir(chart::workspace()).env("RUST_BACKTRACE", "0");
-    command
-}
-
-/// Adds what comes behind `--`: the filter by name and libtest's own arguments.
-fn filtered<'a>(command: &'a mut Command, wanted: &Wanted, arguments: &[&str]) -> &'a mut Command {
-    command.arg("--").args(arguments).args(&wanted.filter)
+/// As it is written behind `--only`.
+fn name(part: Part) -> String {
+    part.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

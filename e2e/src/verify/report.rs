@@ -1,14 +1,21 @@
-//! What passed and what failed, counted in one sum. Writes to standard output.
+//! What passed and what failed, counted in one sum, and how long it took. Writes to standard output.
 
 use std::fmt::Display;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
+use super::programs::Test;
+use super::run::Ended;
 use crate::command::cut;
+use crate::progress::Progress;
 
 /// Lines of what a failed test said that the closing repeats, and characters of each.
 const SAID_LINES: usize = 12;
 const SAID_WIDTH: usize = 200;
 /// Characters of all that the closing repeats: whoever sees only the end of a long output still sees what failed.
 const SAID_SIZE: usize = 6_000;
+/// So many of the slowest tests are named.
+const SLOWEST: usize = 10;
 
 /// A step or a test that failed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -24,11 +31,22 @@ pub struct Report {
     pub passed: usize,
     pub skipped: usize,
     pub failed: Vec<Failure>,
+    /// What each step took, in their order.
+    steps: Vec<(String, Duration)>,
+    tests: Vec<(String, Duration)>,
 }
 
 impl Report {
-    /// Counts a step by its result, and prints a failure in full. The value is `None` for a step that failed.
-    pub fn step<T, E: Display>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
+    /// Runs a step and counts it by its result; a failure is printed in full. The value is `None` for a step that failed.
+    pub async fn step<T, E: Display>(
+        &mut self,
+        name: &str,
+        progress: &Progress,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        let started = Instant::now();
+        let result = progress.during(name, step).await;
+        self.took(name, started.elapsed());
         match result {
             Ok(value) => {
                 println!("ok      {name}");
@@ -36,8 +54,7 @@ impl Report {
                 Some(value)
             }
             Err(error) => {
-                println!("FAILED  {name}\n{error}\n");
-                self.failed.push(Failure { name: name.to_owned(), said: error.to_string() });
+                self.fail(name, error.to_string());
                 None
             }
         }
@@ -49,10 +66,28 @@ impl Report {
         self.skipped += 1;
     }
 
-    pub fn add(&mut self, other: Report) {
-        self.passed += other.passed;
-        self.skipped += other.skipped;
-        self.failed.extend(other.failed);
+    /// Counts a test that has ended.
+    pub fn test(&mut self, test: &Test, ended: Ended) {
+        let name = format!("{}: {}", test.program.name, test.name);
+        let seconds = ended.took.as_secs_f32();
+        match ended.failed {
+            None => {
+                println!("ok      {name} ({seconds:.1} s)");
+                self.passed += 1;
+            }
+            Some(said) => self.fail(&name, format!("after {seconds:.1} s\n{said}")),
+        }
+        self.tests.push((name, ended.took));
+    }
+
+    /// Notes what a step took that is counted by its tests.
+    pub fn took(&mut self, step: &str, time: Duration) {
+        self.steps.push((step.to_owned(), time));
+    }
+
+    fn fail(&mut self, name: &str, said: String) {
+        println!("FAILED  {name}\n{said}\n");
+        self.failed.push(Failure { name: name.to_owned(), said });
     }
 
     #[must_use]
@@ -60,14 +95,26 @@ impl Report {
         self.failed.is_empty() && self.skipped == 0
     }
 
-    /// How what failed began to explain itself, the names of all that failed, then the closing line.
+    /// Where the time went, how what failed began to explain itself, the names of all that failed, then the closing line.
     #[must_use]
     pub fn closing(&self) -> String {
         let room = SAID_SIZE / self.failed.len().max(1);
-        let mut lines: Vec<String> = self.failed.iter().map(|failure| failure.beginning(room)).collect();
+        let mut lines = self.times();
+        lines.extend(self.failed.iter().map(|failure| failure.beginning(room)));
         lines.extend(self.failed.iter().map(|failure| format!("failed: {}", failure.name)));
         lines.push(format!("{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped));
         lines.join("\n")
+    }
+
+    /// The time of each step, and of the slowest tests.
+    fn times(&self) -> Vec<String> {
+        let line = |(name, time): &(String, Duration)| format!("{:>8.1} s  {name}", time.as_secs_f32());
+        let mut slowest = self.tests.clone();
+        slowest.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+        slowest.truncate(SLOWEST);
+        let tables = [("time of each step", &self.steps), ("slowest tests", &slowest)];
+        let tables = tables.into_iter().filter(|(_, rows)| !rows.is_empty());
+        tables.flat_map(|(title, rows)| std::iter::once(format!("--- {title}")).chain(rows.iter().map(line))).collect()
     }
 }
 
@@ -83,29 +130,56 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+
+    use super::super::programs::Program;
     use super::*;
 
-    fn failure(name: &str, said: &str) -> Failure {
-        Failure { name: name.into(), said: said.into() }
+    fn test(name: &str) -> Test {
+        let program = Program { name: "creel".into(), path: "/bin/true".into(), directory: "/".into() };
+        Test { program: Arc::new(program), name: name.into(), ignored: false }
+    }
+
+    fn ended(seconds: u64, failed: Option<&str>) -> Ended {
+        Ended { took: Duration::from_secs(seconds), failed: failed.map(str::to_owned) }
     }
 
     #[test]
-    fn the_closing_line_sums_steps_and_tests() {
-        let mut report = Report::default();
-        report.step::<_, String>("format", Ok(()));
-        report.step::<(), _>("clippy", Err("a warning"));
-        report.add(Report { passed: 5, skipped: 1, failed: vec![failure("unit: a_test", "it broke")] });
-        let closing = "--- clippy\n    a warning\n--- unit: a_test\n    it broke\nfailed: clippy\nfailed: unit: a_test\n\
-                       6 passed, 2 failed, 1 skipped";
-        assert_eq!(report.closing(), closing);
+    fn the_closing_line_sums_steps_and_tests_and_what_took_long_stands_before_it() {
+        let mut report = Report { passed: 1, ..Report::default() };
+        report.took("format", Duration::from_millis(1_500));
+        for number in 0..12 {
+            report.test(&test(&format!("t{number}")), ended(number, None));
+        }
+        report.test(&test("broken"), ended(99, Some("it broke")));
+        report.skip("real pods", "the cluster was not prepared");
+        let closing = report.closing();
+        let lines: Vec<_> = closing.lines().collect();
+        assert_eq!(lines[..3], ["--- time of each step", "     1.5 s  format", "--- slowest tests"]);
+        assert_eq!(lines[3..5], ["    99.0 s  creel: broken", "    11.0 s  creel: t11"]);
+        assert_eq!(lines[12], "     3.0 s  creel: t3", "ten of them");
+        let end = ["--- creel: broken", "    after 99.0 s", "    it broke", "failed: creel: broken"];
+        assert_eq!(lines[13..17], end);
+        assert_eq!(lines[17..], ["13 passed, 1 failed, 1 skipped"]);
         assert!(!report.succeeded());
+    }
+
+    #[tokio::test]
+    async fn a_step_counts_by_its_result() {
+        let (mut report, progress) = (Report::default(), Progress::new());
+        assert_eq!(report.step("one", &progress, async { Ok::<_, String>(7) }).await, Some(7));
+        assert_eq!(report.step("two", &progress, async { Err::<(), _>("a warning") }).await, None);
+        assert!(report.closing().ends_with("--- two\n    a warning\nfailed: two\n1 passed, 1 failed, 0 skipped"));
     }
 
     #[test]
     fn the_end_of_the_output_tells_of_every_failure_however_much_they_say() {
-        let failed: Vec<_> = (0..30).map(|number| failure(&format!("t{number}"), &"word ".repeat(9_999))).collect();
-        let closing = Report { failed, ..Report::default() }.closing();
+        let mut report = Report::default();
+        for number in 0..30 {
+            report.test(&test(&format!("t{number}")), ended(1, Some(&"word ".repeat(9_999))));
+        }
+        let closing = report.closing();
         assert!(closing.len() < 8_000, "{}", closing.len());
-        assert!(closing.contains("--- t0\n    word") && closing.contains("--- t29\n    word"));
+        assert!(closing.contains("--- creel: t0\n    after") && closing.contains("--- creel: t29\n    after"));
     }
 }

@@ -1,8 +1,10 @@
 use super::*;
-use crate::agent::fixtures::{self, company, edit, plan, secret, settle};
-use crate::agent::{apply::Applied, observe::observe, pod::PodState};
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::environment::{Read, SourceKind};
+use crate::gateway::config_sync::state::ConfigState;
+use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
+use crate::gateway::pod::PodState;
+
+use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
@@ -35,23 +37,26 @@ fn with_sandbox() -> (Agent, GatewayState) {
     let mut gathered = company();
     gathered.sandboxes.insert("default".into(), fixtures::sandbox("default", WorkspaceAccess::None));
     edit(&mut gathered, "concierge", |agent| agent.spec.sandbox = Some(serde_json::from_value(uses).unwrap()));
-    let (ready, applied) = (PodState::Ready, Proof::Applied);
-    let plan = plan(&gathered);
-    let state = observe(&gathered, &plan, &Applied::default(), Some(&ready), Some(&applied), None, false);
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let state = observed(&gathered, Some(&ready), Some(&applied));
     (Agent::clone(&gathered.owner), state)
 }
 
-fn state(pod: Option<&PodState>, proof: Option<&Proof>, change: impl FnOnce(&mut Agent)) -> (Agent, GatewayState) {
+fn state(
+    pod: Option<&PodState>,
+    proof: Option<&ConfigState>,
+    change: impl FnOnce(&mut Agent),
+) -> (Agent, GatewayState) {
     let mut gathered = company();
     edit(&mut gathered, "concierge", change);
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), pod, proof, None, false);
+    let state = observed(&gathered, pod, proof);
     (Agent::clone(&gathered.owner), state)
 }
 
 #[test]
 fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
-    let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
-    let (status, again) = status(&agent, &Place::On(&state), None, vec!["writer".into()], now());
+    let (agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
+    let (status, again) = status(&agent, &GatewayLookup::On(&state), None, vec!["writer".into()], now());
     assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
     assert_eq!(status.agent_id.as_deref(), Some("concierge"));
     assert_eq!(status.model.as_deref(), Some("openai/gpt-4o-mini"));
@@ -62,7 +67,7 @@ fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
 fn a_start_up_is_unknown_and_reconciling_and_no_fault() {
     let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
     let (agent, state) = state(Some(&starts), None, |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Starting"));
     assert_eq!(status.agent_id, None);
 }
@@ -71,7 +76,7 @@ fn a_start_up_is_unknown_and_reconciling_and_no_fault() {
 fn an_image_that_cannot_be_pulled_stalls() {
     let broken = PodState::Broken { reason: reason::IMAGE_PULL_FAILED, message: "no such image".into() };
     let (agent, state) = state(Some(&broken), None, |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("False", "False", "True", "ImagePullFailed"));
 }
 
@@ -79,21 +84,21 @@ fn an_image_that_cannot_be_pulled_stalls() {
 fn a_missing_reference_is_waited_for_and_then_stalls() {
     let unknown = |agent: &mut Agent| agent.spec.model.primary.provider = "opneai".into();
     let (mut agent, state) = state(None, None, unknown);
-    let (first, again) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (first, again) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&first), words("Unknown", "True", "False", "ProviderNotFound"));
     assert!(again.is_some());
     agent.status = Some(first);
     let later = now() + Duration::from_secs(121);
-    let (second, _) = status(&agent, &Place::On(&state), None, Vec::new(), later);
+    let (second, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), later);
     assert_eq!(summary_of(&second), words("False", "False", "True", "ProviderNotFound"));
 }
 
 #[test]
 fn a_refused_configuration_is_told_in_the_gateways_words() {
     let (agent, state) =
-        state(Some(&PodState::Ready), Some(&Proof::Refused("gateway: Unrecognized key: \"x\"".into())), |_| {});
-    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
-    assert_eq!(summary_of(&status), words("False", "False", "True", "Refused"));
+        state(Some(&PodState::Ready), Some(&ConfigState::Rejected("gateway: Unrecognized key: \"x\"".into())), |_| {});
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&status), words("False", "False", "True", "Rejected"));
     let condition = find(&status.conditions, CONFIG_APPLIED).unwrap();
     assert!(condition.message.contains("Unrecognized key: \"x\""));
 }
@@ -101,16 +106,16 @@ fn a_refused_configuration_is_told_in_the_gateways_words() {
 #[test]
 fn a_suspended_agent_is_no_fault() {
     let (agent, state) = state(None, None, |agent| agent.spec.suspend = true);
-    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "False", "False", "Suspended"));
 }
 
 #[test]
 fn the_status_is_the_same_when_nothing_changed() {
-    let (mut agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
-    let (first, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
+    let (first, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     agent.status = Some(first.clone());
-    let (second, _) = status(&agent, &Place::On(&state), None, Vec::new(), now() + Duration::from_hours(1));
+    let (second, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now() + Duration::from_hours(1));
     assert_eq!(first, second);
 }
 
@@ -123,7 +128,7 @@ fn an_agent_is_ready_only_with_its_sandbox() {
         (Status::False, reason::IMAGE_PULL_FAILED, words("False", "False", "True", "ImagePullFailed")),
     ];
     for (ready, reason, expected) in cases {
-        let (status, _) = status(&agent, &Place::On(&state), Some(&sandbox(ready, reason)), Vec::new(), now());
+        let (status, _) = status(&agent, &GatewayLookup::On(&state), Some(&sandbox(ready, reason)), Vec::new(), now());
         assert_eq!(summary_of(&status), expected);
         assert_eq!(find(&status.conditions, SANDBOX_READY).unwrap().reason, reason);
         assert_eq!(find(&status.conditions, ISOLATION_VERIFIED).unwrap().status, "False");
@@ -134,7 +139,7 @@ fn an_agent_is_ready_only_with_its_sandbox() {
 fn a_sandbox_that_was_not_looked_at_since_the_last_edit_is_work_in_progress() {
     let (agent, state) = with_sandbox();
     let of_before = SandboxState { generation: Some(1), ..sandbox(Status::True, reason::RUNNING) };
-    let (status, _) = status(&agent, &Place::On(&state), Some(&of_before), Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), Some(&of_before), Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
 }
 
@@ -147,27 +152,27 @@ fn a_restart_of_the_operator_changes_no_status() {
         sandbox(Status::False, reason::POD_FAILED),
     ];
     for known in states {
-        let (before, _) = status(&agent, &Place::On(&gateway), Some(&known), Vec::new(), now());
+        let (before, _) = status(&agent, &GatewayLookup::On(&gateway), Some(&known), Vec::new(), now());
         agent.status = Some(before.clone());
         let later = now() + Duration::from_secs(30);
-        assert_eq!(status(&agent, &Place::On(&gateway), None, Vec::new(), later).0, before);
-        assert_eq!(status(&agent, &Place::Unknown, None, Vec::new(), later).0, before);
+        assert_eq!(status(&agent, &GatewayLookup::On(&gateway), None, Vec::new(), later).0, before);
+        assert_eq!(status(&agent, &GatewayLookup::Unknown, None, Vec::new(), later).0, before);
     }
 }
 
 #[test]
 fn a_sandbox_that_was_never_looked_at_is_work_in_progress() {
     let (agent, state) = with_sandbox();
-    let (status, _) = status(&agent, &Place::On(&state), None, Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
     assert_eq!(find(&status.conditions, SANDBOX_READY).unwrap().status, "Unknown");
 }
 
 #[test]
 fn an_agent_without_a_sandbox_says_nothing_of_one() {
-    let (agent, state) = state(Some(&PodState::Ready), Some(&Proof::Applied), |_| {});
+    let (agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
     let left_over = sandbox(Status::False, reason::POD_FAILED);
-    let (status, _) = status(&agent, &Place::On(&state), Some(&left_over), Vec::new(), now());
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), Some(&left_over), Vec::new(), now());
     assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
     assert!(find(&status.conditions, SANDBOX_READY).is_none());
     assert!(find(&status.conditions, ISOLATION_VERIFIED).is_none());
@@ -183,10 +188,10 @@ fn each_agent_tells_of_the_missing_secret_that_only_it_uses() {
     secret(&mut gathered, "writers", &[("litellm", "two")]);
     settle(&mut gathered);
     gathered.reads.insert((SourceKind::Secret, "writers".into()), Read::Missing);
-    let (ready, applied) = (PodState::Ready, Proof::Applied);
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), Some(&ready), Some(&applied), None, false);
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let state = observed(&gathered, Some(&ready), Some(&applied));
     for (agent, expected) in [(&gathered.owner, "True"), (&gathered.joined[0], "False")] {
-        let (status, _) = status(agent, &Place::On(&state), None, Vec::new(), now());
+        let (status, _) = status(agent, &GatewayLookup::On(&state), None, Vec::new(), now());
         assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
         assert_eq!(find(&status.conditions, REFERENCES_RESOLVED).unwrap().status, expected, "{}", agent.name_any());
     }
@@ -197,11 +202,11 @@ fn a_joined_agent_stalls_with_its_gateway_when_that_lacks_something_for_long() {
     let mut gathered = company();
     let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "gone"}}]});
     edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
-    let state = observe(&gathered, &plan(&gathered), &Applied::default(), None, None, None, false);
+    let state = observed(&gathered, None, None);
     let mut writer = Agent::clone(&gathered.joined[0]);
-    let (first, _) = status(&writer, &Place::On(&state), None, Vec::new(), now());
+    let (first, _) = status(&writer, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&first), words("Unknown", "True", "False", "SecretNotFound"));
     writer.status = Some(first);
-    let (second, _) = status(&writer, &Place::On(&state), None, Vec::new(), now() + Duration::from_secs(121));
+    let (second, _) = status(&writer, &GatewayLookup::On(&state), None, Vec::new(), now() + Duration::from_secs(121));
     assert_eq!(summary_of(&second), words("False", "False", "True", "SecretNotFound"));
 }

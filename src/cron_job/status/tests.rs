@@ -1,9 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cluster::conditions::READY;
-use crate::cron_job::fixtures::{agent, at, cron_job, neighbours};
+use crate::declarations::fixtures::{agent, at, cron_job, scope};
+use crate::kubernetes::conditions::{HEALTHY, READY, find};
 use crate::openclaw::cron::job::listed;
+use crate::world::schedules::SyncState;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -18,7 +19,7 @@ fn found(enabled: bool, state: &Value, runs: &Value) -> Found {
         uid: "uid-of-notes".into(),
         generation: Some(3),
         job: listed(&job),
-        held: Held::Exactly,
+        state: SyncState::Synced,
         runs: serde_json::from_value(runs.clone()).unwrap(),
     }
 }
@@ -37,10 +38,10 @@ impl Case {
     }
 
     fn status(&self) -> CronJobStatus {
-        let (around, paused) = (neighbours(), false);
+        let (around, paused) = (scope(), false);
         let served = Ok(Served { agent: &self.agent, owner: &self.agent });
         let (found, fault) = (self.found.as_ref(), self.fault.clone());
-        let view = View { served, fault, answers: self.answers, found, neighbours: &around, paused };
+        let view = View { served, fault, answers: self.answers, found, scope: &around, paused };
         status(&self.job, &view, at(NOW)).0
     }
 
@@ -83,7 +84,7 @@ fn a_failing_job_says_why_and_how_often_as_the_gateway_counts() {
     assert_eq!(case.condition(READY), is("True", reason::READY));
     assert_eq!(case.condition(HEALTHY), is("False", reason::CREDIT_EXHAUSTED));
     let status = case.status();
-    assert_eq!(find(&status.conditions, HEALTHY).unwrap().message, "12 runs in a row: no credit");
+    assert_eq!(find(&status.conditions, HEALTHY).unwrap().message, "12 consecutive runs failed: no credit");
     assert_eq!((status.consecutive_failures, status.recent_runs.len()), (Some(12), 2));
 }
 
@@ -122,7 +123,7 @@ fn a_job_that_the_gateway_stopped_says_how_to_resume_it() {
     assert_eq!(case.condition(READY), is("False", reason::DISABLED_BY_GATEWAY));
     assert_eq!(case.condition("Stalled"), is("True", reason::DISABLED_BY_GATEWAY));
     let status = case.status();
-    assert!(find(&status.conditions, READY).unwrap().message.contains("any edit of the spec"), "{status:?}");
+    assert!(find(&status.conditions, READY).unwrap().message.contains("edit the spec"), "{status:?}");
     let disabled = status.disabled_by_gateway.unwrap();
     assert_eq!((disabled.reason.as_str(), disabled.time.0), ("consecutive-failures", at(NOW)));
     assert_eq!(status.next_run_time, None);
@@ -154,7 +155,7 @@ fn a_suspended_agent_and_a_suspended_job_rest() {
     let mut case = Case::new("{every: 10m}", None);
     case.agent = agent("writer", "{suspend: true}");
     assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
-    assert_eq!(case.condition("Reconciling"), is("False", reason::NOTHING_TO_DO));
+    assert_eq!(case.condition("Reconciling"), is("False", reason::AS_EXPECTED));
     let case = Case::new("{every: 10m, suspend: true}", Some(found(false, &json!({}), &json!([]))));
     assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
     assert_eq!(case.condition(DECLARED), is("True", reason::DECLARED));
@@ -176,11 +177,11 @@ fn a_fault_needs_a_person_and_a_missing_agent_only_after_two_minutes() {
     case.fault = Some(Fault { reason: reason::NEVER_RUNS, message: "never".into(), carried: false });
     assert_eq!(case.condition("Stalled"), is("True", reason::NEVER_RUNS));
     let mut job = cron_job("notes", "{every: 10m}");
-    let around = neighbours();
+    let around = scope();
     let fault = Fault { reason: reason::AGENT_NOT_FOUND, message: "no Agent".into(), carried: false };
     let mut look = |now: &str| {
         let served = Err(fault.clone());
-        let view = View { served, fault: None, answers: false, found: None, neighbours: &around, paused: false };
+        let view = View { served, fault: None, answers: false, found: None, scope: &around, paused: false };
         let (status, again) = status(&job, &view, at(now));
         job.status = Some(status.clone());
         (find(&status.conditions, READY).unwrap().status.clone(), again.is_some())
@@ -206,7 +207,7 @@ fn what_a_run_cost_is_remembered_when_the_gateway_tells_it_no_more() {
 #[test]
 fn a_job_whose_turn_has_not_come_says_so_and_needs_nobody() {
     let mut found = found(true, &json!({}), &json!([]));
-    found.held = Held::Waiting;
+    found.state = SyncState::Throttled;
     let status = Case::new("{every: 10m}", Some(found)).status();
     let declared = find(&status.conditions, DECLARED).unwrap();
     assert_eq!((declared.status.as_str(), declared.reason.as_str()), ("Unknown", reason::PENDING));

@@ -1,7 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Duration;
+
+use super::agents::{self, ActiveHours, Heartbeat, ModelChoice, ModelName};
+use super::models::{self, Api, Cost, HeaderValue, Input, Model, Provider};
 use super::*;
 use crate::openclaw::live;
+use crate::openclaw::names::EnvName;
 
 fn choice(primary: &str, fallbacks: &[&str]) -> ModelChoice {
     let name = |text: &str| {
@@ -11,8 +16,9 @@ fn choice(primary: &str, fallbacks: &[&str]) -> ModelChoice {
     ModelChoice { primary: name(primary), fallbacks: fallbacks.iter().map(|text| name(text)).collect() }
 }
 
-fn rendered(primary: &str, fallbacks: &[&str]) -> AgentEntry {
-    AgentEntry::Rendered(Agent { model: choice(primary, fallbacks), sandbox: None, heartbeat: None })
+/// What the entry of an agent with this model says.
+fn fields(primary: &str, fallbacks: &[&str]) -> Fields {
+    agents::model(&choice(primary, fallbacks))
 }
 
 fn openai() -> Provider {
@@ -52,18 +58,23 @@ fn local() -> Provider {
     }
 }
 
+/// Adds the Provider of this name, in place of one of that name.
+fn provide(gateway: &mut Gateway, name: &str, provider: &Provider) {
+    gateway.sections.insert(models::path(name), models::provider(provider));
+}
+
 pub(in crate::openclaw) fn gateway() -> Gateway {
-    Gateway {
+    let mut gateway = Gateway {
         system_agent: "concierge".to_owned(),
         agents: BTreeMap::from([
-            ("concierge".to_owned(), rendered("openai/gpt-4o-mini", &["local/qwen3"])),
-            ("writer".to_owned(), rendered("local/qwen3", &[])),
+            ("concierge".to_owned(), fields("openai/gpt-4o-mini", &["local/qwen3"])),
+            ("writer".to_owned(), fields("local/qwen3", &[])),
         ]),
-        providers: BTreeMap::from([
-            ("openai".to_owned(), ProviderEntry::Rendered(openai())),
-            ("local".to_owned(), ProviderEntry::Rendered(local())),
-        ]),
-    }
+        sections: Sections::default(),
+    };
+    provide(&mut gateway, "openai", &openai());
+    provide(&mut gateway, "local", &local());
+    gateway
 }
 
 #[test]
@@ -77,8 +88,7 @@ fn an_agent_has_a_heartbeat_if_it_asks_for_one_and_the_others_have_none() {
     let hours = ActiveHours { start: "22:00".into(), end: "06:00".into(), time_zone: "Europe/Paris".into() };
     let prompt = Some("Look at ${OPENCLAW_GATEWAY_TOKEN}".to_owned());
     let turns = Heartbeat { every: Duration::from_mins(90), active_hours: Some(hours), prompt };
-    let writer = Agent { model: choice("local/qwen3", &[]), sandbox: None, heartbeat: Some(turns) };
-    gateway.agents.insert("writer".to_owned(), AgentEntry::Rendered(writer));
+    gateway.agents.get_mut("writer").unwrap().extend(agents::heartbeat(&turns));
     let agents = &render(&gateway)["agents"];
     assert_eq!(
         agents["entries"]["writer"]["heartbeat"],
@@ -109,12 +119,13 @@ fn every_protocol_is_written_as_openclaw_spells_it() {
 }
 
 #[test]
-fn a_kept_agent_and_a_kept_provider_are_rendered_as_they_were() {
+fn fields_and_a_provider_that_are_read_back_are_rendered_as_they_were() {
     let before = render(&gateway());
     let mut kept = gateway();
-    let writer = AgentEntry::Kept { entry: live::agent(&before, "writer").unwrap(), sandbox: None };
+    let writer = live::fields(&live::agent(&before, "writer").unwrap(), &[agents::MODEL, agents::HEARTBEAT]);
+    assert_eq!(writer.keys().collect::<Vec<_>>(), [agents::MODEL]);
     kept.agents.insert("writer".to_owned(), writer);
-    kept.providers.insert("openai".to_owned(), ProviderEntry::Kept(live::provider(&before, "openai").unwrap()));
+    kept.sections.insert(models::path("openai"), live::provider(&before, "openai").unwrap());
     assert_eq!(render(&kept), before);
 }
 
@@ -132,7 +143,7 @@ fn a_live_entry_names_the_providers_and_variables_it_needs() {
 fn a_variable_that_a_user_names_in_a_header_is_not_substituted() {
     let mut provider = openai();
     provider.headers.insert("X-Org".to_owned(), HeaderValue::Literal("${OPENCLAW_GATEWAY_TOKEN}".to_owned()));
-    assert_eq!(provider_entry(&ProviderEntry::Rendered(provider))["headers"]["X-Org"], "$${OPENCLAW_GATEWAY_TOKEN}");
+    assert_eq!(models::provider(&provider)["headers"]["X-Org"], "$${OPENCLAW_GATEWAY_TOKEN}");
 }
 
 #[test]
@@ -148,10 +159,22 @@ fn no_agent_has_a_shell_or_files_outside_its_workspace() {
 }
 
 #[test]
+fn no_field_of_an_entry_names_another_agent_or_another_workspace() {
+    let mut gateway = gateway();
+    gateway
+        .agents
+        .get_mut("writer")
+        .unwrap()
+        .extend([("name".to_owned(), json!("concierge")), ("workspace".to_owned(), json!("/etc"))]);
+    let writer = render(&gateway)["agents"]["entries"]["writer"].clone();
+    assert_eq!((&writer["name"], &writer["workspace"]), (&json!("writer"), &json!(paths::workspace("writer"))));
+}
+
+#[test]
 fn an_edit_of_a_redacted_leaf_moves_the_marker() {
     let mut edited = gateway();
     let mut provider = openai();
     provider.headers.insert("X-Org".to_owned(), HeaderValue::Literal("other".to_owned()));
-    edited.providers.insert("openai".to_owned(), ProviderEntry::Rendered(provider));
+    provide(&mut edited, "openai", &provider);
     assert_ne!(marker::of(&render(&edited)), marker::of(&render(&gateway())));
 }

@@ -44,7 +44,7 @@ impl AdminClient {
     /// One job; `None`: there is none of this id.
     pub async fn cron_get(&self, gateway: &Endpoint, id: &str) -> Result<Option<Job>, RpcError> {
         match self.call(gateway, "cron.get", json!({"id": id})).await {
-            Ok(payload) => listed(&payload).map(Some).ok_or(RpcError::Malformed("the job is not understood")),
+            Ok(payload) => listed(&payload).map(Some).ok_or(RpcError::Malformed("the job cannot be parsed")),
             Err(RpcError::Refused { code, .. }) if code.as_deref() == Some("CRON_JOB_NOT_FOUND") => Ok(None),
             Err(error) => Err(error),
         }
@@ -70,7 +70,7 @@ impl AdminClient {
     }
 
     /// Gives the job to another agent.
-    pub async fn cron_give(&self, gateway: &Endpoint, id: &str, agent: &str) -> Result<(), RpcError> {
+    pub async fn cron_reassign(&self, gateway: &Endpoint, id: &str, agent: &str) -> Result<(), RpcError> {
         self.call(gateway, "cron.update", json!({"id": id, "patch": {"agentId": agent}})).await.map(drop)
     }
 

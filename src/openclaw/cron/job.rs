@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::OUR_KEYS;
-use super::run::Run;
+use super::run::{Outcome, Run, time};
 
 /// One job of the gateway, ours or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,18 +35,6 @@ pub struct JobState {
     last_delivery_error: Option<String>,
     pub consecutive_errors: u32,
     pub auto_disabled: Option<AutoDisabled>,
-}
-
-/// How a run ended, in the gateway's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Ok,
-    Error,
-    Skipped,
-    /// A word of another version.
-    #[serde(other)]
-    Unknown,
 }
 
 /// That the gateway has stopped a job by itself.
@@ -120,10 +108,6 @@ impl Job {
     pub fn heartbeat_of(&self) -> Option<&str> {
         self.key.as_deref()?.strip_prefix("heartbeat:")
     }
-}
-
-pub(super) fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
-    Timestamp::from_millisecond(milliseconds?).ok()
 }
 
 /// One entry of `cron.list`.

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::job::{Outcome, time};
-use crate::api::cron_job::RunStatus;
+use crate::api::runs::RunStatus;
 
 /// One run that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,6 +31,18 @@ pub struct Run {
     /// The provider of the model, as openclaw.json names it.
     pub provider: Option<String>,
     pub usage: Option<Usage>,
+}
+
+/// How a run ended, in the gateway's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Ok,
+    Error,
+    Skipped,
+    /// A word of another version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Tokens of a run.
@@ -72,7 +83,7 @@ impl Run {
 
     /// Why it did not succeed, in the gateway's words, on one line.
     #[must_use]
-    pub fn words(&self) -> Option<String> {
+    pub fn error_message(&self) -> Option<String> {
         let words = match self.result() {
             RunStatus::Succeeded => None,
             RunStatus::NotDelivered => self.delivery_error.as_ref().or(self.error.as_ref()),
@@ -84,7 +95,7 @@ impl Run {
 
     /// When it began.
     #[must_use]
-    pub fn began(&self) -> Option<Timestamp> {
+    pub fn started_at(&self) -> Option<Timestamp> {
         time(self.began_at_ms)
     }
 
@@ -95,9 +106,14 @@ impl Run {
 
     /// Whether somebody asked for it, as far as can be told.
     #[must_use]
-    pub fn was_asked_for(&self) -> bool {
+    pub fn is_manual(&self) -> bool {
         self.run_id.as_ref().is_some_and(|id| id.starts_with("manual:"))
     }
+}
+
+/// A time as the gateway writes it.
+pub(super) fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(milliseconds?).ok()
 }
 
 #[cfg(test)]
@@ -110,7 +126,7 @@ mod tests {
         let entries: serde_json::Value = serde_json::from_str(include_str!("../fixtures/cron_runs.json")).unwrap();
         let runs: Vec<Run> = entries["entries"].as_array().unwrap().iter().filter_map(Run::told).collect();
         let [asked, undelivered, cut] = runs.as_slice() else { unreachable!("three runs") };
-        assert!(asked.was_asked_for() && !undelivered.was_asked_for() && !cut.was_asked_for());
+        assert!(asked.is_manual() && !undelivered.is_manual() && !cut.is_manual());
         assert_eq!(asked.usage, Some(Usage { input: 6267, output: 195 }));
         assert_eq!((asked.provider.as_deref(), asked.model.as_deref()), (Some("p-main"), Some("small")));
         assert_eq!(asked.duration(), Some(Duration::from_millis(5546)));

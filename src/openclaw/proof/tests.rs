@@ -4,11 +4,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::openclaw::config::{self, tests::gateway};
-use crate::openclaw::sandbox::{
+use crate::openclaw::config::sandbox::{
     Sandbox,
     tests::{sandbox, with},
 };
+use crate::openclaw::config::{self, tests::gateway};
 
 fn applied() -> Value {
     serde_json::from_str(include_str!("../fixtures/config_get_applied.json")).unwrap()
@@ -60,9 +60,9 @@ fn shown(document: &Value) -> Value {
 
 #[test]
 fn a_sandbox_in_the_gateway_is_applied_and_another_host_key_is_pending() {
-    let ours = config::render(&with(Some(sandbox())));
+    let ours = config::render(&with(Some(&sandbox())));
     assert_eq!(compare(&ours, &shown(&ours), None), Verdict::Applied);
-    let other = config::render(&with(Some(Sandbox { host_key: None, ..sandbox() })));
+    let other = config::render(&with(Some(&Sandbox { host_key: None, ..sandbox() })));
     assert_eq!(compare(&other, &shown(&ours), None), Verdict::Pending);
 }
 

@@ -60,7 +60,7 @@ async fn a_refused_token_is_told_apart() {
 async fn a_refusal_keeps_the_gateways_words() {
     let body = r#"{"id":"1","ok":false,"error":{"code":"INVALID_REQUEST","message":"unknown method: x"}}"#;
     let error = ask("400 Bad Request", body).await.unwrap_err();
-    assert_eq!(error.to_string(), "the gateway answers 400: unknown method: x");
+    assert_eq!(error.to_string(), "the gateway answered 400: unknown method: x");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::accept_async;
 
 use super::*;
-use crate::observe::metrics::GatewayCalls;
+use crate::telemetry::metrics::GatewayCalls;
 
 const REQUEST: &str = "e8dc7ccc-f22d-4c7f-993b-85c50a0433e0";
 
@@ -200,10 +200,10 @@ async fn a_refusal_keeps_the_gateways_words() {
 #[tokio::test]
 async fn a_run_whose_answer_never_comes_is_said_to_be_in_doubt() {
     for (run, reason) in [
-        (Run::Silence, "the gateway does not answer within"),
-        (Run::Hangup, "the gateway has closed the connection"),
-        (Run::EndlessFrame, "the connection to the gateway broke"),
-        (Run::Answer(json!({"ok": true, "payload": {}})), "the gateway's answer is not understood"),
+        (Run::Silence, "the gateway did not answer within"),
+        (Run::Hangup, "the gateway closed the connection"),
+        (Run::EndlessFrame, "the connection to the gateway failed"),
+        (Run::Answer(json!({"ok": true, "payload": {}})), "unexpected answer from the gateway"),
     ] {
         let (gateway, _requests) = Gateway::paired(run);
         let SocketError::Unanswered(source) = gateway.run().await.unwrap_err() else { panic!("in doubt") };

@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::Agent;
 use crate::api::sandbox::{Allow, Egress, Network};
-use crate::cluster::names::{GatewayNames, SandboxNames, child_of};
-use crate::cluster::network_parts::{all_but_link_local, block, labelled, namespace, port};
-use crate::cluster::pod_parts::some;
+use crate::naming::{GatewayNames, SandboxNames, child_of};
 use crate::openclaw::paths;
+use crate::pods::containers::some;
+use crate::pods::network::{all_but_link_local, block, labelled, namespace, port};
 
 /// Of the public IPv4 space: this host, private ranges, carriers' NAT, loopback, link-local, protocol assignments, benchmarks, multicast
 /// and the reserved rest.

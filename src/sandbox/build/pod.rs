@@ -14,14 +14,14 @@ use serde::Serialize;
 use super::service::PORT_NAME;
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::cluster::names::{self, GatewayNames, LABEL_SANDBOX_GATEWAY, SandboxNames, child_of};
-use crate::cluster::network_parts::labelled;
-use crate::cluster::parts::hash;
-use crate::cluster::pod_parts::{
+use crate::naming::{self, GatewayNames, LABEL_SANDBOX_GATEWAY, SandboxNames, child_of};
+use crate::openclaw::paths;
+use crate::pods::containers::{
     SHELL_DIRECTORY, SHELL_VOLUME, env_from, hardened, install_container, merged_resources, mount, mount_read_only,
     resources, scratch, security_context, shell_container, some, user_variable,
 };
-use crate::openclaw::paths;
+use crate::pods::fingerprint::hash;
+use crate::pods::network::labelled;
 use crate::sandbox::isolation::{self, UNREACHABLE};
 use crate::sandbox::plan::{Claim, PodPlan};
 use crate::sandbox::secret::HOST_KEY;
@@ -40,7 +40,7 @@ const TEMPORARY_VOLUME: &str = "tmp";
 const CLAIM_DIRECTORY: &str = "/claim";
 const SSH_DIRECTORY: &str = "/etc/creel/ssh";
 const POD_DIRECTORY: &str = "/etc/creel/pod";
-/// The file that holds the annotation [`names::DRAIN`].
+/// The file that holds the annotation [`naming::DRAIN`].
 const DRAIN_FILE: &str = "drain";
 /// Seconds; calls that run are given 20 of them.
 const GRACE_SECONDS: i64 = 30;
@@ -78,12 +78,12 @@ pub fn build(
         ..spec
     };
     annotations.extend([
-        (names::PLAN.to_owned(), plan.hash()),
-        (names::RENDERING.to_owned(), hash(&spec)),
-        (names::PARTS.to_owned(), json(&plan.parts)),
-        (names::ENVIRONMENT.to_owned(), json(&plan.digests)),
-        (names::WORKSPACE_ACCESS.to_owned(), plan.access.as_str().to_owned()),
-        (names::SANDBOX_NAME.to_owned(), plan.sandbox.clone()),
+        (naming::PLAN.to_owned(), plan.hash()),
+        (naming::RENDERING.to_owned(), hash(&spec)),
+        (naming::PARTS.to_owned(), json(&plan.parts)),
+        (naming::ENVIRONMENT.to_owned(), json(&plan.digests)),
+        (naming::WORKSPACE_ACCESS.to_owned(), plan.access.as_str().to_owned()),
+        (naming::SANDBOX_NAME.to_owned(), plan.sandbox.clone()),
     ]);
     let mut metadata = child_of(agent, &names.sandbox, labels);
     metadata.annotations = Some(annotations);
@@ -235,7 +235,7 @@ fn volumes(names: &SandboxNames, plan: &PodPlan) -> Vec<Volume> {
     let drain = DownwardAPIVolumeFile {
         path: DRAIN_FILE.to_owned(),
         field_ref: Some(ObjectFieldSelector {
-            field_path: format!("metadata.annotations['{}']", names::DRAIN),
+            field_path: format!("metadata.annotations['{}']", naming::DRAIN),
             ..ObjectFieldSelector::default()
         }),
         ..DownwardAPIVolumeFile::default()

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::sandbox::{Network, WorkspaceAccess};
-use crate::cluster::names::SandboxNames;
+use crate::naming::SandboxNames;
 use crate::openclaw::paths;
 use crate::sandbox::fixtures::{self, edit_sandbox, office, plan};
 use crate::sandbox::gather::{Found, Gathered};

@@ -72,7 +72,7 @@ fn real_faults_are_told_in_the_words_of_whoever_found_them() {
     }));
     let (status, reason, message) = ready(&crash);
     assert_eq!((status, reason), (Status::False, reason::POD_FAILED));
-    assert!(message.ends_with("ended with code 1: no such file"), "{message}");
+    assert!(message.ends_with("exited with code 1: no such file"), "{message}");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_deleted_sandbox_is_a_fault_though_its_pod_runs() {
     office.sandbox = None;
     let (status, reason, message) = ready(&office);
     assert_eq!((status, reason), (Status::False, reason::SANDBOX_NOT_FOUND));
-    assert!(message.ends_with("the Pod made from it goes on as it is"), "{message}");
+    assert!(message.ends_with("its Pod keeps running"), "{message}");
 }
 
 #[test]

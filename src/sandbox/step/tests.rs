@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::sandbox::{Egress, WorkspaceAccess};
-use crate::cluster::names::SANDBOX_NAME;
+use crate::naming::SANDBOX_NAME;
 use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
 use crate::sandbox::gather::Found;
 use crate::sandbox::validate::validate;

@@ -1,0 +1,127 @@
+//! The command line of `creel-shell`. The operator writes commands into Pods: renaming one that it uses would restart every gateway.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{client, prepare, server};
+
+/// The part of Creel that runs in the Pods of OpenClaw gateways and sandboxes.
+///
+/// The operator adds this static binary to Pods and runs it there; there is no need to run it by hand. When started as
+/// `creel-shell-ssh`, it is the SSH client that OpenClaw runs instead of `ssh`.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Copies this binary to `<DIRECTORY>/creel-shell`, so that containers of any image can run it.
+    ///
+    /// Also creates the symbolic link `<DIRECTORY>/creel-shell-ssh`.
+    Install {
+        /// An existing directory, usually an emptyDir volume.
+        directory: PathBuf,
+    },
+    /// Locks the volume of a gateway and holds the lock until SIGTERM.
+    ///
+    /// Runs as a sidecar with `creel-shell ready` as its startup probe, so that a gateway starts only after the gateway of the
+    /// previous Pod has ended. While waiting, it logs a line every ten seconds.
+    #[command(name = "keep")]
+    ClaimLock {
+        /// Where the volume is mounted.
+        #[arg(long)]
+        directory: PathBuf,
+        #[command(flatten)]
+        pod: Pod,
+    },
+    /// Succeeds if the lock of this Pod is held.
+    Ready {
+        #[command(flatten)]
+        pod: Pod,
+    },
+    /// Holds the connection to one sandbox, for the calls of `creel-shell-ssh`, which starts it.
+    #[command(hide = true)]
+    Mux(client::mux_master::Arguments),
+    /// Creates directories on mounted volumes, with mode 0775 less the umask. Existing directories are not changed.
+    ///
+    /// Symbolic links below the mount are not followed: one in the path is an error.
+    Prepare {
+        /// A mount path and a directory below it, for example `/claim:workspaces/writer`.
+        #[arg(required = true, value_name = "MOUNT:PATH")]
+        directories: Vec<prepare::Directory>,
+    },
+    /// Runs a program as the first process of a container.
+    ///
+    /// Forwards SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2, reaps orphans, and exits with the status of the program, or
+    /// with 128 plus the number of the signal that ended it.
+    Run {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Tests what a sandbox must not be able to do, and writes what it could do as JSON.
+    ///
+    /// Succeeds if the report was written, whatever it says.
+    Isolation {
+        /// An address that must not accept a connection after three seconds.
+        #[arg(long, value_name = "ADDRESS")]
+        unreachable: Vec<SocketAddr>,
+        /// A directory in which it must not be possible to create a file.
+        #[arg(long, value_name = "DIRECTORY")]
+        read_only: Vec<PathBuf>,
+        #[arg(long, default_value = "/dev/termination-log")]
+        report: PathBuf,
+    },
+    /// Serves SSH in a sandbox. Commands and shells run with the environment and the user of this process.
+    ///
+    /// Exits with 0 after SIGTERM, or when the drain file says `true` and no call has run for a second.
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The private key of the server: Ed25519, in OpenSSH's format.
+    #[arg(long, value_name = "FILE")]
+    host_key: PathBuf,
+    /// The public key of a client, as in an `authorized_keys` file.
+    #[arg(long, value_name = "KEY", required = true)]
+    authorized_key: Vec<String>,
+    /// A file that is read every second: when it contains `true`, the server exits as soon as it is idle.
+    #[arg(long, value_name = "FILE")]
+    drain_file: Option<PathBuf>,
+    /// A mounted workspace: OpenClaw's command that removes a whole sandbox succeeds without removing anything.
+    #[arg(long, value_name = "DIRECTORY")]
+    keep_workspace: Vec<PathBuf>,
+    /// Seconds for which calls may continue after SIGTERM.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    grace: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Pod {
+    /// Distinguishes the locks of one network namespace. Not needed where each Pod has its own.
+    #[arg(long = "pod", default_value = "")]
+    pub name: String,
+}
+
+impl From<Serve> for server::Settings {
+    fn from(serve: Serve) -> Self {
+        Self {
+            listen: serve.listen,
+            host_key: serve.host_key,
+            authorized_keys: serve.authorized_key,
+            drain_file: serve.drain_file,
+            keep_workspaces: serve.keep_workspace,
+            grace: Duration::from_secs(serve.grace),
+        }
+    }
+}

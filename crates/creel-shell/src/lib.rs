@@ -1,0 +1,23 @@
+//! `creel-shell`: the small static binary that runs in the Pods of gateways and sandboxes. It knows nothing of Kubernetes.
+//!
+//! | module       | does                                                         | touches                           |
+//! |--------------|--------------------------------------------------------------|-----------------------------------|
+//! | `arguments`  | the command line                                             | nothing                           |
+//! | `install`    | copies the binary to a volume, for images that do not have it | disk                             |
+//! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
+//! | `prepare`    | creates directories on volumes before they are mounted       | disk                              |
+//! | `run`        | the first process of a container                             | processes, signals                |
+//! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
+//! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |
+//! | `client`     | what OpenClaw runs instead of `ssh`                          | network, disk, a socket           |
+//!
+//! A *call* is one command that OpenClaw runs in a sandbox: one run of the client, one channel at the server.
+
+pub mod arguments;
+pub mod claim_lock;
+pub mod client;
+pub mod install;
+pub mod isolation;
+pub mod prepare;
+pub mod run;
+pub mod server;

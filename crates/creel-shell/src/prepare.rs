@@ -1,0 +1,91 @@
+//! `creel-shell prepare`: creates directories on mounted volumes. Touches the disk.
+//!
+//! A directory that the kubelet creates for a subPath belongs to root, so these are created before, by the user that needs them. An
+//! agent can write to some of the volumes and could put a symbolic link in the path: each part of a path is opened relative to its
+//! parent, and a link is refused. (`openat2` does that in one call, but not every sandboxed runtime has it.)
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+
+/// A directory below a mount path, written `<mount>:<path>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    mount: PathBuf,
+    path: PathBuf,
+}
+
+/// Why a directory cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    #[error("`{0}` must have the form <mount>:<path> without `..`, for example /claim:workspaces/writer")]
+    Form(String),
+    #[error("cannot open {mount}: {source}; mount the volume there")]
+    Mount { mount: PathBuf, source: io::Error },
+    #[error("cannot create {path}: {source}; the volume must be writable for this user")]
+    Create { path: PathBuf, source: io::Error },
+    #[error("{path} exists and is not a directory: {source}; remove it from the volume")]
+    NotADirectory { path: PathBuf, source: io::Error },
+}
+
+impl FromStr for Directory {
+    type Err = PrepareError;
+
+    fn from_str(text: &str) -> Result<Self, PrepareError> {
+        let form = || PrepareError::Form(text.to_owned());
+        let (mount, path) = text.split_once(':').ok_or_else(form)?;
+        let is_plain = |component| matches!(component, Component::Normal(_));
+        if mount.is_empty() || path.is_empty() || !Path::new(path).components().all(is_plain) {
+            return Err(form());
+        }
+        Ok(Self { mount: mount.into(), path: path.into() })
+    }
+}
+
+/// Creates the directories that do not exist yet, with all directories between them and their mount.
+pub fn prepare(directories: &[Directory]) -> Result<(), PrepareError> {
+    directories.iter().try_for_each(create)
+}
+
+fn create(directory: &Directory) -> Result<(), PrepareError> {
+    let mount = &directory.mount;
+    let mut parent = openat(CWD, mount, DIRECTORY, Mode::empty())
+        .map_err(|error| PrepareError::Mount { mount: mount.clone(), source: error.into() })?;
+    let mut path = mount.clone();
+    for name in &directory.path {
+        path.push(name);
+        parent = enter(&parent, name, &path)?;
+    }
+    Ok(())
+}
+
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+
+/// Creates `name` if it does not exist, and opens it.
+fn enter(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, PrepareError> {
+    match mkdirat(parent, name, Mode::RWXU | Mode::RWXG | Mode::ROTH | Mode::XOTH) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(PrepareError::Create { path: path.to_owned(), source: error.into() }),
+    }
+    openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+        .map_err(|error| PrepareError::NotADirectory { path: path.to_owned(), source: error.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_a_mount_and_a_path_below_it() {
+        let directory = "/claim:workspaces/writer".parse::<Directory>().ok();
+        assert_eq!(directory, Some(Directory { mount: "/claim".into(), path: "workspaces/writer".into() }));
+        for text in ["/claim", "/claim:", ":x", "/claim:/x", "/claim:../x", "/claim:x/../../y"] {
+            assert!(text.parse::<Directory>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `creel-shell prepare`.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use crate::fixtures::directory::Directory;
+use crate::fixtures::{BINARY, text};
+
+/// The message with which it fails.
+fn failure(argument: &str) -> String {
+    let output = Command::new(BINARY).args(["prepare", argument]).output().unwrap();
+    assert!(!output.status.success());
+    text(&output.stderr).to_owned()
+}
+
+#[test]
+fn directories_are_created_once_and_writable_for_the_group() {
+    let mount = Directory::new();
+    let claim = format!("{}:workspaces/writer", mount.text());
+    let other = format!("{}:openclaw/agent", mount.text());
+    for _ in 0..2 {
+        let output = Command::new("sh")
+            .args(["-c", "umask 002; exec \"$@\"", "sh", BINARY, "prepare", &claim, &other])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    for path in ["workspaces", "workspaces/writer", "openclaw", "openclaw/agent"] {
+        let mode = fs::metadata(mount.path(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o775, "{path}");
+    }
+}
+
+#[test]
+fn a_symbolic_link_in_the_path_is_not_followed() {
+    let (mount, elsewhere) = (Directory::new(), Directory::new());
+    symlink(&*elsewhere, mount.path("workspaces")).unwrap();
+    fs::create_dir(mount.path("real")).unwrap();
+    symlink(&*elsewhere, mount.path("real/writer")).unwrap();
+    for path in ["workspaces/writer", "real/writer", "real/writer/deeper"] {
+        let message = failure(&format!("{}:{path}", mount.text()));
+        assert!(message.contains("exists and is not a directory"), "{message}");
+    }
+    assert_eq!(fs::read_dir(&*elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_path_that_leaves_its_mount_and_a_missing_mount_are_refused() {
+    assert!(failure("/tmp:../etc").contains("<mount>:<path>"));
+    assert!(failure("/nonexistent:x").contains("mount the volume there"));
+}

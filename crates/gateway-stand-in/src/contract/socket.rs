@@ -1,0 +1,137 @@
+//! The contract's own client of the WebSocket. Touches the network: the gateway.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::subject::{Host, Subject};
+use crate::devices::ADMIN;
+
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A key that a gateway may know.
+#[derive(Debug)]
+pub struct Device {
+    key: SigningKey,
+}
+
+impl Device {
+    /// One that no gateway knows yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("random bytes");
+        Self { key: SigningKey::from_bytes(&secret) }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex::encode(Sha256::digest(self.key.verifying_key().as_bytes()))
+    }
+
+    /// The parameters of `connect`, which answer this challenge.
+    #[must_use]
+    pub fn claim(&self, challenge: &Value, token: &str, scope: &str) -> Value {
+        let mut claim = without_device(token, scope);
+        let (id, at, nonce) = (self.id(), &challenge["ts"], challenge["nonce"].as_str().expect("a nonce"));
+        let signed = format!("v3|{id}|gateway-client|backend|operator|{scope}|{at}|{token}|{nonce}|linux|");
+        claim["device"] = json!({
+            "id": id,
+            "publicKey": URL_SAFE_NO_PAD.encode(self.key.verifying_key().as_bytes()),
+            "signature": URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()).to_bytes()),
+            "signedAt": at,
+            "nonce": nonce,
+        });
+        claim
+    }
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parameters of `connect` of whoever has no device.
+#[must_use]
+pub fn without_device(token: &str, scope: &str) -> Value {
+    json!({
+        "minProtocol": 4, "maxProtocol": 4, "role": "operator", "scopes": [scope], "auth": {"token": token},
+        "client": {"id": "gateway-client", "version": "1", "platform": "linux", "mode": "backend"},
+        "userAgent": "contract",
+    })
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    requests: u32,
+}
+
+impl Socket {
+    /// Opens a connection; with its challenge.
+    pub async fn open<H: Host>(subject: &Subject<H>) -> (Self, Value) {
+        let stream = TcpStream::connect(subject.address).await.expect("the gateway listens");
+        let upgrade = client_async(format!("ws://{}/", subject.address), stream).await;
+        let mut socket = Self { stream: upgrade.expect("the gateway opens a WebSocket").0, requests: 0 };
+        let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await.expect("a challenge");
+        (socket, challenge["payload"].clone())
+    }
+
+    /// Opens a connection and introduces this device to it.
+    pub async fn connect<H: Host>(subject: &Subject<H>, device: &Device) -> Result<Self, Value> {
+        let (mut socket, challenge) = Self::open(subject).await;
+        let claim = device.claim(&challenge, &subject.token, ADMIN);
+        socket.call("connect", claim).await.map(|_| socket)
+    }
+
+    /// The payload, or the error.
+    pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        self.requests += 1;
+        let id = format!("r{}", self.requests);
+        let request = json!({"type": "req", "id": id, "method": method, "params": params});
+        self.stream.send(Message::text(request.to_string())).await.expect("the gateway reads");
+        let is_answer = |frame: &Value| frame["type"] == "res" && frame["id"] == id.as_str();
+        let mut answer = self.frame(is_answer).await.expect("an answer");
+        if answer["ok"] == true { Ok(answer["payload"].take()) } else { Err(answer["error"].take()) }
+    }
+
+    /// The code with which the gateway closes the connection.
+    pub async fn closed(&mut self) -> u16 {
+        let close = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                    Some(Ok(_)) => {}
+                    other => panic!("not closed in good order: {other:?}"),
+                }
+            }
+        };
+        timeout(ANSWER, close).await.expect("the gateway closes the connection")
+    }
+
+    /// The next frame of this kind; `None` when the connection ends before.
+    async fn frame(&mut self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
+        let read = async {
+            while let Some(Ok(message)) = self.stream.next().await {
+                let Message::Text(text) = message else { continue };
+                let frame: Value = serde_json::from_str(&text).expect("a frame is JSON");
+                if is_it(&frame) {
+                    return Some(frame);
+                }
+            }
+            None
+        };
+        timeout(ANSWER, read).await.expect("the gateway does not keep silent")
+    }
+}

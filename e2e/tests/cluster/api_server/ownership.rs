@@ -1,0 +1,193 @@
+//! Whose children are whose: strangers are never taken over, a retained claim is taken up again, the rest goes with its Agent.
+
+use e2e::suite::{SOON, TestNamespace, in_namespace};
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use super::stage::{config_name, edit, make, merged, provider, reason, resting, uid, with_children};
+
+/// An object of somebody else under the name that Creel needs.
+fn stranger(kind: &str, name: &str) -> Value {
+    let metadata = json!({"name": name, "labels": {"whose": "mine"}});
+    let pod =
+        json!({"metadata": {"labels": {"app": "mine"}}, "spec": {"containers": [{"name": "c", "image": "none:1"}]}});
+    let rest = match kind {
+        "Deployment" => json!({"apiVersion": "apps/v1", "spec": {"replicas": 0,
+            "selector": {"matchLabels": {"app": "mine"}}, "template": pod}}),
+        "NetworkPolicy" => json!({"apiVersion": "networking.k8s.io/v1", "spec": {"podSelector": {}}}),
+        "Service" => json!({"apiVersion": "v1", "spec": {"ports": [{"port": 80}]}}),
+        "PersistentVolumeClaim" => json!({"apiVersion": "v1", "spec": {"accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}}}}),
+        _ => json!({"apiVersion": "v1"}),
+    };
+    merged(json!({"kind": kind, "metadata": metadata}), rest)
+}
+
+/// The Agent says whose name is taken, and goes on once it is free.
+async fn is_never_taken_over(kind: &str, name: &str) {
+    let test = format!("taken-{}", kind.to_lowercase());
+    in_namespace(&test, async |namespace| {
+        let before = make(&namespace, &stranger(kind, name)).await;
+        make(&namespace, &provider("p")).await;
+        make(&namespace, &resting("a")).await;
+        let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
+        assert!(taken.message.contains(&format!("{kind} \"{name}\"")), "{}", taken.message);
+        assert_eq!(taken.status, "True");
+        let ready = reason(&namespace, "a", "Ready", "NameConflict").await;
+        assert_eq!(ready.status, "False");
+        let now = namespace.get(kind, name).await;
+        let managers = now.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
+        assert!(
+            managers.into_iter().all(|manager| !manager.starts_with("creel")),
+            "it was written to: {:?}",
+            now.metadata
+        );
+        assert_eq!((&now.metadata.labels, &now.data["spec"]), (&before.metadata.labels, &before.data["spec"]));
+        namespace.delete(kind, name).await;
+        // What is not ours is not watched, so that memory stays flat; an edit makes the operator look at once.
+        namespace.annotate("Agent", "a", "example.org/look", Some("again")).await;
+        reason(&namespace, "a", "Ready", "Suspended").await;
+        assert!(namespace.find(kind, name).await.is_some(), "Creel's own is made");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deployment_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("Deployment", "a-gateway").await;
+}
+
+#[tokio::test]
+async fn a_service_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("Service", "a-gateway").await;
+}
+
+#[tokio::test]
+async fn a_service_account_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("ServiceAccount", "a-gateway").await;
+}
+
+#[tokio::test]
+async fn a_network_policy_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("NetworkPolicy", "a-gateway").await;
+}
+
+#[tokio::test]
+async fn a_claim_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("PersistentVolumeClaim", "a-claim").await;
+}
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("Secret", "a-secret").await;
+}
+
+#[tokio::test]
+async fn a_config_map_of_somebody_else_is_neither_taken_over_nor_deleted() {
+    in_namespace("taken-configmap", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        let name = config_name(&namespace).await;
+        namespace.annotate("Agent", "a", "creel.dev/paused", Some("true")).await;
+        reason(&namespace, "a", "GatewayReady", "Paused").await;
+        let labels = namespace.get("ConfigMap", &name).await.metadata.labels;
+        namespace.delete("ConfigMap", &name).await;
+        let strangers = [
+            make(&namespace, &stranger("ConfigMap", &name)).await,
+            // Labels alone make nothing ours: this one was copied.
+            make(&namespace, &merged(stranger("ConfigMap", "copy"), json!({"metadata": {"labels": labels}}))).await,
+        ];
+        namespace.annotate("Agent", "a", "creel.dev/paused", None).await;
+        let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
+        assert!(taken.message.contains(&format!("ConfigMap \"{name}\"")), "{}", taken.message);
+        namespace.delete("ConfigMap", &name).await;
+        namespace.annotate("Agent", "a", "example.org/look", Some("again")).await;
+        reason(&namespace, "a", "Stalled", "AsExpected").await;
+        let copy = namespace.get("ConfigMap", "copy").await;
+        assert_eq!(copy.metadata.resource_version, strangers[1].metadata.resource_version, "the copy was written to");
+    })
+    .await;
+}
+
+const GOES: [(&str, &str); 5] = [
+    ("Deployment", "a-gateway"),
+    ("Service", "a-gateway"),
+    ("ServiceAccount", "a-gateway"),
+    ("NetworkPolicy", "a-gateway"),
+    ("Secret", "a-secret"),
+];
+
+/// Deletes the Agent and waits until the cluster has collected what it owned.
+async fn delete_agent(namespace: &TestNamespace) {
+    let config = config_name(namespace).await;
+    namespace.delete("Agent", "a").await;
+    for (kind, name) in GOES.into_iter().chain([("ConfigMap", config.as_str())]) {
+        namespace
+            .eventually(&format!("{kind} {name} is collected"), SOON, async || {
+                if namespace.find(kind, name).await.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_retained_claim_survives_its_agent_and_is_taken_up_by_the_next_of_that_name() {
+    in_namespace("retained", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        let claim = uid(&namespace, "PersistentVolumeClaim", "a-claim").await;
+        delete_agent(&namespace).await;
+        let kept = namespace.get("PersistentVolumeClaim", "a-claim").await;
+        assert_eq!((kept.metadata.uid.as_ref(), kept.metadata.deletion_timestamp), (Some(&claim), None));
+
+        make(&namespace, &merged(resting("a"), json!({"spec": {"gateway": {"storage": {"retention": "Delete"}}}})))
+            .await;
+        reason(&namespace, "a", "Ready", "Suspended").await;
+        let taken_up = namespace.get("PersistentVolumeClaim", "a-claim").await;
+        assert_eq!(taken_up.metadata.uid.as_ref(), Some(&claim));
+        let owner = uid(&namespace, "Agent", "a").await;
+        let owners = taken_up.metadata.owner_references.expect("an owner: it is to go with the Agent now");
+        assert_eq!(owners[0].uid, owner);
+
+        // Changed back in time, it stays again.
+        let retain = json!({"spec": {"gateway": {"storage": {"retention": "Retain"}}}});
+        edit(&namespace, "Agent", "a", &retain).await.expect("retention is free");
+        namespace
+            .eventually("the claim has no owner", SOON, async || {
+                let owners = namespace.get("PersistentVolumeClaim", "a-claim").await.metadata.owner_references;
+                if owners.is_none() { Ok(()) } else { Err(format!("{owners:?}")) }
+            })
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_with_retention_delete_goes_with_its_agent() {
+    in_namespace("retention", async |namespace| {
+        with_children(&namespace, json!({"gateway": {"storage": {"retention": "Delete"}}})).await;
+        delete_agent(&namespace).await;
+        namespace
+            .eventually("the claim is collected", SOON, async || {
+                let claim = namespace.find("PersistentVolumeClaim", "a-claim").await;
+                claim.map_or(Ok(()), |claim| Err(format!("{:?}", claim.metadata)))
+            })
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_child_and_no_agent_carries_a_finalizer_of_creel() {
+    in_namespace("finalizers", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        for (kind, name) in
+            GOES.into_iter().chain([("Agent", "a"), ("Provider", "p"), ("PersistentVolumeClaim", "a-claim")])
+        {
+            let finalizers = namespace.get(kind, name).await.metadata.finalizers.unwrap_or_default();
+            let foreign = finalizers.iter().all(|finalizer| finalizer.starts_with("kubernetes.io/"));
+            assert!(foreign, "{kind} {name}: {finalizers:?}");
+        }
+        namespace.api("Agent").delete("a", &DeleteParams::default()).await.expect("an Agent can be deleted");
+        assert!(namespace.find("Agent", "a").await.is_none(), "nothing holds a deleted Agent");
+    })
+    .await;
+}

@@ -1,0 +1,192 @@
+//! What the API server refuses of an Agent, and in which words. Only dry runs: nothing is made.
+
+use serde_json::{Value, json};
+
+use super::stage::{Server, agent, merged, provider};
+
+/// The Agent with these fields is refused with these words.
+async fn refused(server: &Server, spec: Value, words: &str) {
+    let object = merged(agent("a"), json!({"spec": spec}));
+    let said = server.dry_run(&object).await.expect_err(&format!("{object} was accepted"));
+    assert!(said.contains(words), "{object} was refused, but in other words: {said}");
+}
+
+async fn accepted(server: &Server, spec: Value) {
+    let object = merged(agent("a"), json!({"spec": spec}));
+    server.dry_run(&object).await.unwrap_or_else(|said| panic!("{object} was refused: {said}"));
+}
+
+#[tokio::test]
+async fn an_image_is_named_by_digest_or_by_a_tag_that_is_not_latest() {
+    let server = Server::new().await;
+    let words = "the image needs a digest (…@sha256:…) or a tag other than latest";
+    for image in ["openclaw:latest", "openclaw", "registry.example:5000/openclaw", "openclaw@sha256:abc", "open claw:1"]
+    {
+        refused(&server, json!({"gateway": {"image": image}}), words).await;
+    }
+    let digest = format!("ghcr.io/openclaw/openclaw@sha256:{}", "0".repeat(64));
+    for image in ["openclaw:2026.9.6-slim", "registry.example:5000/openclaw:1", &digest] {
+        accepted(&server, json!({"gateway": {"image": image}})).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_a_dns_label_of_at_most_40_characters() {
+    let server = Server::new().await;
+    let long = "a".repeat(41);
+    for name in [long.as_str(), "a.b", "1a", "a-"] {
+        for (object, kind) in [(agent(name), "an Agent"), (provider(name), "a Provider")] {
+            let said = server.dry_run(&object).await.expect_err(name);
+            let names_what_to_do =
+                said.contains(&format!("the name of {kind} must be a DNS label of at most 40 characters"));
+            assert!(names_what_to_do || said.contains("RFC 1123"), "{said}");
+        }
+    }
+    let said = server.dry_run(&agent("Upper")).await.expect_err("an upper-case name was accepted");
+    assert!(said.contains("lowercase RFC 1123"), "{said}");
+    for name in [&long[..40], "a", "a1-b2"] {
+        server.dry_run(&agent(name)).await.expect(name);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_owns_a_gateway_or_joins_one_and_never_both() {
+    let server = Server::new().await;
+    let words = "set gateway (to own one) or gatewayRef (to join one), not both";
+    refused(&server, json!({"gateway": {}, "gatewayRef": {"name": "b"}}), words).await;
+    accepted(&server, json!({"gateway": {}})).await;
+    accepted(&server, json!({"gatewayRef": {"name": "b"}})).await;
+}
+
+#[tokio::test]
+async fn an_agent_cannot_join_itself() {
+    let server = Server::new().await;
+    refused(&server, json!({"gatewayRef": {"name": "a"}}), "spec.gatewayRef names this Agent itself").await;
+}
+
+#[tokio::test]
+async fn variables_that_creel_sets_are_reserved() {
+    let server = Server::new().await;
+    let env = |name: &str| json!({"gateway": {"env": [{"name": name, "value": "x"}]}});
+    for name in [
+        "OPENCLAW_GATEWAY_TOKEN",
+        "CREEL_X",
+        "LD_PRELOAD",
+        "HOME",
+        "NODE_OPTIONS",
+        "XDG_CACHE_HOME",
+        "CHOKIDAR_USEPOLLING",
+        "NODE_DISABLE_COMPILE_CACHE",
+    ] {
+        refused(&server, env(name), "this variable is reserved: OPENCLAW_*, CREEL_*, LD_*").await;
+    }
+    refused(&server, env("1ST"), "a variable name consists of letters, digits and '_'").await;
+    refused(&server, env("WITH-DASH"), "a variable name consists of letters, digits and '_'").await;
+    for name in ["HTTPS_PROXY", "HOMEPAGE", "_x", "MY_OPENCLAW_X"] {
+        accepted(&server, env(name)).await;
+    }
+    let twice = json!({"gateway": {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}});
+    refused(&server, twice, "Duplicate value").await;
+}
+
+#[tokio::test]
+async fn a_variable_has_one_source() {
+    let server = Server::new().await;
+    let env = |variable: Value| json!({"gateway": {"env": [merged(json!({"name": "A"}), variable)]}});
+    let secret = json!({"secretKeyRef": {"name": "s", "key": "k"}});
+    let map = json!({"configMapKeyRef": {"name": "c", "key": "k"}});
+    refused(&server, env(json!({"value": "x", "valueFrom": secret})), "set value or valueFrom, not both").await;
+    let both = merged(secret.clone(), map.clone());
+    for source in [both, json!({})] {
+        refused(&server, env(json!({"valueFrom": source})), "set exactly one of secretKeyRef and configMapKeyRef")
+            .await;
+    }
+    let words = "set exactly one of secretRef and configMapRef";
+    for source in [json!({}), json!({"secretRef": {"name": "s"}, "configMapRef": {"name": "c"}})] {
+        refused(&server, json!({"gateway": {"envFrom": [source]}}), words).await;
+    }
+    let odd_key = json!({"valueFrom": {"secretKeyRef": {"name": "s", "key": "a b"}}});
+    refused(&server, env(odd_key), "a key consists of letters, digits, '-', '_' and '.'").await;
+    for variable in [json!({}), json!({"valueFrom": secret}), json!({"valueFrom": map})] {
+        accepted(&server, env(variable)).await;
+    }
+}
+
+#[tokio::test]
+async fn labels_and_annotations_that_creel_rests_on_are_reserved() {
+    let server = Server::new().await;
+    let metadata = |field: &str, key: &str| json!({"gateway": {"podTemplate": {"metadata": {field: {key: "x"}}}}});
+    for key in ["creel.dev/gateway", "app.kubernetes.io/name", "app.kubernetes.io/managed-by"] {
+        let words = "labels under creel.dev/ and app.kubernetes.io/ are reserved for Creel";
+        refused(&server, metadata("labels", key), words).await;
+    }
+    let words = "annotations under creel.dev/ are reserved for Creel";
+    refused(&server, metadata("annotations", "creel.dev/plan"), words).await;
+    accepted(&server, metadata("labels", "team")).await;
+    accepted(&server, metadata("annotations", "prometheus.io/scrape")).await;
+}
+
+#[tokio::test]
+async fn a_quantity_is_a_number_or_a_string_and_nothing_else() {
+    let server = Server::new().await;
+    let cpu = |amount: Value| json!({"gateway": {"resources": {"requests": {"cpu": amount}}}});
+    for amount in [json!(1), json!("1"), json!("250m"), json!("0.5"), json!("1e3"), json!("2Gi")] {
+        accepted(&server, cpu(amount)).await;
+    }
+    for amount in [json!("much"), json!("1 Gi"), json!("1gb"), json!(""), json!(true), json!(0.5)] {
+        let object = merged(agent("a"), json!({"spec": cpu(amount)}));
+        let said = server.dry_run(&object).await.expect_err(&format!("{object} was accepted"));
+        assert!(said.contains("spec.gateway.resources.requests.cpu"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_bounded() {
+    let server = Server::new().await;
+    let models: Vec<Value> = (0..9).map(|n| json!({"provider": "p", "model": format!("m{n}")})).collect();
+    refused(&server, json!({"model": {"fallbacks": models}}), "must have at most 8 items").await;
+    let env: Vec<Value> = (0..65).map(|n| json!({"name": format!("A{n}")})).collect();
+    refused(&server, json!({"gateway": {"env": env}}), "must have at most 64 items").await;
+    let sources: Vec<Value> = (0..17).map(|n| json!({"secretRef": {"name": format!("s{n}")}})).collect();
+    refused(&server, json!({"gateway": {"envFrom": sources}}), "must have at most 16 items").await;
+}
+
+#[tokio::test]
+async fn a_model_is_required_and_a_misspelt_field_is_named() {
+    let server = Server::new().await;
+    let mut without = agent("a");
+    without["spec"].as_object_mut().expect("a spec").remove("model");
+    let said = server.dry_run(&without).await.expect_err("an Agent without model was accepted");
+    assert!(said.contains("spec.model"), "{said}");
+    refused(&server, json!({"gateway": {"resorces": {}}}), "unknown field \"spec.gateway.resorces\"").await;
+    refused(&server, json!({"gateway": {"imagePullPolicy": "Sometimes"}}), "Always").await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_comes_every_fifteen_seconds_at_most_and_in_a_part_of_the_day_that_exists() {
+    let server = Server::new().await;
+    let heartbeat = |heartbeat: Value| json!({"heartbeat": heartbeat});
+    for every in ["5s", "14999ms", "8761h", "30", "1d"] {
+        let words = "every must be a duration from 15s to 8760h, for example 30m or 1h30m";
+        refused(&server, heartbeat(json!({"every": every})), words).await;
+    }
+    refused(&server, heartbeat(json!({})), "spec.heartbeat.every").await;
+    let within = |start: &str, end: &str| {
+        heartbeat(json!({"every": "30m", "activeHours": {"start": start, "end": end, "timeZone": "Europe/Paris"}}))
+    };
+    refused(&server, within("08:00", "08:00"), "start and end must differ").await;
+    for (start, end, field) in [
+        ("25:00", "22:00", "start"),
+        ("24:00", "22:00", "start"),
+        ("8:00", "22:00", "start"),
+        ("08:60", "22:00", "start"),
+        ("08:00", "25:00", "end"),
+        ("08:00", "24:01", "end"),
+    ] {
+        refused(&server, within(start, end), &format!("spec.heartbeat.activeHours.{field}")).await;
+    }
+    for (start, end) in [("08:00", "22:00"), ("22:00", "06:00"), ("00:00", "24:00")] {
+        accepted(&server, within(start, end)).await;
+    }
+    accepted(&server, heartbeat(json!({"every": "15s", "prompt": "Look at your notes."}))).await;
+}

@@ -1,0 +1,13 @@
+//! What CronJobs want of their gateways, for the controller that declares the jobs and the one that reports on them.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `schedule` | when a CronJob runs, checked before the gateway is asked | nothing |
+//! | `validate` | a CronJob → the job that its gateway holds for it, or a fault | nothing |
+//! | `wanted` | all that the CronJobs of a gateway want of it | the stores |
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod schedule;
+pub mod validate;
+pub mod wanted;

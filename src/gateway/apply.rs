@@ -1,0 +1,120 @@
+//! Sends a gateway's children in their order: what others mount comes before those that mount it. Touches the network.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+use super::build::{Desired, DesiredConfig};
+use super::gather::Gathered;
+use super::revision::ConfigRevision;
+use crate::api::agent::Rollout;
+use crate::kubernetes::apply::{Applier, ApplyError};
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::errors::is_refusal;
+use crate::naming::{self, GatewayNames};
+use crate::references::digests::Fault;
+
+/// The children after the apply.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Whether anything was sent.
+    pub sent: bool,
+    /// The hash of the plan that the Deployment has.
+    pub plan: Option<String>,
+    /// The configuration that the Pod of that plan mounts.
+    pub config: Option<ConfigRevision>,
+    /// Whether the Service exists.
+    pub service: bool,
+    /// `None`: it does not exist.
+    pub deployment: Option<AppliedDeployment>,
+    /// A child that the API server refuses, or whose name is taken.
+    pub fault: Option<Fault>,
+}
+
+/// The Deployment after the apply.
+#[derive(Debug, Default)]
+pub struct AppliedDeployment {
+    /// Whether it was sent.
+    pub sent: bool,
+    pub image: Option<String>,
+    /// Why and when its Pod was last replaced.
+    pub rollout: Option<Rollout>,
+}
+
+impl Applied {
+    /// The children as the stores show them, nothing sent.
+    #[must_use]
+    pub fn unchanged(gathered: &Gathered) -> Self {
+        let live = &gathered.live;
+        Self {
+            plan: live.annotation(naming::PLAN).map(str::to_owned),
+            config: ConfigRevision::of_live(live, &GatewayNames::of(&gathered.owner.name_any())),
+            service: live.service.is_some(),
+            deployment: live.deployment.as_ref().map(|live| AppliedDeployment::of(live.object.annotations(), false)),
+            ..Self::default()
+        }
+    }
+}
+
+impl AppliedDeployment {
+    fn of(annotations: &BTreeMap<String, String>, sent: bool) -> Self {
+        let rollout = annotations.get(naming::ROLLOUT).and_then(|text| serde_json::from_str(text).ok());
+        Self { sent, image: annotations.get(naming::IMAGE).cloned(), rollout }
+    }
+}
+
+/// Sends what differs and deletes what is obsolete. With what became of it, the error that ended it early: a refusal is a fault of the
+/// user's and no error.
+pub async fn apply(sender: &Applier, gathered: &Gathered, desired: &Desired) -> (Applied, Result<(), ApplyError>) {
+    let mut applied = Applied::unchanged(gathered);
+    let fault = |reason, error: &ApplyError| Some(Fault { reason, message: error.to_string(), carried: false });
+    match send(sender, gathered, desired, &mut applied).await {
+        Err(error @ ApplyError::NotOurs { .. }) => applied.fault = fault(reason::NAME_CONFLICT, &error),
+        Err(error) if error.api().is_some_and(is_refusal) => applied.fault = fault(reason::CHILD_REJECTED, &error),
+        sent => return (applied, sent),
+    }
+    (applied, Ok(()))
+}
+
+/// Named one by one, so that a child that nothing sends does not compile.
+async fn send(
+    sender: &Applier,
+    gathered: &Gathered,
+    desired: &Desired,
+    applied: &mut Applied,
+) -> Result<(), ApplyError> {
+    let Desired { service_account, network_policy, claim, service, config, deployment, obsolete } = desired;
+    let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
+    applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
+    applied.sent |= sender.apply(network_policy, live.network_policy.as_deref(), &uid).await?;
+    if let Some(claim) = claim {
+        match sender.apply(claim, live.claim.as_deref(), &uid).await {
+            // The claim that exists stays in use; only the change to it is refused.
+            Err(error) if error.api().is_some_and(is_refusal) && live.claim.is_some() => {
+                let message = error.to_string();
+                applied.fault = Some(Fault { reason: reason::CLAIM_CHANGE_REJECTED, message, carried: false });
+            }
+            sent => applied.sent |= sent?,
+        }
+    }
+    applied.sent |= sender.apply(service, live.service.as_deref(), &uid).await?;
+    applied.service = true;
+    if let Some(DesiredConfig { plan, revision, map }) = config {
+        (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));
+        let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
+        applied.sent |= sender.apply(map, cached, &uid).await?;
+    }
+    if let Some(deployment) = deployment {
+        let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
+        applied.sent |= sent;
+        applied.deployment = Some(AppliedDeployment::of(deployment.annotations(), sent));
+    }
+    for map in obsolete {
+        sender.delete(&map.object).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Plan → every child of a gateway, whole and sorted. Pure and total: one file per child.
+//!
+//! Fields that security depends on are always written, also when empty or false: applying with force then undoes what
+//! others set there.
+
+pub mod affinity;
+pub mod claim;
+pub mod config_map;
+pub mod deployment;
+pub mod network_policy;
+pub mod pod_spec;
+pub mod service;
+pub mod service_account;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use super::gather::{Gathered, Live};
+use super::plan::Plan;
+use super::revision::ConfigRevision;
+use super::rollout::Decision;
+use crate::api::Agent;
+use crate::kubernetes::observed::Observed;
+use crate::naming::{self, GatewayNames};
+use crate::settings::Settings;
+
+/// Every child of a gateway, as it is to be. The generated Secret is not among them: it is created once and never applied.
+#[derive(Debug)]
+pub struct Desired {
+    pub service_account: ServiceAccount,
+    pub network_policy: NetworkPolicy,
+    /// `None`: the user brought a claim.
+    pub claim: Option<PersistentVolumeClaim>,
+    pub service: Service,
+    /// `None`: the configuration stays as it is.
+    pub config: Option<DesiredConfig>,
+    /// `None`: the Deployment stays as it is.
+    pub deployment: Option<Deployment>,
+    /// ConfigMaps of earlier plans that no Pod mounts any more.
+    pub obsolete: Vec<Arc<Observed<ConfigMap>>>,
+}
+
+/// The configuration for the Pods of one plan.
+#[derive(Debug)]
+pub struct DesiredConfig {
+    /// The hash of the plan.
+    pub plan: String,
+    pub revision: ConfigRevision,
+    pub map: ConfigMap,
+}
+
+/// Every child of the gateway.
+#[must_use]
+pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &Settings) -> Desired {
+    let owner = &gathered.owner;
+    let names = GatewayNames::of(&owner.name_any());
+    let config = config(gathered, plan, decision, &names);
+    let deployment = match (decision, &plan.pod, &config) {
+        (Decision::Apply { rollout, .. }, Ok(pod), Some(_)) => {
+            Some(deployment::build(owner, &names, pod, &settings.shell_image, rollout.as_ref()))
+        }
+        _ => None,
+    };
+    Desired {
+        service_account: service_account::build(owner, &names),
+        network_policy: network_policy::build(owner, &names, &settings.namespace),
+        claim: claim::build(owner, &names),
+        service: service::build(owner, &names),
+        obsolete: obsolete(gathered, &names, config.as_ref()),
+        config,
+        deployment,
+    }
+}
+
+/// The configuration of the planned Pod; while that Pod has to wait, of the live one.
+fn config(gathered: &Gathered, plan: &Plan, decision: &Decision, names: &GatewayNames) -> Option<DesiredConfig> {
+    let live = &gathered.live;
+    let (hash, image) = match (decision, &plan.pod) {
+        (Decision::Wait(_), _) => return None,
+        (Decision::Apply { .. } | Decision::Outdated, Ok(pod)) => (pod.hash(), pod.image.as_str()),
+        _ => (live.annotation(naming::PLAN)?.to_owned(), live.annotation(naming::IMAGE).unwrap_or_default()),
+    };
+    let document = plan.config.clone().or_else(|| live.config.clone())?;
+    let revision = ConfigRevision::select(live, names, &hash, image, document);
+    let map = config_map::mounted(&gathered.owner, names, &revision);
+    Some(DesiredConfig { plan: hash, revision, map })
+}
+
+/// Only what the owner owns: a label alone does not make a ConfigMap ours.
+fn obsolete(
+    gathered: &Gathered,
+    names: &GatewayNames,
+    config: Option<&DesiredConfig>,
+) -> Vec<Arc<Observed<ConfigMap>>> {
+    let live = &gathered.live;
+    let in_use = in_use(live, names, config);
+    if in_use.is_empty() {
+        return Vec::new();
+    }
+    let owner = gathered.owner.uid().unwrap_or_default();
+    let ours = |map: &ConfigMap| map.owner_references().iter().any(|reference| reference.uid == owner);
+    let mounted: BTreeSet<String> = live.pods.iter().filter_map(|pod| mounted_config(pod)).collect();
+    let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted;
+    live.config_maps
+        .iter()
+        .filter(|(name, map)| ours(&map.object) && !keeps(name))
+        .map(|(_, map)| map.clone())
+        .collect()
+}
+
+/// The ConfigMaps that the Deployment mounts, and mounts next. Empty: that is not known, for want of a Deployment.
+fn in_use(live: &Live, names: &GatewayNames, config: Option<&DesiredConfig>) -> BTreeSet<String> {
+    let next = config.map(|config| config.revision.name.clone());
+    live.annotation(naming::PLAN).map(|plan| names.config(plan)).into_iter().chain(next).collect()
+}
+
+fn mounted_config(pod: &Pod) -> Option<String> {
+    let volumes = pod.spec.as_ref()?.volumes.as_ref()?;
+    volumes.iter().find_map(|volume| Some(volume.config_map.as_ref()?.name.clone()))
+}
+
+/// Metadata of a child of this name that goes when the Agent goes.
+#[must_use]
+pub fn metadata(owner: &Agent, names: &GatewayNames, name: &str) -> ObjectMeta {
+    naming::child_of(owner, name, names.labels())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The gateway's Service: one port, inside the cluster.
+
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+
+use super::metadata;
+use crate::api::Agent;
+use crate::naming::GatewayNames;
+use crate::openclaw::paths;
+use crate::pods::network::one_port;
+
+/// The name of the port, on the Service and on the container.
+pub const PORT_NAME: &str = "gateway";
+
+#[must_use]
+pub fn build(owner: &Agent, names: &GatewayNames) -> Service {
+    Service {
+        metadata: metadata(owner, names, &names.gateway),
+        spec: Some(one_port(names.selector(), PORT_NAME, paths::PORT)),
+        status: None,
+    }
+}
+
+/// The gateway's address inside the cluster.
+#[must_use]
+pub fn endpoint(owner: &Agent, names: &GatewayNames) -> String {
+    format!("http://{}.{}.svc:{}", names.gateway, owner.namespace().unwrap_or_default(), paths::PORT)
+}

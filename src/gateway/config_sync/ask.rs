@@ -1,0 +1,37 @@
+//! Asks the running gateway which configuration it runs: nothing else proves it. Touches the network, and no Kubernetes.
+
+use std::time::Instant;
+
+use super::state::{ConfigState, Memory};
+use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::proof::{self, Verdict};
+use crate::openclaw::rpc::{AdminClient, Endpoint};
+
+/// Whether the gateway runs this document. What it said lately is not asked again.
+pub async fn ask(
+    client: &AdminClient,
+    gateway: &Endpoint,
+    document: &ConfigDocument,
+    memory: &mut Memory,
+    now: Instant,
+) -> ConfigState {
+    if let Some(state) = memory.settled(now) {
+        return state;
+    }
+    let answer = match client.config_get(gateway).await {
+        Err(error) => ConfigState::Unreachable(error.to_string()),
+        Ok(payload) => {
+            memory.seen = proof::file(&payload).map(str::to_owned);
+            match proof::compare(document.value(), &payload, memory.before.as_deref()) {
+                Verdict::Applied => ConfigState::Applied,
+                Verdict::Pending => ConfigState::Pending,
+                Verdict::Refused(refusal) => ConfigState::Rejected(refusal.issues.join("; ")),
+            }
+        }
+    };
+    memory.record(answer, now)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

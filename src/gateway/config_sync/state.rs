@@ -1,0 +1,161 @@
+//! Where a gateway stands with its configuration, and what is remembered of it between two questions. Pure: `now` is an argument.
+
+use std::time::{Duration, Instant};
+
+/// When the Pod is annotated: at once when the gateway is first seen without the change, then this long after it.
+const SYNC_AFTER: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+/// A gateway that answers and has not taken up a configuration for this long never will: its file watcher is dead.
+const STALLED_AFTER: Duration = Duration::from_mins(3);
+/// For this long, a first rejection may still concern the file before ours.
+const CONFIRM_AFTER: Duration = Duration::from_secs(5);
+/// A final answer is asked for again after this time.
+const RECHECK: Duration = Duration::from_mins(8);
+/// How soon to ask again while a change is on its way.
+pub const POLL: Duration = Duration::from_millis(250);
+/// A gateway that could not be asked is left alone for this time: too many calls with a token that it does not accept lock the operator
+/// out.
+pub const RETRY_UNREACHABLE: Duration = Duration::from_secs(5);
+
+/// What the gateway says of the configuration that it should run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigState {
+    Applied,
+    /// It still runs an older one.
+    Pending,
+    /// It rejected the configuration; its own words.
+    Rejected(String),
+    /// It can't be asked; why.
+    Unreachable(String),
+    /// It answers, but does not take up the configuration: its Pod is replaced.
+    Stalled,
+}
+
+/// Whom a question concerns, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The run of the gateway's process.
+    pub run: String,
+    /// The hash of the configuration.
+    pub document: String,
+}
+
+/// What is remembered of one gateway.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub(super) subject: Subject,
+    /// When the gateway was first asked about this subject.
+    since: Instant,
+    /// How often its Pod was annotated.
+    syncs: usize,
+    /// The file that this run of the gateway had seen before ours was written: a rejection of that one does not concern ours.
+    pub(super) before: Option<String>,
+    /// The file that it saw last.
+    pub(super) seen: Option<String>,
+    answer: Option<(ConfigState, Instant)>,
+}
+
+impl Memory {
+    /// The memory of a gateway that is asked about this subject from now on. `seen`: the file that the same run saw last.
+    #[must_use]
+    pub fn new(subject: Subject, seen: Option<String>, now: Instant) -> Self {
+        Self { subject, since: now, syncs: 0, before: seen.clone(), seen, answer: None }
+    }
+
+    /// The last answer, while it still holds.
+    #[must_use]
+    pub fn settled(&self, now: Instant) -> Option<ConfigState> {
+        let (state, at) = self.answer.as_ref()?;
+        let holds = match state {
+            ConfigState::Applied | ConfigState::Rejected(_) => RECHECK,
+            ConfigState::Unreachable(_) => RETRY_UNREACHABLE,
+            ConfigState::Pending | ConfigState::Stalled => return None,
+        };
+        (now < *at + holds).then(|| state.clone())
+    }
+
+    /// Remembers an answer, and returns what to make of it.
+    pub fn record(&mut self, state: ConfigState, now: Instant) -> ConfigState {
+        let state = match state {
+            // Nothing is known of the file before ours: the rejection may concern that one.
+            ConfigState::Rejected(_) if self.before.is_none() && now < self.since + CONFIRM_AFTER => {
+                ConfigState::Pending
+            }
+            state => state,
+        };
+        let stalled = state == ConfigState::Pending && now >= self.since + STALLED_AFTER;
+        let state = if stalled { ConfigState::Stalled } else { state };
+        self.answer = Some((state.clone(), now));
+        state
+    }
+
+    /// Whether it is time to annotate the Pod once more: then which time this is, counted from one.
+    pub fn take_due_sync(&mut self, now: Instant) -> Option<usize> {
+        let after = SYNC_AFTER.get(self.syncs)?;
+        if now < self.since + *after {
+            return None;
+        }
+        self.syncs += 1;
+        Some(self.syncs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(seen: Option<&str>, now: Instant) -> Memory {
+        let subject = Subject { run: "pod/0".into(), document: "hash".into() };
+        Memory::new(subject, seen.map(str::to_owned), now)
+    }
+
+    fn rejected() -> ConfigState {
+        ConfigState::Rejected("no".into())
+    }
+
+    #[test]
+    fn a_pod_is_annotated_at_once_and_again_after_1_3_and_10_seconds() {
+        let start = Instant::now();
+        let mut memory = memory(None, start);
+        let due = |tenth: &u64| memory.take_due_sync(start + Duration::from_millis(tenth * 100)).is_some();
+        assert_eq!((0..300).filter(due).collect::<Vec<u64>>(), [0, 10, 30, 100]);
+    }
+
+    #[test]
+    fn a_final_answer_is_not_asked_for_again_for_a_while_and_a_pending_one_is() {
+        let now = Instant::now();
+        let mut memory = memory(None, now);
+        memory.record(ConfigState::Applied, now);
+        assert_eq!(memory.settled(now + Duration::from_mins(1)), Some(ConfigState::Applied));
+        assert_eq!(memory.settled(now + RECHECK), None);
+        memory.record(ConfigState::Pending, now);
+        assert_eq!(memory.settled(now), None);
+    }
+
+    #[test]
+    fn a_gateway_that_cannot_be_reached_is_left_alone_for_five_seconds() {
+        let now = Instant::now();
+        let mut memory = memory(None, now);
+        memory.record(ConfigState::Unreachable("no".into()), now);
+        assert!(memory.settled(now + Duration::from_secs(4)).is_some());
+        assert_eq!(memory.settled(now + RETRY_UNREACHABLE), None);
+    }
+
+    #[test]
+    fn a_first_rejection_counts_only_once_it_cannot_concern_the_file_before() {
+        let start = Instant::now();
+        let mut unknown = memory(None, start);
+        assert_eq!(unknown.record(rejected(), start), ConfigState::Pending);
+        assert_eq!(unknown.record(rejected(), start + CONFIRM_AFTER), rejected());
+        assert_eq!(memory(Some("file"), start).record(rejected(), start), rejected());
+    }
+
+    #[test]
+    fn a_gateway_that_takes_up_nothing_for_three_minutes_stalls() {
+        let start = Instant::now();
+        let mut memory = memory(None, start);
+        let before = start + Duration::from_secs(179);
+        assert_eq!(memory.record(ConfigState::Pending, before), ConfigState::Pending);
+        assert_eq!(memory.record(ConfigState::Pending, start + STALLED_AFTER), ConfigState::Stalled);
+    }
+}

@@ -1,0 +1,80 @@
+//! What all reconciles of gateways share: the client, the stores and the memory between reconciles.
+
+use std::sync::Arc;
+
+use k8s_controller::events::Event;
+use kube::runtime::events::Reporter;
+use kube::{Client, ResourceExt};
+
+use super::config_sync::tracker::ConfigTracker;
+use super::rollout::memory::RolloutMemory;
+use super::secret::SecretMemory;
+use crate::api::Agent;
+use crate::kubernetes::apply::Applier;
+use crate::naming::{AGENT_MANAGER, GatewayNames};
+use crate::openclaw::rpc::AdminClient;
+use crate::references::read::References;
+use crate::settings::Settings;
+use crate::world::facts::Facts;
+use crate::world::runtime::Gone;
+use crate::world::stores::Stores;
+
+/// Shared by all reconciles.
+pub struct Context {
+    pub client: Client,
+    pub stores: Arc<Stores>,
+    pub facts: Arc<Facts>,
+    pub settings: Settings,
+    pub applier: Applier,
+    pub references: References,
+    pub events: k8s_controller::events::EventRecorder,
+    pub admin: AdminClient,
+    pub rollouts: RolloutMemory,
+    pub configs: ConfigTracker,
+    pub secrets: SecretMemory,
+}
+
+impl Context {
+    #[must_use]
+    pub fn new(
+        client: &Client,
+        (stores, facts): (Arc<Stores>, Arc<Facts>),
+        settings: Settings,
+        admin: AdminClient,
+    ) -> Self {
+        let reporter =
+            Reporter { controller: AGENT_MANAGER.replace('/', ".dev/"), instance: Some(settings.identity.clone()) };
+        Self {
+            client: client.clone(),
+            stores,
+            facts,
+            settings,
+            applier: Applier::new(client.clone(), AGENT_MANAGER),
+            references: References::default(),
+            events: k8s_controller::events::EventRecorder::new(client.clone(), reporter),
+            admin,
+            rollouts: RolloutMemory::default(),
+            configs: ConfigTracker::default(),
+            secrets: SecretMemory::default(),
+        }
+    }
+
+    /// An Event is informational: one that cannot be published is logged.
+    pub async fn publish(&self, agent: &Agent, event: &Event) {
+        if let Err(error) = self.events.publish(agent, event).await {
+            tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
+        }
+    }
+
+    /// Forgets everything about an Agent that is gone.
+    pub fn forget_owner(&self, &Gone { namespace, name, uid }: &Gone<'_>) {
+        self.applier.ledger.forget_owner(uid);
+        self.rollouts.forget(uid);
+        self.configs.forget(uid);
+        if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
+            self.references.forget(&digest_key);
+        }
+        self.facts.gateway_states.forget(namespace, name);
+        self.facts.gateways.forget(namespace, name);
+    }
+}

@@ -1,0 +1,136 @@
+//! What each feature of an Agent adds to its gateway, one file each. Pure.
+//!
+//! A new feature is a file with a [`Feature`], and a line in [`FEATURES`]. A Secret or ConfigMap that it reads also belongs into
+//! [`of_agent`](crate::references::agents::of_agent): what is not named there is neither read nor watched.
+
+pub mod heartbeat;
+pub mod models;
+pub mod sandbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt;
+
+use super::gather::Gathered;
+use super::last_good::{self, AtFault};
+use super::plan::{AgentFault, SecretVariable};
+use crate::api::Agent;
+use crate::openclaw::config::sections::{Fields, Sections};
+use crate::references::digests::{self, Digests, Fault, Source};
+
+/// What one feature adds for one Agent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contribution {
+    /// Its part of the agent's entry in openclaw.json.
+    pub entry: Fields,
+    /// What it needs elsewhere in openclaw.json.
+    pub sections: Sections,
+    /// Variables of the gateway's Pod that these two refer to.
+    pub environment: Vec<SecretVariable>,
+    /// The values behind the variables.
+    pub sources: Vec<Source>,
+    /// What is wrong and yet blocks nothing.
+    pub warnings: Vec<Fault>,
+}
+
+/// A feature of Agents.
+pub struct Feature {
+    /// What people call it: `model`.
+    pub name: &'static str,
+    /// What the feature adds for the Agent by its present spec.
+    pub contribute: fn(&Gathered, &Agent) -> Result<Contribution, Fault>,
+    /// What it adds instead for Agents whose present spec is at fault in it, by Agent. One that is left out cannot stay on the gateway.
+    /// The sections are those that the present specs of Agents need: where one is needed, it stays as it is there.
+    pub keep: fn(&Gathered, &[AtFault<'_>], &Sections) -> BTreeMap<String, Contribution>,
+}
+
+/// Every feature. Of several faults of an Agent its status reports the first in this order.
+pub const FEATURES: [Feature; 3] = [models::FEATURE, sandbox::FEATURE, heartbeat::FEATURE];
+
+/// What the agents of a gateway add up to.
+#[derive(Debug, Default)]
+pub struct ResolvedAgents {
+    /// The fields of each agent's entry.
+    pub entries: BTreeMap<String, Fields>,
+    pub sections: Sections,
+    pub faults: BTreeMap<String, AgentFault>,
+    /// What is wrong and yet blocks nothing, by Agent.
+    pub warnings: BTreeMap<String, Vec<Fault>>,
+    /// Variables that the Pod's environment needs for them.
+    pub environment: BTreeSet<SecretVariable>,
+    /// The digests behind the variables.
+    pub digests: Digests,
+}
+
+/// What every Agent adds that is on the gateway and not suspended.
+#[must_use]
+pub fn resolve(gathered: &Gathered) -> ResolvedAgents {
+    let attempts: Vec<Attempt<'_>> = gathered.active_agents().map(|agent| Attempt::new(gathered, agent)).collect();
+    let mut kept = last_good::keep(gathered, &attempts);
+    let mut resolved = ResolvedAgents::default();
+    for attempt in attempts {
+        let name = attempt.agent.name_any();
+        let fault = attempt.fault().cloned();
+        match attempt.complete(kept.remove(&name).unwrap_or_default()) {
+            Some((contributions, kept)) => {
+                resolved.add(gathered, &name, contributions);
+                resolved.faults.extend(fault.map(|fault| (name, AgentFault::new(fault, kept))));
+            }
+            None => resolved.faults.extend(fault.map(|fault| (name, AgentFault::new(fault, Vec::new())))),
+        }
+    }
+    resolved
+}
+
+/// What the features make of an Agent's present spec, in the order of [`FEATURES`].
+pub struct Attempt<'a> {
+    pub agent: &'a Agent,
+    pub results: Vec<Result<Contribution, Fault>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(gathered: &Gathered, agent: &'a Agent) -> Self {
+        Self { agent, results: FEATURES.iter().map(|feature| (feature.contribute)(gathered, agent)).collect() }
+    }
+
+    /// The first fault of the Agent.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.results.iter().find_map(|result| result.as_ref().err())
+    }
+
+    /// The contributions of all features, with what is `kept` (by feature) in place of those at fault, and the names of these.
+    /// `None`: one is at fault and cannot be kept, so the Agent is left out as a whole.
+    fn complete(
+        self,
+        mut kept: BTreeMap<&'static str, Contribution>,
+    ) -> Option<(Vec<Contribution>, Vec<&'static str>)> {
+        let mut names = Vec::new();
+        let contributions = self.results.into_iter().zip(&FEATURES).map(|(result, feature)| {
+            result.ok().or_else(|| {
+                names.push(feature.name);
+                kept.remove(feature.name)
+            })
+        });
+        Some((contributions.collect::<Option<_>>()?, names))
+    }
+}
+
+impl ResolvedAgents {
+    fn add(&mut self, gathered: &Gathered, agent: &str, contributions: Vec<Contribution>) {
+        let (entry, warnings) =
+            (self.entries.entry(agent.to_owned()).or_default(), self.warnings.entry(agent.to_owned()).or_default());
+        for contribution in contributions {
+            entry.extend(contribution.entry);
+            warnings.extend(contribution.warnings);
+            self.sections.extend(contribution.sections);
+            self.environment.extend(contribution.environment);
+            let resolved = digests::resolve(&contribution.sources, &gathered.reads, &gathered.live.digests);
+            self.digests.0.extend(resolved.digests.0);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Where the commands of an Agent run: its Sandbox, and the way there, which is in its sandbox's Service. Pure.
+//!
+//! The last good state is never read back: the address of an old sandbox may belong to another Pod by now. An Agent at fault keeps the sandbox
+//! that its Service shows at present, and has no shell without one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+
+use super::{Contribution, Feature};
+use crate::api::Agent;
+use crate::api::sandbox::WorkspaceAccess;
+use crate::gateway::gather::Gathered;
+use crate::gateway::last_good::AtFault;
+use crate::kubernetes::conditions::reason;
+use crate::naming::{HOST_KEY, WORKSPACE_ACCESS};
+use crate::openclaw::config::sandbox::{Sandbox, confine};
+use crate::openclaw::config::sections::Sections;
+use crate::references::digests::Fault;
+use crate::references::ssh_keys;
+use crate::references::suggest;
+
+pub const FEATURE: Feature = Feature { name: "sandbox", contribute, keep };
+
+fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let Some(uses) = &agent.spec.sandbox else { return Ok(current(gathered, agent)) };
+    let name = &uses.reference.name;
+    if gathered.sandboxes.contains_key(name) {
+        return Ok(current(gathered, agent));
+    }
+    let meant = suggest::suggestion(name, gathered.sandboxes.keys().map(String::as_str));
+    let message = format!(
+        "Sandbox \"{name}\" does not exist (spec.sandbox.ref of Agent \"{}\"){meant}: create it, or use another name",
+        agent.name_any()
+    );
+    Err(Fault { reason: reason::SANDBOX_NOT_FOUND, message, carried: false })
+}
+
+fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
+    at_fault.iter().map(|at_fault| (at_fault.agent.name_any(), current(gathered, at_fault.agent))).collect()
+}
+
+fn current(gathered: &Gathered, agent: &Agent) -> Contribution {
+    Contribution { entry: confine(sandbox(gathered, agent).as_ref()), ..Contribution::default() }
+}
+
+/// The Agent's sandbox as it is now; `None`: it has none, or nothing is known of it. A Sandbox that was deleted leaves its Pods running,
+/// so what their Services say still counts.
+fn sandbox(gathered: &Gathered, agent: &Agent) -> Option<Sandbox> {
+    let uses = agent.spec.sandbox.as_ref()?;
+    let service = gathered.sandbox_services.get(&agent.name_any()).map(|service| &service.object);
+    let annotation = |key| service?.annotations().get(key).map(String::as_str);
+    let template = gathered.sandboxes.get(&uses.reference.name).map(|sandbox| sandbox.spec.workspace_access);
+    // The Pod that runs decides, not the one that is to come.
+    let access = annotation(WORKSPACE_ACCESS).and_then(WorkspaceAccess::parse);
+    let asked_for = || template.map(|template| uses.workspace_access.unwrap_or(template));
+    Some(Sandbox {
+        access: access.or_else(asked_for)?,
+        address: service.and_then(cluster_ip).and_then(|address| address.parse().ok()),
+        host_key: annotation(HOST_KEY).and_then(ssh_keys::public),
+    })
+}
+
+fn cluster_ip(service: &Service) -> Option<&str> {
+    service.spec.as_ref()?.cluster_ip.as_deref()
+}

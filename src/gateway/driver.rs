@@ -1,0 +1,109 @@
+//! One reconcile of one gateway: names the steps. Touches the network through them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use k8s_controller::events::{Event, EventType};
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::apply::{self, Applied};
+use super::build;
+use super::config_sync::{self, Synced};
+use super::context::Context;
+use super::gather::{self, Gathered};
+use super::jobs;
+use super::plan::Plan;
+use super::requeue;
+use super::rollout::Decision;
+use super::state::{self, Reconciled};
+use super::validate;
+use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::reconciler::ReconcileError;
+use crate::naming::is_paused;
+use crate::references::digests::Fault;
+use crate::world::queues::Controller;
+use crate::world::runtime::{Gone, Reconciler};
+
+impl Reconciler for Context {
+    type Object = Agent;
+    const CONTROLLER: Controller = Controller::Gateway;
+
+    async fn reconcile(&self, agent: Arc<Agent>) -> Result<Action, ReconcileError> {
+        // The gateway that an Agent joined is its owner's to reconcile.
+        if agent.metadata.deletion_timestamp.is_some() || agent.spec.gateway_ref.is_some() {
+            return Ok(Action::await_change());
+        }
+        reconcile(agent, self).await
+    }
+
+    fn forget(&self, gone: &Gone<'_>) {
+        self.forget_owner(gone);
+    }
+}
+
+async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
+    let (namespace, name) = (owner.namespace().unwrap_or_default(), owner.name_any());
+    let gathered = match gather::gather(context, Arc::clone(&owner)).await {
+        Err(error) if let Some(reason) = error.reason() => {
+            let fault = Fault { reason, message: error.to_string(), carried: false };
+            context.facts.gateway_states.publish(&namespace, &name, Err(fault));
+            return Ok(Action::requeue(requeue::RETRY));
+        }
+        gathered => gathered?,
+    };
+    let plan = validate::validate(&gathered, &context.settings);
+    let reconciled = if is_paused(owner.annotations()) {
+        keep(context, &gathered, &plan)
+    } else {
+        roll_out(context, &gathered, &plan).await?
+    };
+    let state = Arc::new(state::observe(&reconciled));
+    context.facts.gateway_states.publish(&namespace, &name, Ok(state));
+    let unseen = context.applier.ledger.unseen_for(&owner.uid().unwrap_or_default(), Instant::now());
+    Ok(Action::requeue(requeue::after(&reconciled, unseen)))
+}
+
+/// A paused gateway stays as it is.
+fn keep<'a>(context: &Context, gathered: &'a Gathered, plan: &'a Plan) -> Reconciled<'a> {
+    jobs::keep(context, gathered);
+    Reconciled { gathered, plan, decision: None, applied: Applied::unchanged(gathered), synced: Synced::default() }
+}
+
+/// Brings the gateway in line with its plan.
+async fn roll_out<'a>(
+    context: &Context,
+    gathered: &'a Gathered,
+    plan: &'a Plan,
+) -> Result<Reconciled<'a>, ReconcileError> {
+    jobs::stop_leaving(context, gathered, plan).await;
+    let decision = context.rollouts.decide(gathered, plan, &context.settings.shell_image, Timestamp::now());
+    // On the heap: it holds every child whole.
+    let desired = Box::new(build::build(gathered, plan, &decision, &context.settings));
+    let (applied, sent) = apply::apply(&context.applier, gathered, &desired).await;
+    let deployment_sent = applied.deployment.as_ref().is_some_and(|deployment| deployment.sent);
+    context.rollouts.record(gathered, plan, &decision, deployment_sent);
+    sent?;
+    if let Decision::Apply { replaces_pod: true, rollout: Some(rollout) } = &decision
+        && deployment_sent
+    {
+        announce(context, &gathered.owner, &rollout.reason).await;
+    }
+    let synced = config_sync::sync(context, gathered, &applied).await?;
+    jobs::publish(context, gathered, &synced);
+    Ok(Reconciled { gathered, plan, decision: Some(decision), applied, synced })
+}
+
+/// Says why the Pod is replaced.
+async fn announce(context: &Context, owner: &Agent, why: &str) {
+    let event = Event {
+        type_: EventType::Normal,
+        reason: reason::ROLLING_OUT.to_owned(),
+        action: "RecreatePod".to_owned(),
+        note: Some(format!("Replacing the gateway's Pod: {why}")),
+        related: None,
+    };
+    context.publish(owner, &event).await;
+}

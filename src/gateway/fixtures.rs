@@ -1,0 +1,186 @@
+//! Gateways for tests, from the YAML that a user would write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::ResourceExt;
+use serde::Deserialize;
+
+use super::apply::Applied;
+use super::build::{config_map, deployment};
+use super::config_sync::Synced;
+use super::config_sync::state::ConfigState;
+use super::gather::{Gathered, Live};
+use super::plan::Plan;
+use super::pod::PodState;
+use super::revision::ConfigRevision;
+use super::rollout::Decision;
+use super::state::{Reconciled, observe};
+use super::validate::validate;
+use crate::api::sandbox::WorkspaceAccess;
+use crate::api::{Agent, Provider, Sandbox};
+use crate::kubernetes::observed::Observed;
+use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
+use crate::references::digests::{Read, SourceKind, digest};
+use crate::settings::Settings;
+use crate::world::gateway_state::GatewayState;
+
+/// Two Providers, and an owner that uses both; the Secret `keys` holds both keys.
+pub const COMPANY: &str = r#"
+apiVersion: creel.dev/v1alpha1
+kind: Provider
+metadata: {name: openai, namespace: assistants}
+spec:
+  api: openai-completions
+  baseURL: https://api.openai.com/v1
+  credentials: {secretKeyRef: {name: keys, key: openai}}
+  models: [{id: gpt-4o-mini, contextWindow: 128000, cost: {input: "0.15", output: "0.60"}}, {id: gpt-4o}]
+---
+apiVersion: creel.dev/v1alpha1
+kind: Provider
+metadata: {name: litellm, namespace: assistants}
+spec:
+  api: openai-completions
+  baseURL: http://litellm.models.svc:4000/v1
+  credentials: {secretKeyRef: {name: keys, key: litellm}}
+  headers: [{name: X-Team, value: assistants}]
+  models: [{id: deepseek-v3}]
+---
+apiVersion: creel.dev/v1alpha1
+kind: Agent
+metadata: {name: concierge, namespace: assistants, uid: concierge-uid, generation: 1}
+spec:
+  model: {primary: {provider: openai, model: gpt-4o-mini}, fallbacks: [{provider: litellm, model: deepseek-v3}]}
+  gateway:
+    env: [{name: HTTPS_PROXY, value: "http://proxy:3128"}]
+---
+apiVersion: creel.dev/v1alpha1
+kind: Agent
+metadata: {name: writer, namespace: assistants, uid: writer-uid, generation: 1}
+spec:
+  gatewayRef: {name: concierge}
+  model: {primary: {provider: litellm, model: deepseek-v3}}
+"#;
+
+/// The settings of a fresh installation.
+pub fn settings() -> Settings {
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    <Arguments as clap::Parser>::parse_from(["creel", "--shell-image", "creel:test"]).settings
+}
+
+/// The gateway of `concierge` in [`COMPANY`], nothing of it made yet, and its Secrets with their data.
+pub fn company() -> Gathered {
+    let mut gathered = Gathered {
+        owner: Arc::new(Agent::new("none", serde_yaml::from_str("model: {primary: {provider: a, model: b}}").unwrap())),
+        joined: Vec::new(),
+        providers: BTreeMap::new(),
+        sandboxes: BTreeMap::new(),
+        sandbox_services: BTreeMap::new(),
+        reads: BTreeMap::new(),
+        existing_claim: None,
+        live: Live::default(),
+    };
+    for document in serde_yaml::Deserializer::from_str(COMPANY) {
+        let value = serde_json::Value::deserialize(document).unwrap();
+        if value["kind"] == "Provider" {
+            let provider: Provider = serde_json::from_value(value).unwrap();
+            gathered.providers.insert(provider.name_any(), Arc::new(provider));
+        } else {
+            let agent: Arc<Agent> = Arc::new(serde_json::from_value(value).unwrap());
+            if agent.spec.gateway_ref.is_some() { gathered.joined.push(agent) } else { gathered.owner = agent }
+        }
+    }
+    secret(&mut gathered, "keys", &[("openai", "one"), ("litellm", "two")]);
+    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "k")]);
+    gathered
+}
+
+/// Puts a Secret with this data into what was read.
+pub fn secret(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
+    let source = (SourceKind::Secret, name.to_owned());
+    let keys = data.iter().map(|(key, value)| ((*key).to_owned(), digest(b"key", &source, key, value.as_bytes())));
+    gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
+}
+
+/// A Sandbox of this name.
+pub fn sandbox(name: &str, access: WorkspaceAccess) -> Arc<Sandbox> {
+    let spec = serde_json::json!({"image": "docker.io/library/debian:bookworm-slim", "workspaceAccess": access});
+    Arc::new(Sandbox::new(name, serde_json::from_value(spec).unwrap()))
+}
+
+/// Puts the Service of an Agent's own sandbox into what was read.
+pub fn sandbox_service(gathered: &mut Gathered, agent: &str, address: &str, annotations: &[(&str, &str)]) {
+    let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+    let service = serde_json::json!({
+        "metadata": {"name": format!("{agent}-sandbox"), "annotations": annotations},
+        "spec": {"clusterIP": address},
+    });
+    let service = Observed::new(serde_json::from_value::<Service>(service).unwrap(), SANDBOX_MANAGER);
+    gathered.sandbox_services.insert(agent.to_owned(), Arc::new(service));
+}
+
+/// The plan of the gateway.
+pub fn plan(gathered: &Gathered) -> Plan {
+    validate(gathered, &settings())
+}
+
+/// What a reconcile that found everything in order leaves behind: the Deployment and the ConfigMap of its present plan.
+pub fn settle(gathered: &mut Gathered) {
+    let plan = plan(gathered);
+    let names = GatewayNames::of(&gathered.owner.name_any());
+    let pod = plan.pod.unwrap();
+    let deployment = deployment::build(&gathered.owner, &names, &pod, &settings().shell_image, None);
+    let config = plan.config.unwrap();
+    let revision = ConfigRevision {
+        name: names.config(&pod.hash()),
+        current: Arc::clone(&config),
+        desired: Arc::clone(&config),
+        rejection: None,
+    };
+    let map = config_map::mounted(&gathered.owner, &names, &revision);
+    let live = &mut gathered.live;
+    live.environment = deployment.spec.clone().unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
+    live.deployment = Some(Arc::new(Observed::new(deployment, AGENT_MANAGER)));
+    live.digests = pod.digests;
+    live.parts = pod.parts;
+    live.config = Some(config);
+    keep(live, map);
+}
+
+/// Puts a ConfigMap among the live ones.
+pub fn keep(live: &mut Live, map: ConfigMap) {
+    live.config_maps.insert(map.name_any(), Arc::new(Observed::new(map, AGENT_MANAGER)));
+}
+
+/// Edits one Agent of the gateway.
+pub fn edit(gathered: &mut Gathered, name: &str, change: impl FnOnce(&mut Agent)) {
+    let slot = std::iter::once(&mut gathered.owner)
+        .chain(&mut gathered.joined)
+        .find(|agent| agent.name_any() == name)
+        .unwrap();
+    let mut agent = Agent::clone(slot);
+    agent.metadata.generation = agent.metadata.generation.map(|generation| generation + 1);
+    change(&mut agent);
+    *slot = Arc::new(agent);
+}
+
+/// Edits one Provider of the namespace.
+pub fn edit_provider(gathered: &mut Gathered, name: &str, change: impl FnOnce(&mut Provider)) {
+    let slot = gathered.providers.get_mut(name).unwrap();
+    let mut provider = Provider::clone(slot);
+    change(&mut provider);
+    *slot = Arc::new(provider);
+}
+
+/// The state of the gateway after a reconcile that applied everything and found this Pod and this answer.
+pub fn observed(gathered: &Gathered, pod: Option<&PodState>, state: Option<&ConfigState>) -> GatewayState {
+    let synced = Synced { pod: pod.cloned(), state: state.cloned(), ..Synced::default() };
+    let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
+    let applied = Applied::unchanged(gathered);
+    observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced })
+}

@@ -1,0 +1,219 @@
+//! Reads what a gateway's spec refers to: stores first, the API server for what no store holds. Touches the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Api, ResourceExt};
+
+use super::build::pod_spec::GATEWAY_CONTAINER;
+use super::context::Context;
+use super::plan::SecretVariable;
+use super::secret::SecretError;
+use crate::api::{Agent, Provider, Sandbox};
+use crate::kubernetes::observed::Observed;
+use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
+use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::paths;
+use crate::references;
+use crate::references::digests::{Digests, Read, SourceName};
+use crate::world::stores::{Stores, key_of, named, within};
+use crate::world::triggers::gateway_owner;
+
+/// Everything that the reconcile of one gateway depends on.
+#[derive(Debug)]
+pub struct Gathered {
+    pub owner: Arc<Agent>,
+    /// The Agents that joined, sorted by name.
+    pub joined: Vec<Arc<Agent>>,
+    pub providers: BTreeMap<String, Arc<Provider>>,
+    /// The Sandboxes of the namespace by name.
+    pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
+    /// The Services of the Agents' own sandboxes, by Agent.
+    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
+    pub reads: BTreeMap<SourceName, Read>,
+    /// Whether the claim that the user names exists; `None`: names none.
+    pub existing_claim: Option<bool>,
+    pub live: Live,
+}
+
+/// The gateway's children as the stores show them.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    pub service_account: Option<Arc<Observed<ServiceAccount>>>,
+    pub network_policy: Option<Arc<Observed<NetworkPolicy>>>,
+    pub claim: Option<Arc<Observed<PersistentVolumeClaim>>>,
+    pub service: Option<Arc<Observed<Service>>>,
+    pub deployment: Option<Arc<Observed<Deployment>>>,
+    /// All ConfigMaps of the gateway by name.
+    pub config_maps: BTreeMap<String, Arc<Observed<ConfigMap>>>,
+    pub pods: Vec<Arc<Pod>>,
+    /// The environment of the gateway container in the live Deployment.
+    pub environment: Vec<EnvVar>,
+    /// The digests on the live Deployment.
+    pub digests: Digests,
+    /// The parts of the plan on the live Deployment.
+    pub parts: BTreeMap<String, String>,
+    /// The configuration that the live Deployment's Pod mounts.
+    pub config: Option<Arc<ConfigDocument>>,
+}
+
+impl Live {
+    /// An annotation of the live Deployment.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.deployment.as_ref()?.object.annotations().get(key).map(String::as_str)
+    }
+
+    /// The configuration that the gateway accepted last.
+    #[must_use]
+    pub fn last_good(&self, names: &GatewayNames) -> Option<Arc<ConfigDocument>> {
+        self.read_back(&names.accepted)
+    }
+
+    /// The configuration in one of the gateway's ConfigMaps.
+    fn read_back(&self, name: &str) -> Option<Arc<ConfigDocument>> {
+        let text = self.config_maps.get(name)?.object.data.as_ref()?.get(paths::CONFIG_FILE)?;
+        Some(Arc::new(ConfigDocument::read_back(text)))
+    }
+
+    /// How many Pods the live Deployment wants.
+    #[must_use]
+    pub fn replicas(&self) -> Option<i32> {
+        self.deployment.as_ref()?.object.spec.as_ref()?.replicas
+    }
+}
+
+impl Live {
+    /// The variables of the live gateway whose values are in Secrets.
+    pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
+        self.environment.iter().filter_map(SecretVariable::read_back)
+    }
+}
+
+impl Gathered {
+    /// The Agents that the configuration should hold: neither suspended nor on their way out. The owner is one of them even
+    /// while it is suspended, because its gateway is then suspended as a whole.
+    pub fn active_agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        std::iter::once(&self.owner).chain(self.joined.iter().filter(|agent| !agent.spec.suspend))
+    }
+}
+
+/// Reads everything for the gateway of `owner`.
+pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, SecretError> {
+    let namespace = owner.namespace().unwrap_or_default();
+    let names = GatewayNames::of(&owner.name_any());
+    let stores = &context.stores;
+    let Look { joined, providers, sandboxes, sandbox_services, sources, live } = look(stores, &owner);
+    let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
+    let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
+    let existing_claim = existing_claim(context, &owner, &namespace).await;
+    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+}
+
+/// What the stores show around a gateway. Pure.
+pub struct Look {
+    pub joined: Vec<Arc<Agent>>,
+    pub providers: BTreeMap<String, Arc<Provider>>,
+    pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
+    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
+    /// What has to be read.
+    pub sources: BTreeSet<SourceName>,
+    pub live: Live,
+}
+
+/// Looks at everything for the gateway of `owner` that the stores hold.
+#[must_use]
+pub fn look(stores: &Stores, owner: &Agent) -> Look {
+    let (namespace, name) = key_of(owner);
+    let mut joined = within(&stores.agents, &namespace, |agent| {
+        agent.metadata.deletion_timestamp.is_none() && agent.name_any() != name && gateway_owner(agent) == name
+    });
+    joined.sort_by_key(|agent| agent.name_any());
+    let providers = within(&stores.providers, &namespace, |_| true);
+    let providers = providers.into_iter().map(|provider| (provider.name_any(), provider)).collect();
+    let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
+    let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
+    let agents = std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
+    let sandbox_services = sandbox_services(stores, &namespace, agents);
+    let live = live(stores, &namespace, &GatewayNames::of(&name), &name);
+    let sources = wanted(owner, &joined, &providers, &live);
+    Look { joined, providers, sandboxes, sandbox_services, sources, live }
+}
+
+/// Only what the Agents own: a foreign Service of that name must not receive their commands.
+fn sandbox_services<'a>(
+    stores: &Stores,
+    namespace: &str,
+    agents: impl Iterator<Item = &'a Agent>,
+) -> BTreeMap<String, Arc<Observed<Service>>> {
+    agents
+        .filter(|agent| agent.spec.sandbox.is_some())
+        .filter_map(|agent| {
+            let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
+            let owners = service.object.owner_references();
+            let ours =
+                |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
+            owners.iter().any(ours).then(|| (agent.name_any(), service))
+        })
+        .collect()
+}
+
+/// What has to be read: all that the specs name, and what the live Deployment reads now (its last good state).
+fn wanted(
+    owner: &Agent,
+    joined: &[Arc<Agent>],
+    providers: &BTreeMap<String, Arc<Provider>>,
+    live: &Live,
+) -> BTreeSet<SourceName> {
+    let provider = |name: &str| providers.get(name).cloned();
+    std::iter::once(owner)
+        .chain(joined.iter().map(AsRef::as_ref))
+        .flat_map(|agent| references::agents::of_agent(agent, provider))
+        .map(|source| (source.kind, source.name))
+        .chain(references::agents::of_live_gateway(&live.environment))
+        .collect()
+}
+
+fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> Live {
+    let labelled = |labels: Option<&BTreeMap<String, String>>| {
+        labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == owner)
+    };
+    let deployment = named(&stores.deployments, namespace, &names.gateway);
+    // By name: a foreign one may come first.
+    let container = deployment.as_ref().and_then(|deployment| {
+        let containers = &deployment.object.spec.as_ref()?.template.spec.as_ref()?.containers;
+        containers.iter().find(|container| container.name == GATEWAY_CONTAINER).cloned()
+    });
+    let config_maps: BTreeMap<_, _> =
+        within(&stores.config_maps, namespace, |map| labelled(map.object.metadata.labels.as_ref()))
+            .into_iter()
+            .map(|map| (map.object.name_any(), map))
+            .collect();
+    let mut live = Live {
+        service_account: named(&stores.service_accounts, namespace, &names.gateway),
+        network_policy: named(&stores.network_policies, namespace, &names.gateway),
+        claim: named(&stores.claims, namespace, &names.claim),
+        service: named(&stores.services, namespace, &names.gateway),
+        pods: within(&stores.pods, namespace, |pod| labelled(pod.metadata.labels.as_ref())),
+        environment: container.and_then(|container| container.env).unwrap_or_default(),
+        deployment,
+        config_maps,
+        ..Live::default()
+    };
+    live.digests =
+        live.annotation(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    live.parts = live.annotation(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    live.config = live.annotation(naming::PLAN).and_then(|plan| live.read_back(&names.config(plan)));
+    live
+}
+
+async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Option<bool> {
+    let name = owner.spec.gateway.as_ref()?.storage.existing_claim.as_ref()?;
+    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
+    // One that cannot be read now counts as existing: the Pod then waits for it, and what runs is not disturbed.
+    Some(!matches!(api.get_metadata_opt(name).await, Ok(None)))
+}

@@ -1,0 +1,156 @@
+//! The status of a gateway's Pod: whether it answers, and if not, why. Pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use kube::ResourceExt;
+
+use super::build::pod_spec::{CLAIM_LOCK_CONTAINER, GATEWAY_CONTAINER};
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, statuses, unschedulable};
+use crate::naming::PLAN;
+use crate::openclaw::exit::{self, Exit};
+
+/// How a gateway's Pod is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodState {
+    /// The gateway answers.
+    Ready,
+    /// Starting, or held up by something that ends without help.
+    Waiting { reason: &'static str, message: String },
+    /// Something that a person has to fix.
+    Broken { reason: &'static str, message: String },
+    /// The gateway rejected its configuration and exited.
+    ConfigurationRejected { message: String },
+}
+
+/// The newest Pod of this plan that is not on its way out.
+#[must_use]
+pub fn current<'a>(pods: &'a [Arc<Pod>], plan: &str) -> Option<&'a Arc<Pod>> {
+    pods.iter()
+        .filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan))
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        .filter(|pod| !has_ended(pod))
+        .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+/// The Pod's address, once it has one.
+#[must_use]
+pub fn address(pod: &Pod) -> Option<std::net::IpAddr> {
+    pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()
+}
+
+/// What identifies one run of the gateway's process: the Pod and how often its container was restarted.
+#[must_use]
+pub fn run(pod: &Pod) -> String {
+    let restarts = container(pod, GATEWAY_CONTAINER).map_or(0, |status| status.restart_count);
+    format!("{}/{restarts}", pod.uid().unwrap_or_default())
+}
+
+/// How the Pod is. `others`: whether the gateway has another Pod, which may still hold the claim.
+#[must_use]
+pub fn state(pod: &Pod, others: bool) -> PodState {
+    if is_ready(pod) {
+        return PodState::Ready;
+    }
+    let waiting = |reason, message: String| PodState::Waiting { reason, message };
+    let name = pod.name_any();
+    if let Some(message) = unschedulable(pod) {
+        return waiting(reason::UNSCHEDULABLE, format!("Pod \"{name}\" cannot be scheduled: {message}"));
+    }
+    for status in statuses(pod) {
+        if let Some((reason, message)) = held_up(&name, status) {
+            return PodState::Broken { reason, message };
+        }
+    }
+    if let Some(exit) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
+        return exit_state(&name, exit);
+    }
+    let waits_for_lock = container(pod, CLAIM_LOCK_CONTAINER).is_some_and(|lock| {
+        lock.state.as_ref().is_some_and(|state| state.running.is_some()) && lock.started != Some(true)
+    });
+    if others && waits_for_lock {
+        return waiting(
+            reason::WAITING_FOR_PREVIOUS_POD,
+            format!("Pod \"{name}\" is waiting for the previous gateway to exit and release the claim"),
+        );
+    }
+    waiting(reason::STARTING, format!("Pod \"{name}\" is starting"))
+}
+
+/// How the gateway ended, unless it runs again and only has not answered yet for the first time.
+fn last_exit(status: &ContainerStatus) -> Option<(i32, Exit)> {
+    let terminated =
+        |state: &Option<ContainerState>| -> Option<ContainerStateTerminated> { state.as_ref()?.terminated.clone() };
+    let runs = status.state.as_ref().is_some_and(|state| state.running.is_some());
+    let ended = terminated(&status.state).or_else(|| terminated(&status.last_state).filter(|_| !runs))?;
+    Some((ended.exit_code, exit::read(ended.exit_code, ended.message.as_deref().unwrap_or_default())))
+}
+
+fn exit_state(pod: &str, (code, exit): (i32, Exit)) -> PodState {
+    let broken = |reason, message: String| PodState::Broken { reason, message };
+    match exit {
+        Exit::ConfigurationRefused(message) => PodState::ConfigurationRejected { message },
+        Exit::StateInUse => PodState::Waiting {
+            reason: reason::STATE_IN_USE,
+            message: format!("Pod \"{pod}\": another gateway is still using the state on the claim"),
+        },
+        Exit::StateNotWritable(words) => broken(
+            reason::STATE_NOT_WRITABLE,
+            format!("Pod \"{pod}\" cannot write to its claim (the gateway runs as user 1000): {words}"),
+        ),
+        Exit::SecretsUnavailable => broken(
+            reason::SECRETS_UNAVAILABLE,
+            format!(
+                "Pod \"{pod}\" started without the gateway's token: check the Secret in status.gateway.tokenSecret"
+            ),
+        ),
+        Exit::Other(words) => {
+            let words = words.map_or_else(|| " without a message".to_owned(), |words| format!(": {words}"));
+            broken(reason::GATEWAY_CRASHED, format!("the gateway in Pod \"{pod}\" exited with code {code}{words}"))
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(status: &Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "a", "uid": "u"}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_pod_whose_sidecar_has_no_lock_yet_waits_for_the_one_before_it() {
+        let lock = json!({"name": CLAIM_LOCK_CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0, "started": false,
+                          "state": {"running": {}}});
+        let PodState::Waiting { reason, .. } = state(&pod(&json!({"initContainerStatuses": [lock]})), true) else {
+            panic!()
+        };
+        assert_eq!(reason, reason::WAITING_FOR_PREVIOUS_POD);
+    }
+
+    #[test]
+    fn a_gateway_that_runs_again_is_not_judged_by_how_it_ended_before() {
+        let ended = json!({"exitCode": 78, "message": "Invalid config: gateway: Unrecognized key"});
+        let gateway = json!({"name": "gateway", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+                             "state": {"running": {}}, "lastState": {"terminated": ended}});
+        let PodState::Waiting { reason, .. } = state(&pod(&json!({"containerStatuses": [gateway]})), false) else {
+            panic!()
+        };
+        assert_eq!(reason, reason::STARTING);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_is_named() {
+        let gateway = json!({"name": "gateway", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                             "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
+        let PodState::Broken { reason, message } = state(&pod(&json!({"containerStatuses": [gateway]})), false) else {
+            panic!()
+        };
+        assert_eq!(reason, reason::IMAGE_PULL_FAILED);
+        assert!(message.contains("container \"gateway\" of Pod \"a\""), "{message}");
+    }
+}

@@ -1,0 +1,87 @@
+//! When to reconcile a gateway again. Pure.
+
+use std::time::Duration;
+
+use super::config_sync::state::{ConfigState, POLL, RETRY_UNREACHABLE};
+use super::plan::Plan;
+use super::rollout::Decision;
+use super::state::Reconciled;
+use crate::kubernetes::backoff::resync;
+use crate::kubernetes::conditions::reason;
+use crate::references::digests::Fault;
+
+/// What the API server refused (a quota, say) is sent again after this time, and what could not be read is read again.
+pub const RETRY: Duration = Duration::from_secs(30);
+
+/// The soonest of everything that only time, or no watch, brings about. `unseen`: how long the cache may still be late with what was sent.
+#[must_use]
+pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration {
+    let Reconciled { plan, decision, applied, synced, .. } = reconciled;
+    let settles = match decision {
+        Some(Decision::Wait(wait)) => Some(*wait),
+        _ => None,
+    };
+    let asks = match &synced.state {
+        Some(ConfigState::Pending | ConfigState::Stalled) => Some(POLL),
+        Some(ConfigState::Unreachable(_)) => Some(RETRY_UNREACHABLE),
+        Some(ConfigState::Applied | ConfigState::Rejected(_)) | None => None,
+    };
+    let seen = unseen.map(|left| left + Duration::from_secs(1));
+    let retry = (applied.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
+    [settles, asks, seen, retry].into_iter().flatten().min().unwrap_or_else(resync)
+}
+
+/// Whether something is missing whose appearance no watch shows.
+fn is_unwatched(plan: &Plan) -> bool {
+    let unreadable = |reason| reason == reason::REFERENCE_UNREADABLE;
+    let unwatched = |fault: &Fault| fault.reason == reason::CLAIM_NOT_FOUND || unreadable(fault.reason);
+    let warnings = plan.warnings.iter().chain(plan.agent_warnings.values().flatten());
+    warnings.chain(plan.pod.as_ref().err()).any(unwatched) || plan.faults.values().any(|fault| unreadable(fault.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::apply::Applied;
+    use crate::gateway::config_sync::Synced;
+    use crate::gateway::fixtures::{company, plan};
+    use crate::gateway::gather::Gathered;
+
+    /// When a gateway is reconciled again that is well but for this.
+    fn again(change: impl FnOnce(&mut Plan, &mut Applied, &mut Synced)) -> Duration {
+        let gathered: Gathered = company();
+        let (mut plan, mut applied, mut synced) = (plan(&gathered), Applied::default(), Synced::default());
+        change(&mut plan, &mut applied, &mut synced);
+        let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
+        after(&Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced }, None)
+    }
+
+    #[test]
+    fn a_gateway_that_is_well_is_left_alone_for_minutes() {
+        assert!(again(|_, _, synced| synced.state = Some(ConfigState::Applied)) > Duration::from_mins(7));
+    }
+
+    #[test]
+    fn a_change_on_its_way_is_asked_for_often_and_a_gateway_out_of_reach_seldom() {
+        assert_eq!(again(|_, _, synced| synced.state = Some(ConfigState::Pending)), POLL);
+        let unreachable = ConfigState::Unreachable("no".into());
+        assert_eq!(again(|_, _, synced| synced.state = Some(unreachable)), RETRY_UNREACHABLE);
+    }
+
+    #[test]
+    fn what_no_watch_shows_is_tried_again() {
+        let fault = |reason| Fault { reason, message: String::new(), carried: false };
+        assert_eq!(again(|_, applied, _| applied.fault = Some(fault(reason::CHILD_REJECTED))), RETRY);
+        assert_eq!(again(|plan, _, _| plan.pod = Err(fault(reason::CLAIM_NOT_FOUND))), RETRY);
+        assert!(again(|plan, _, _| plan.pod = Err(fault(reason::SECRET_NOT_FOUND))) > RETRY);
+    }
+
+    #[test]
+    fn what_the_cache_has_not_shown_yet_is_looked_at_once_it_must() {
+        let gathered = company();
+        let (plan, decision) = (plan(&gathered), Some(Decision::Apply { replaces_pod: false, rollout: None }));
+        let (applied, synced) = (Applied::default(), Synced::default());
+        let reconciled = Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced };
+        assert_eq!(after(&reconciled, Some(Duration::from_secs(20))), Duration::from_secs(21));
+    }
+}

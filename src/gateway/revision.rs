@@ -1,0 +1,160 @@
+//! Which configuration the gateway's Pod mounts: the desired one, or the last good one while the gateway rejects the desired one. Pure.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::gather::Live;
+use super::plan::hash;
+use crate::naming::{self, GatewayNames};
+use crate::openclaw::config::document::ConfigDocument;
+
+/// Characters of the gateway's own words that are kept with a rejection.
+const MESSAGE_LIMIT: usize = 900;
+
+/// The configuration in the ConfigMap that the gateway's Pod mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigRevision {
+    /// The name of the ConfigMap.
+    pub name: String,
+    /// The document in it.
+    pub current: Arc<ConfigDocument>,
+    /// The document that the plan asks for.
+    pub desired: Arc<ConfigDocument>,
+    /// Set while the last good document stands in for the desired one.
+    pub rejection: Option<Rejection>,
+}
+
+/// A configuration that the gateway rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Names the rejected text and the image that rejected it.
+    pub hash: String,
+    /// The gateway's own words.
+    pub message: String,
+}
+
+impl ConfigRevision {
+    /// What the live Deployment's Pod mounts, desired or not.
+    #[must_use]
+    pub fn of_live(live: &Live, names: &GatewayNames) -> Option<Self> {
+        let name = names.config(live.annotation(naming::PLAN)?);
+        let current = live.config.clone()?;
+        Some(Self { name, desired: Arc::clone(&current), current, rejection: rejection(live, names) })
+    }
+
+    /// The revision for the ConfigMap of this plan: the desired document, unless this image has rejected exactly that one.
+    #[must_use]
+    pub fn select(live: &Live, names: &GatewayNames, plan: &str, image: &str, desired: Arc<ConfigDocument>) -> Self {
+        let hash = rejection_hash(&desired, image);
+        let rejection = rejection(live, names).filter(|rejection| rejection.hash == hash);
+        let last_good = rejection.as_ref().and_then(|_| live.last_good(names));
+        let current = last_good.unwrap_or_else(|| Arc::clone(&desired));
+        Self { name: names.config(plan), current, desired, rejection }
+    }
+
+    /// The revision after the gateway rejected the desired document with this message.
+    #[must_use]
+    pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
+        let rejection = Rejection {
+            hash: rejection_hash(&self.desired, live.annotation(naming::IMAGE).unwrap_or_default()),
+            message: message.chars().take(MESSAGE_LIMIT).collect(),
+        };
+        let current = live.last_good(names).unwrap_or_else(|| Arc::clone(&self.desired));
+        Self { current, rejection: Some(rejection), ..self.clone() }
+    }
+
+    /// Whether the Pod mounts what the plan asks for.
+    #[must_use]
+    pub fn is_desired(&self) -> bool {
+        self.current == self.desired
+    }
+}
+
+/// A rejection concerns this text and this version of OpenClaw: another image may accept it.
+fn rejection_hash(document: &ConfigDocument, image: &str) -> String {
+    hash(&(document.text(), image))
+}
+
+fn rejection(live: &Live, names: &GatewayNames) -> Option<Rejection> {
+    let map = live.config_maps.get(&names.config(live.annotation(naming::PLAN)?))?;
+    let annotations = map.object.annotations();
+    Some(Rejection {
+        hash: annotations.get(naming::REJECTED_HASH)?.clone(),
+        message: annotations.get(naming::REJECTED_MESSAGE).cloned().unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::gateway::build::config_map;
+    use crate::gateway::fixtures::{company, keep, settle};
+    use crate::gateway::gather::Gathered;
+
+    fn names() -> GatewayNames {
+        GatewayNames::of("concierge")
+    }
+
+    fn document(text: &str) -> Arc<ConfigDocument> {
+        Arc::new(ConfigDocument::new(json!(text)))
+    }
+
+    /// A gateway whose last good configuration is `good`, and that rejected `bad`.
+    fn rejected() -> Gathered {
+        let mut gathered = company();
+        settle(&mut gathered);
+        keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &document("good")));
+        let revision =
+            ConfigRevision { desired: document("bad"), ..ConfigRevision::of_live(&gathered.live, &names()).unwrap() };
+        let revision = revision.rolled_back(&gathered.live, &names(), "no such key");
+        assert_eq!((&revision.current, revision.is_desired()), (&document("good"), false));
+        keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &revision));
+        gathered
+    }
+
+    /// What the Pod mounts if this is desired, for an image.
+    fn select(gathered: &Gathered, desired: &str, image: &str) -> ConfigRevision {
+        let plan = gathered.live.annotation(naming::PLAN).unwrap();
+        ConfigRevision::select(&gathered.live, &names(), plan, image, document(desired))
+    }
+
+    fn image(gathered: &Gathered) -> String {
+        gathered.live.annotation(naming::IMAGE).unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_last_good_configuration_stands_in_for_the_one_that_was_rejected_and_for_no_other() {
+        let gathered = rejected();
+        let bad = select(&gathered, "bad", &image(&gathered));
+        assert_eq!(bad.current, document("good"));
+        assert_eq!(bad.rejection.unwrap().message, "no such key");
+        let next = select(&gathered, "next", &image(&gathered));
+        assert!(next.is_desired() && next.rejection.is_none());
+    }
+
+    #[test]
+    fn another_image_gets_the_configuration_that_this_one_rejected() {
+        let gathered = rejected();
+        assert!(select(&gathered, "bad", "another").is_desired());
+    }
+
+    #[test]
+    fn without_a_last_good_configuration_the_rejected_one_stays() {
+        let mut gathered = rejected();
+        gathered.live.config_maps.remove(&names().accepted);
+        let bad = select(&gathered, "bad", &image(&gathered));
+        assert!(bad.is_desired() && bad.rejection.is_some());
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let live = rejected().live;
+        let revision = ConfigRevision::of_live(&live, &names()).unwrap();
+        let rejection = revision.rolled_back(&live, &names(), &"ä".repeat(5_000)).rejection.unwrap();
+        assert_eq!(rejection.message.chars().count(), MESSAGE_LIMIT);
+    }
+}

@@ -1,0 +1,158 @@
+//! What is remembered of rollouts between reconciles, by the UID of the gateway's owner. Memory only.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Decision, Inputs, decide, replaces_pod};
+use crate::api::agent::Rollout;
+use crate::gateway::build::deployment;
+use crate::gateway::gather::{Gathered, Live};
+use crate::gateway::plan::Plan;
+use crate::kubernetes::debounce::Debounce;
+
+/// The memory of all gateways.
+#[derive(Debug, Default)]
+pub struct RolloutMemory {
+    debounce: Debounce<String>,
+    /// The last rollout of each gateway and the plan that it brings about.
+    started: Mutex<HashMap<String, (String, Rollout)>>,
+    /// The hash of our own fields of each outdated Deployment, as first seen.
+    outdated: Mutex<HashMap<String, Option<u64>>>,
+}
+
+impl RolloutMemory {
+    /// What to do with the Deployment, given what is remembered of it.
+    pub fn decide(&self, gathered: &Gathered, plan: &Plan, shell_image: &str, now: Timestamp) -> Decision {
+        let Ok(pod) = &plan.pod else { return Decision::UpdateConfigOnly };
+        let (owner, live) = (&gathered.owner, &gathered.live);
+        let (uid, wanted) = (owner.uid().unwrap_or_default(), pod.hash());
+        let started = self.rollout_started(&uid, &wanted);
+        let wait = if replaces_pod(live, pod) && started.is_none() {
+            self.debounce.wait(&uid, &wanted, Instant::now())
+        } else {
+            self.debounce.settled(&uid);
+            None
+        };
+        decide(Inputs {
+            live,
+            pod,
+            rendering: &deployment::rendering(owner, pod, shell_image),
+            suspended: owner.spec.suspend,
+            started,
+            wait,
+            edited: self.is_edited(&uid, live),
+            now,
+        })
+    }
+
+    /// Remembers what the next decision depends on. `sent`: whether the Deployment was sent.
+    pub fn record(&self, gathered: &Gathered, plan: &Plan, decision: &Decision, sent: bool) {
+        let uid = gathered.owner.uid().unwrap_or_default();
+        match (decision, &plan.pod) {
+            (Decision::Apply { replaces_pod: true, rollout: Some(rollout) }, Ok(pod)) if sent => {
+                lock(&self.started).insert(uid, (pod.hash(), rollout.clone()));
+            }
+            (Decision::Outdated, _) => {
+                let own = gathered.live.deployment.as_ref().and_then(|deployment| deployment.own);
+                lock(&self.outdated).entry(uid).or_insert(own);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the live Deployment was edited by hand: others added fields, or ours changed since it was first left outdated.
+    fn is_edited(&self, owner: &str, live: &Live) -> bool {
+        let first = lock(&self.outdated).get(owner).copied();
+        let differs = |own: Option<u64>| first.is_some_and(|first| first != own);
+        live.deployment.as_ref().is_some_and(|deployment| deployment.intruded || differs(deployment.own))
+    }
+
+    fn rollout_started(&self, owner: &str, plan: &str) -> Option<Rollout> {
+        lock(&self.started).get(owner).filter(|(of, _)| of == plan).map(|(_, rollout)| rollout.clone())
+    }
+
+    /// Forgets a gateway that is gone.
+    pub fn forget(&self, owner: &str) {
+        self.debounce.settled(&owner.to_owned());
+        lock(&self.started).remove(owner);
+        lock(&self.outdated).remove(owner);
+    }
+}
+
+fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use k8s_openapi::api::apps::v1::Deployment;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::gateway::fixtures::{company, edit, plan, settings, settle};
+    use crate::kubernetes::observed::Observed;
+    use crate::naming;
+
+    /// What is remembered, the gateway, and the decision about it by a version of Creel with this shell image.
+    fn decide(memory: &RolloutMemory, gathered: &Gathered, shell_image: &str) -> Decision {
+        memory.decide(gathered, &plan(gathered), shell_image, "2026-01-01T00:00:00Z".parse().unwrap())
+    }
+
+    fn settled() -> Gathered {
+        let mut gathered = company();
+        settle(&mut gathered);
+        gathered
+    }
+
+    /// The live Deployment, changed.
+    fn change(gathered: &mut Gathered, change: impl FnOnce(&mut Observed<Deployment>)) {
+        let mut deployment = gathered.live.deployment.as_deref().unwrap().clone();
+        change(&mut deployment);
+        gathered.live.deployment = Some(Arc::new(deployment));
+    }
+
+    #[test]
+    fn a_deployment_is_left_outdated_until_it_is_edited_by_hand() {
+        let (memory, mut gathered) = (RolloutMemory::default(), settled());
+        let outdated = decide(&memory, &gathered, "creel:newer");
+        assert_eq!(outdated, Decision::Outdated);
+        memory.record(&gathered, &plan(&gathered), &outdated, false);
+        assert_eq!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+        change(&mut gathered, |deployment| deployment.own = Some(7));
+        assert_ne!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+    }
+
+    #[test]
+    fn fields_that_others_added_are_an_edit_from_the_first_look_on() {
+        let (memory, mut gathered) = (RolloutMemory::default(), settled());
+        change(&mut gathered, |deployment| deployment.intruded = true);
+        assert_ne!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+    }
+
+    #[test]
+    fn a_rollout_that_was_sent_neither_waits_nor_changes_its_time_while_the_cache_is_late() {
+        let (memory, mut gathered) = (RolloutMemory::default(), settled());
+        edit(&mut gathered, "concierge", |agent| {
+            agent.metadata.annotations = Some([(naming::RESTART.to_owned(), "1".to_owned())].into());
+        });
+        let shell_image = settings().shell_image;
+        assert!(
+            matches!(decide(&memory, &gathered, &shell_image), Decision::Wait(wait) if wait <= Duration::from_secs(2))
+        );
+        let time = Time("2025-01-01T00:00:00Z".parse().unwrap());
+        let rollout = Rollout { reason: "a Secret changed".into(), time };
+        let sent = Decision::Apply { replaces_pod: true, rollout: Some(rollout) };
+        memory.record(&gathered, &plan(&gathered), &sent, true);
+        assert_eq!(decide(&memory, &gathered, &shell_image), sent);
+        memory.forget("concierge-uid");
+        assert!(matches!(decide(&memory, &gathered, &shell_image), Decision::Wait(_)));
+    }
+}

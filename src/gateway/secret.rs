@@ -1,0 +1,123 @@
+//! The generated Secret of a gateway (its token, the key of its digests, the key to its sandboxes) and the token that callers send.
+//! Touches the network.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
+use secrecy::SecretString;
+
+use crate::api::Agent;
+use crate::api::references::SecretKeySelector;
+use crate::kubernetes::caches::versioned::VersionedCache;
+use crate::naming::{AGENT_MANAGER, GatewayNames, child_of};
+pub use crate::references::generated_secret::SecretError;
+use crate::references::generated_secret::{self, DIGEST_KEY, ensure, known_version, version_of};
+use crate::references::read::DigestKey;
+use crate::references::sources::{SSH_KEY, TOKEN_KEY};
+use crate::references::ssh_keys;
+use crate::world::stores::Stores;
+
+/// What was read of Secrets that did not change since.
+#[derive(Default)]
+pub struct SecretMemory {
+    digest_keys: VersionedCache<DigestKey>,
+    /// By the Secret's name and key: `<name>/<key>`.
+    tokens: VersionedCache<SecretString>,
+}
+
+impl SecretMemory {
+    /// The digest key of a gateway. Creates the generated Secret if it does not exist.
+    pub async fn digest_key(
+        &self,
+        client: &Client,
+        stores: &Stores,
+        owner: &Agent,
+        names: &GatewayNames,
+    ) -> Result<DigestKey, SecretError> {
+        let namespace = owner.namespace().unwrap_or_default();
+        let version = known_version(stores, &namespace, &names.secret);
+        if let Some(key) = version.and_then(|version| self.digest_keys.get(&namespace, &names.secret, &version)) {
+            return Ok(key);
+        }
+        let secret = ensure(client, AGENT_MANAGER, owner, &names.secret, || generate(owner, names)).await?;
+        generated_secret::value(&secret, SSH_KEY)?;
+        let key = generated_secret::digest_key(&secret)?;
+        self.digest_keys.put(&namespace, &names.secret, version_of(&secret), key.clone());
+        Ok(key)
+    }
+
+    /// The token that callers of a gateway send.
+    pub async fn token(
+        &self,
+        client: &Client,
+        stores: &Stores,
+        namespace: &str,
+        selector: &SecretKeySelector,
+    ) -> Result<SecretString, SecretError> {
+        let place = format!("{}/{}", selector.name, selector.key);
+        let version = known_version(stores, namespace, &selector.name);
+        if let Some(token) = version.and_then(|version| self.tokens.get(namespace, &place, &version)) {
+            return Ok(token);
+        }
+        let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let fail = |source| SecretError::Api { name: selector.name.clone(), source: Box::new(source) };
+        let secret = api.get(&selector.name).await.map_err(fail)?;
+        let missing = || SecretError::NoToken { name: selector.name.clone(), key: selector.key.clone() };
+        let value = secret.data.as_ref().and_then(|data| data.get(&selector.key)).ok_or_else(missing)?;
+        let token = SecretString::from(String::from_utf8(value.0.clone()).map_err(|_| missing())?);
+        self.tokens.put(namespace, &place, version_of(&secret), token.clone());
+        Ok(token)
+    }
+
+    /// Forgets the generated Secret of a gateway that is gone; returns the UID of its digest key.
+    pub fn forget(&self, namespace: &str, names: &GatewayNames) -> Option<String> {
+        self.tokens.forget(namespace, &format!("{}/{TOKEN_KEY}", names.secret));
+        self.digest_keys.forget(namespace, &names.secret).map(|key| key.uid)
+    }
+}
+
+fn generate(owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> {
+    let mut random = [0_u8; 64];
+    getrandom::fill(&mut random)?;
+    let (token, digest_key) = random.split_at(32);
+    Ok(Secret {
+        metadata: child_of(owner, &names.secret, names.labels()),
+        data: Some(BTreeMap::from([
+            (TOKEN_KEY.to_owned(), ByteString(hex::encode(token).into_bytes())),
+            (DIGEST_KEY.to_owned(), ByteString(digest_key.to_vec())),
+            (SSH_KEY.to_owned(), ByteString(ssh_keys::generate()?.private.into_bytes())),
+        ])),
+        ..Secret::default()
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::gateway::fixtures::company;
+    use crate::kubernetes::conditions::reason;
+    use crate::references::generated_secret::value;
+
+    #[test]
+    fn a_generated_secret_holds_a_token_a_digest_key_and_a_key_to_the_sandboxes() {
+        let secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
+        assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
+        assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_secret_that_lost_a_key_says_which_and_what_to_do() {
+        let mut secret = generate(&company().owner, &GatewayNames::of("concierge")).unwrap();
+        secret.data.as_mut().unwrap().remove(SSH_KEY);
+        let error = value(&secret, SSH_KEY).unwrap_err();
+        assert_eq!(error.reason(), Some(reason::SECRET_KEY_NOT_FOUND));
+        assert_eq!(
+            error.to_string(),
+            "Secret \"concierge-secret\" is missing key \"ssh-key\": delete the Secret and Creel recreates it"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! What a reconcile found → the state of the gateway that its Agents take their status from. Pure.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::apply::Applied;
+use super::build::service;
+use super::config_sync::Synced;
+use super::config_sync::state::ConfigState;
+use super::gather::Gathered;
+use super::plan::Plan;
+use super::pod::PodState;
+use super::rollout::Decision;
+use crate::api::Agent;
+use crate::api::agent::GatewayStatus;
+use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
+use crate::naming::GatewayNames;
+use crate::references::digests::Fault;
+use crate::references::sources;
+use crate::world::gateway_state::{GatewayState, Member};
+
+/// What a reconcile found and did.
+#[derive(Debug)]
+pub struct Reconciled<'a> {
+    pub gathered: &'a Gathered,
+    pub plan: &'a Plan,
+    /// What was decided about the Pod; `None`: the Agent is paused, and nothing was.
+    pub decision: Option<Decision>,
+    pub applied: Applied,
+    pub synced: Synced,
+}
+
+/// The state of the gateway after the reconcile.
+#[must_use]
+pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
+    let Reconciled { gathered, plan, decision, applied, .. } = reconciled;
+    let (ready, config) = match decision {
+        None => (paused(GATEWAY_READY), paused(CONFIG_APPLIED)),
+        Some(_) => conditions(reconciled),
+    };
+    let members = std::iter::once(&gathered.owner).chain(&gathered.joined);
+    GatewayState {
+        ready,
+        config,
+        fault: applied.fault.clone().or_else(|| plan.pod.as_ref().err().cloned()),
+        status: gateway_status(&gathered.owner, decision.as_ref(), applied),
+        agents: members.map(|agent| (agent.name_any(), member(agent, plan))).collect(),
+    }
+}
+
+fn paused(kind: &'static str) -> Desired {
+    Desired::new(
+        kind,
+        Status::Unknown,
+        reason::PAUSED,
+        "The annotation creel.dev/paused is set: Creel changes nothing.",
+    )
+}
+
+/// `GatewayReady` and `ConfigApplied`.
+fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
+    let Reconciled { gathered, applied, synced, .. } = reconciled;
+    let prevented = synced.pod.is_none().then(|| prevented(gathered)).flatten();
+    let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
+    let rejection = synced.config.as_ref().and_then(|config| config.rejection.as_ref());
+    let ready = gateway_ready(
+        &gathered.owner,
+        synced.pod.as_ref().or(prevented.as_ref()),
+        rollout.map(|rollout| rollout.reason.as_str()),
+    );
+    let rejected = rejection.map(|rejection| rejection.message.as_str());
+    (ready, config_applied(&gathered.owner, synced.state.as_ref(), rejected))
+}
+
+/// Why the Deployment cannot create its Pod: a quota, an admission policy.
+fn prevented(gathered: &Gathered) -> Option<PodState> {
+    let status = gathered.live.deployment.as_ref()?.object.status.as_ref()?;
+    let failure = status.conditions.as_ref()?.iter().find(|condition| condition.type_ == "ReplicaFailure")?;
+    let message = failure.message.clone().unwrap_or_default();
+    (failure.status == "True").then_some(PodState::Broken { reason: reason::POD_FAILED, message })
+}
+
+fn member(agent: &Arc<Agent>, plan: &Plan) -> Member {
+    Member {
+        generation: agent.metadata.generation,
+        fault: plan.faults.get(&agent.name_any()).cloned(),
+        warnings: warnings(agent, plan),
+        suspended: agent.spec.suspend,
+    }
+}
+
+/// What concerns the Agent: what its own Providers need, and for the owner what its gateway needs.
+fn warnings(agent: &Agent, plan: &Plan) -> Vec<Fault> {
+    let of_gateway = plan.warnings.iter().filter(|_| agent.spec.gateway_ref.is_none());
+    let of_agent = plan.agent_warnings.get(&agent.name_any()).into_iter().flatten();
+    of_gateway.chain(of_agent).cloned().collect()
+}
+
+fn gateway_status(owner: &Agent, decision: Option<&Decision>, applied: &Applied) -> GatewayStatus {
+    let names = GatewayNames::of(&owner.name_any());
+    let deployment = applied.deployment.as_ref();
+    GatewayStatus {
+        agent: owner.name_any(),
+        deployment: deployment.map(|_| names.gateway.clone()),
+        service: applied.service.then(|| names.gateway.clone()),
+        endpoint: applied.service.then(|| service::endpoint(owner, &names)),
+        image: deployment.and_then(|deployment| deployment.image.clone()),
+        token_secret: Some(sources::token(owner)),
+        outdated: decision == Some(&Decision::Outdated),
+        last_rollout: deployment.and_then(|deployment| deployment.rollout.clone()),
+    }
+}
+
+/// Whether the gateway's Pod answers.
+fn gateway_ready(owner: &Agent, pod: Option<&PodState>, rollout: Option<&str>) -> Desired {
+    let condition = |status, reason, message: &str| Desired::new(GATEWAY_READY, status, reason, message);
+    if owner.spec.suspend {
+        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended by spec.suspend of its owner.");
+    }
+    match pod {
+        None => match rollout {
+            Some(why) => {
+                condition(Status::Unknown, reason::ROLLING_OUT, &format!("Replacing the gateway's Pod: {why}."))
+            }
+            None => condition(Status::Unknown, reason::POD_PENDING, "The gateway's Pod does not exist yet."),
+        },
+        Some(PodState::Ready) => condition(Status::True, reason::READY, "The gateway answers."),
+        Some(PodState::Waiting { reason, message }) => condition(Status::Unknown, reason, message),
+        Some(PodState::Broken { reason, message }) => condition(Status::False, reason, message),
+        Some(PodState::ConfigurationRejected { message }) => condition(Status::False, reason::REJECTED, message),
+    }
+}
+
+/// Whether the gateway confirmed the configuration. `rejected`: what it said of the desired one, while the last good one stands in.
+fn config_applied(owner: &Agent, state: Option<&ConfigState>, rejected: Option<&str>) -> Desired {
+    let condition = |status, reason, message: &str| Desired::new(CONFIG_APPLIED, status, reason, message);
+    if let Some(message) = rejected {
+        let message =
+            format!("The gateway rejected the configuration; the last accepted one remains in use: {message}");
+        return condition(Status::False, reason::REJECTED, &message);
+    }
+    if owner.spec.suspend {
+        return condition(Status::Unknown, reason::SUSPENDED, "The gateway is suspended.");
+    }
+    match state {
+        None => condition(Status::Unknown, reason::PENDING, "The gateway does not answer yet."),
+        Some(ConfigState::Applied) => {
+            condition(Status::True, reason::APPLIED, "The gateway confirmed the configuration.")
+        }
+        Some(ConfigState::Pending) => {
+            condition(Status::Unknown, reason::PENDING, "The gateway has not loaded the configuration yet.")
+        }
+        Some(ConfigState::Rejected(message)) => condition(Status::False, reason::REJECTED, message),
+        Some(ConfigState::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
+        Some(ConfigState::Stalled) => condition(
+            Status::False,
+            reason::RELOAD_STALLED,
+            "The gateway answers but does not load the configuration; replacing its Pod.",
+        ),
+    }
+}

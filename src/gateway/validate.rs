@@ -1,0 +1,140 @@
+//! Spec and what was gathered → the plan, or what prevents it. Pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::contributions::{self, ResolvedAgents};
+use super::gather::{Gathered, Live};
+use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use crate::kubernetes::conditions::reason;
+use crate::naming;
+use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::config::{self, Gateway};
+use crate::openclaw::live;
+use crate::openclaw::paths;
+use crate::references::digests::{Digests, Fault, resolve};
+use crate::references::sources;
+use crate::settings::Settings;
+
+/// The plan of the gateway.
+#[must_use]
+pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
+    let agents = contributions::resolve(gathered);
+    let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
+    let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
+    // A suspended gateway has no Pod that could lack anything, and what is missing must not prevent its suspension.
+    let suspended = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
+    let (blocking, missing) = if suspended { (None, missing) } else { (missing, None) };
+    let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
+    let warnings = missing.into_iter().chain(carried).collect();
+    let mut digests = own.digests;
+    digests.0.extend(agents.digests.0.clone());
+    let pod = match blocking {
+        Some(fault) => Err(fault),
+        None => Ok(pod_plan(gathered, settings, &agents, digests)),
+    };
+    let document = render(gathered, &agents);
+    #[cfg(feature = "test-config-override")]
+    let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
+    // A Pod that cannot be replaced now has to do with the variables that it has.
+    let config = document.filter(|document| pod.is_ok() || has_variables(&gathered.live, document));
+    let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
+    Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
+}
+
+fn missing_claim(gathered: &Gathered) -> Option<Fault> {
+    if gathered.existing_claim != Some(false) {
+        return None;
+    }
+    let (owner, spec) = (gathered.owner.name_any(), gathered.owner.spec.gateway.as_ref()?);
+    let claim = spec.storage.existing_claim.as_ref()?;
+    Some(Fault {
+        reason: reason::CLAIM_NOT_FOUND,
+        message: format!(
+            "PersistentVolumeClaim \"{claim}\" does not exist (spec.gateway.storage.existingClaim of Agent \"{owner}\"): create it"
+        ),
+        carried: false,
+    })
+}
+
+/// What the Pod consists of. Variables that are no longer needed stay until something else recreates the Pod: an Agent that
+/// leaves must not restart the others.
+fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, digests: Digests) -> PodPlan {
+    let needed = PodPlan {
+        image: image(gathered, settings),
+        gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
+        token: sources::token(&gathered.owner),
+        ssh_key: sources::ssh_key(&gathered.owner),
+        provider_env: agents.environment.iter().cloned().collect(),
+        claim: sources::claim(&gathered.owner),
+        restart: gathered.owner.annotations().get(naming::RESTART).cloned(),
+        digests,
+        parts: std::collections::BTreeMap::new(),
+    };
+    let with_leftovers = with_leftovers(&needed, &gathered.live);
+    if gathered.live.annotation(naming::PLAN) == Some(with_leftovers.hash().as_str()) {
+        return with_leftovers;
+    }
+    keep_restart(needed.with_parts(), &gathered.live)
+}
+
+/// Removing the annotation restarts nothing: what it brought about stays.
+fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
+    if let (None, Some(before)) = (&plan.restart, live.parts.get(RESTART_PART)) {
+        plan.parts.insert(RESTART_PART.to_owned(), before.clone());
+    }
+    plan
+}
+
+fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
+    let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
+    let leftovers: Vec<SecretVariable> = live
+        .secret_variables()
+        .filter(|live| live.variable.starts_with("CREEL_PROVIDER_") && !names.contains(live.variable.as_str()))
+        .collect();
+    let mut plan = needed.clone();
+    for variable in leftovers {
+        let id = format!("Secret/{}/{}", variable.secret, variable.key);
+        if let Some(digest) = live.digests.0.get(&id) {
+            plan.digests.0.entry(id).or_insert_with(|| digest.clone());
+        }
+        plan.provider_env.push(variable);
+    }
+    plan.provider_env.sort();
+    keep_restart(plan.with_parts(), live)
+}
+
+/// The user's image; or the one that the gateway was created with, so that a new default rolls nothing; or the default. A new
+/// value of the restart annotation brings the gateway up to date.
+fn image(gathered: &Gathered, settings: &Settings) -> String {
+    if let Some(image) = gathered.owner.spec.gateway.as_ref().and_then(|gateway| gateway.image.clone()) {
+        return image;
+    }
+    let wanted = gathered.owner.annotations().get(naming::RESTART).map(hash);
+    let restarts = wanted.is_some() && wanted.as_ref() != gathered.live.parts.get(RESTART_PART);
+    let pinned = gathered.live.annotation(naming::IMAGE).map(str::to_owned);
+    pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
+}
+
+/// openclaw.json; `None`: no agent can be rendered.
+fn render(gathered: &Gathered, agents: &ResolvedAgents) -> Option<Value> {
+    let owner = gathered.owner.name_any();
+    let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
+    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
+    Some(config::render(&gateway))
+}
+
+/// Whether the live Pod has every variable that the document reads; each has the token.
+fn has_variables(live: &Live, document: &Value) -> bool {
+    let has = |name: &str| live.environment.iter().any(|variable| variable.name == name);
+    live::variables(document).iter().all(|name| name.as_str() == paths::TOKEN_VARIABLE || has(name.as_str()))
+}
+
+#[cfg(feature = "test-config-override")]
+mod test_config;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

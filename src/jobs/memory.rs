@@ -1,0 +1,162 @@
+//! What a pass over the jobs of a gateway leaves to the next one. Pure: `now` is an argument.
+//!
+//! Each status that is written wakes the passes around it, and most of what wakes them changes nothing of what a gateway shall hold:
+//! so a gateway is left alone until its time comes, or until something that a pass goes by has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::changes::Change;
+use super::history::History;
+use crate::declarations::wanted::Wanted;
+use crate::world::facts::RefreshRequests;
+
+/// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
+pub const RETRY: Duration = Duration::from_secs(30);
+
+/// What a pass goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inputs {
+    /// The run of the gateway's process, and the agents that it has.
+    pub run: String,
+    pub agents: BTreeSet<String>,
+    /// By key: the UID and generation of each CronJob, and what it wants.
+    pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
+    /// The agents that have a heartbeat.
+    pub with_heartbeat: BTreeSet<String>,
+    /// Whether jobs that nobody seems to want stay.
+    pub keeps_unowned: bool,
+    /// How often something was asked of the gateway that nothing else here shows.
+    pub refreshes: RefreshRequests,
+}
+
+/// What is known of one gateway's jobs.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub history: History,
+    rest: Option<(Inputs, Instant)>,
+    refused: BTreeMap<String, (Change, String, Instant)>,
+    /// Until when the gateway takes no more calls of a method.
+    throttled: BTreeMap<&'static str, Instant>,
+}
+
+impl Memory {
+    /// How long the gateway may still be left alone; `None`: its time has come, or something is new.
+    #[must_use]
+    pub fn idle_for(&self, inputs: &Inputs, now: Instant) -> Option<Duration> {
+        let (before, until) = self.rest.as_ref()?;
+        let left = until.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        (before == inputs).then_some(left)
+    }
+
+    /// A pass begins: nothing that was said of another run of the gateway holds.
+    pub fn begin(&mut self, inputs: &Inputs) {
+        if self.rest.take().is_none_or(|(before, _)| before.run != inputs.run) {
+            self.refused.clear();
+            self.throttled.clear();
+        }
+        self.refused.retain(|key, _| inputs.wanted.contains_key(key));
+    }
+
+    /// A pass came to its end, and the next one is due at this time.
+    pub fn idle_until(&mut self, inputs: Inputs, until: Instant) {
+        self.rest = Some((inputs, until));
+    }
+
+    /// Whether the gateway takes no such call now.
+    #[must_use]
+    pub fn is_throttled(&self, change: &Change, now: Instant) -> bool {
+        self.throttled.get(change.method()).is_some_and(|until| *until > now)
+    }
+
+    /// The gateway takes no such call before this time.
+    pub fn throttle(&mut self, change: &Change, until: Instant) {
+        self.throttled.insert(change.method(), until);
+    }
+
+    /// When the gateway takes again what it did not take.
+    #[must_use]
+    pub fn throttled_for(&self, now: Instant) -> Option<Duration> {
+        self.throttled.values().filter_map(|until| until.checked_duration_since(now)).min()
+    }
+
+    /// What the gateway said lately about exactly this.
+    #[must_use]
+    pub fn refusal(&self, key: &str, change: &Change, now: Instant) -> Option<&str> {
+        let (sent, words, at) = self.refused.get(key)?;
+        (sent == change && now.duration_since(*at) < RETRY).then_some(words)
+    }
+
+    /// The gateway did not accept this.
+    pub fn refused(&mut self, key: &str, change: Change, words: String, now: Instant) {
+        self.refused.insert(key.to_owned(), (change, words, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn inputs(run: &str, generation: i64) -> Inputs {
+        let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
+        let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
+        let (agents, with_heartbeat) = (BTreeSet::new(), BTreeSet::new());
+        Inputs {
+            run: run.to_owned(),
+            agents,
+            wanted,
+            with_heartbeat,
+            keeps_unowned: false,
+            refreshes: RefreshRequests::default(),
+        }
+    }
+
+    #[test]
+    fn a_gateway_is_left_alone_until_its_time_comes_or_something_is_new() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), None);
+        memory.begin(&inputs("1", 1));
+        memory.idle_until(inputs("1", 1), now + SOON);
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), Some(SOON));
+        assert_eq!(memory.idle_for(&inputs("1", 1), now + SOON), None);
+        assert_eq!(memory.idle_for(&inputs("1", 2), now), None);
+        assert_eq!(memory.idle_for(&inputs("2", 1), now), None);
+    }
+
+    #[test]
+    fn a_pass_that_fails_leaves_no_rest() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.idle_until(inputs("1", 1), now + SOON);
+        memory.begin(&inputs("1", 1));
+        assert_eq!(memory.idle_for(&inputs("1", 1), now), None);
+    }
+
+    #[test]
+    fn a_method_that_the_gateway_takes_no_more_of_rests_while_others_go_on() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let (remove, disable) = (Change::Remove { id: "1".to_owned() }, Change::Disable { id: "1".to_owned() });
+        assert_eq!(memory.throttled_for(now), None);
+        memory.throttle(&remove, now + SOON);
+        assert!(memory.is_throttled(&remove, now) && !memory.is_throttled(&disable, now));
+        assert_eq!(memory.throttled_for(now), Some(SOON));
+        assert!(!memory.is_throttled(&remove, now + SOON));
+    }
+
+    #[test]
+    fn what_was_refused_is_said_again_after_a_while_by_an_edit_and_to_another_run() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let change = Change::Remove { id: "1".to_owned() };
+        memory.begin(&inputs("1", 1));
+        memory.refused("k8s:a/b", change.clone(), "no".to_owned(), now);
+        memory.idle_until(inputs("1", 1), now);
+        memory.begin(&inputs("1", 1));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now), Some("no"));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now + RETRY), None);
+        assert_eq!(memory.refusal("k8s:a/b", &Change::Remove { id: "2".to_owned() }, now), None);
+        memory.idle_until(inputs("1", 1), now);
+        memory.begin(&inputs("2", 1));
+        assert_eq!(memory.refusal("k8s:a/b", &change, now), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! Sends children: server-side apply of what differs, additions of others taken out, leftovers deleted. Touches the network.
+
+use std::fmt::Debug;
+use std::time::Instant;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::errors::brief;
+use super::errors::is_refusal;
+use super::ledger::{ChildKey, Ledger, Shown};
+use super::managed_fields::{self, Exact};
+use super::observed::Observed;
+use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY};
+
+/// Why a child could not be brought about.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    #[error(
+        "{kind} \"{name}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent"
+    )]
+    NotOurs { kind: String, name: String },
+    #[error("{kind} \"{name}\" cannot be serialised")]
+    Serialise { kind: String, name: String, source: serde_json::Error },
+    #[error("{kind} \"{name}\": {}", brief(source))]
+    Api { kind: String, name: String, source: Box<kube::Error> },
+}
+
+impl ApplyError {
+    /// The API server's answer, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&kube::Error> {
+        if let Self::Api { source, .. } = self { Some(source) } else { None }
+    }
+}
+
+/// A kind of object that Creel makes.
+pub trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Exact
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+{
+    /// Whether one that has no controller and carries our labels may be taken up again. Only claims outlive their owner.
+    const ADOPTABLE: bool = false;
+    /// A merge patch that clears what may not stand beside a value of ours, and which no apply can clear.
+    const CLEARS: Option<&'static str> = None;
+}
+
+macro_rules! child {
+    ($kind:ty, $($zone:expr),*) => {
+        impl Exact for $kind {
+            const ZONES: &'static [&'static [&'static str]] = &[$(&$zone),*];
+        }
+        impl Child for $kind {}
+    };
+}
+
+child!(ConfigMap, ["f:data"], ["f:binaryData"]);
+child!(NetworkPolicy, ["f:spec"]);
+child!(Service, ["f:spec"]);
+child!(ServiceAccount,);
+
+impl Exact for Deployment {
+    const ZONES: &'static [&'static [&'static str]] = &[&["f:spec", "f:template", "f:spec"]];
+}
+
+impl Child for Deployment {
+    /// Somebody's `RollingUpdate` brings its parameters, and with them `Recreate` is refused.
+    const CLEARS: Option<&'static str> = Some(r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#);
+}
+
+impl Exact for PersistentVolumeClaim {
+    const ZONES: &'static [&'static [&'static str]] = &[];
+}
+
+impl Child for PersistentVolumeClaim {
+    const ADOPTABLE: bool = true;
+}
+
+/// Sends the children of one controller.
+pub struct Applier {
+    client: Client,
+    manager: &'static str,
+    pub ledger: Ledger,
+}
+
+impl Applier {
+    #[must_use]
+    pub fn new(client: Client, manager: &'static str) -> Self {
+        Self { client, manager, ledger: Ledger::default() }
+    }
+
+    /// Brings the child about, if it is not as desired already. Returns whether anything was sent.
+    ///
+    /// `owner` is the UID of the controlling object; a child without a controller is ours if it carries our labels.
+    pub async fn apply<K: Child>(
+        &self,
+        desired: &K,
+        cached: Option<&Observed<K>>,
+        owner: &str,
+    ) -> Result<bool, ApplyError> {
+        let key = key_of(desired);
+        let fail = |source: kube::Error| failed(&key, source);
+        let body = serde_json::to_vec(desired).map_err(|source| ApplyError::Serialise {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            source,
+        })?;
+        let hash = xxh3_64(&body);
+        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
+        match cached {
+            Some(child) => check_ours(desired, &child.object, owner)?,
+            // The cache holds only what carries our label: look before the first apply takes something over.
+            None if self.ledger.is_due(&key, hash, None, Instant::now()) => {
+                if let Some(child) = api.get_opt(&key.name).await.map_err(fail)? {
+                    check_ours(desired, &child, owner)?;
+                }
+            }
+            None => {}
+        }
+        let (mut sent, mut stays) = (false, None);
+        if cached.is_some_and(|child| child.intruded) {
+            match self.take_out_additions(&api, &key).await {
+                // Set in place of a field of ours that must be there (an image): gone once ours is back.
+                Err(error) if error.api().is_some_and(is_refusal) => stays = Some(error),
+                taken_out => sent = taken_out?,
+            }
+        }
+        let shown = cached.map(shown_of);
+        if !self.ledger.is_due(&key, hash, shown.as_ref(), Instant::now()) {
+            return stays.map_or(Ok(sent), Err);
+        }
+        let applied = self.send(&api, &key.name, desired, cached.is_some()).await.map_err(fail)?;
+        tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "applied");
+        let applied = shown_of(&Observed::new(applied, self.manager));
+        self.ledger.applied(key, owner, hash, applied, shown, Instant::now());
+        Ok(true)
+    }
+
+    /// Applies with force. What is refused because of values that no apply can clear is tried again once they are cleared.
+    async fn send<K: Child>(&self, api: &Api<K>, name: &str, desired: &K, exists: bool) -> Result<K, kube::Error> {
+        let params = PatchParams::apply(self.manager).force();
+        match (api.patch(name, &params, &Patch::Apply(desired)).await, K::CLEARS) {
+            (Err(refused), Some(clears)) if exists && is_refusal(&refused) => {
+                let clears: Value = serde_json::from_str(clears).unwrap_or_default();
+                let update = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+                api.patch(name, &update, &Patch::Merge(clears)).await?;
+                api.patch(name, &params, &Patch::Apply(desired)).await
+            }
+            (applied, _) => applied,
+        }
+    }
+
+    /// Deletes the child, if it is still the one that was seen.
+    pub async fn delete<K: Child>(&self, child: &K) -> Result<(), ApplyError> {
+        delete(&self.client, child).await?;
+        self.ledger.forget(&key_of(child));
+        Ok(())
+    }
+
+    /// Writes the object back without what others added. Only removals: a replace that set a value would make us its owner by
+    /// update, and a later apply could not drop it any more.
+    async fn take_out_additions<K: Child>(&self, api: &Api<K>, key: &ChildKey) -> Result<bool, ApplyError> {
+        let fail = |source: kube::Error| failed(key, source);
+        let Some(live) = api.get_opt(&key.name).await.map_err(fail)? else { return Ok(false) };
+        let additions = managed_fields::additions::<K>(live.managed_fields(), self.manager);
+        if additions.is_empty() {
+            return Ok(false);
+        }
+        let serialise = |source| ApplyError::Serialise { kind: key.kind.clone(), name: key.name.clone(), source };
+        let mut body = serde_json::to_value(&live).map_err(serialise)?;
+        managed_fields::strip(&mut body, &additions);
+        let body: K = serde_json::from_value(body).map_err(serialise)?;
+        let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
+        api.replace(&key.name, &params, &body).await.map_err(fail)?;
+        tracing::info!(
+            kind = key.kind,
+            namespace = key.namespace,
+            name = key.name,
+            ?additions,
+            "removed additions by others"
+        );
+        Ok(true)
+    }
+}
+
+/// Deletes the object, if it is still the one that was seen.
+pub async fn delete<K>(client: &Client, object: &K) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+{
+    let key = key_of(object);
+    let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
+    let only_this = Preconditions { uid: object.uid(), resource_version: None };
+    let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+    match api.delete(&key.name, &params).await {
+        Ok(_) => tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "deleted"),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+        Err(source) => return Err(failed(&key, source)),
+    }
+    Ok(())
+}
+
+/// A child must have this controller; a retained claim has none, but our labels.
+fn check_ours<K: Child>(desired: &K, present: &K, owner: &str) -> Result<(), ApplyError> {
+    let controller = present.owner_references().iter().find(|reference| reference.controller == Some(true));
+    // These two say whose it is; other labels may have been edited, and are put back.
+    let same = |key: &str| present.labels().get(key) == desired.labels().get(key);
+    let retained = K::ADOPTABLE && same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);
+    let ours = controller.map_or(retained, |controller| controller.uid == owner);
+    if ours {
+        return Ok(());
+    }
+    let key = key_of(present);
+    Err(ApplyError::NotOurs { kind: key.kind, name: key.name })
+}
+
+fn shown_of<K: Resource>(child: &Observed<K>) -> Shown {
+    Shown { uid: child.object.meta().uid.clone().unwrap_or_default(), own: child.own }
+}
+
+/// What the ledger knows the object by.
+#[must_use]
+pub fn key_of<K: Resource<DynamicType = ()>>(child: &K) -> ChildKey {
+    ChildKey {
+        kind: K::kind(&()).into_owned(),
+        namespace: child.namespace().unwrap_or_default(),
+        name: child.name_any(),
+    }
+}
+
+/// What the API server said of this object.
+#[must_use]
+pub fn failed(key: &ChildKey, source: kube::Error) -> ApplyError {
+    ApplyError::Api { kind: key.kind.clone(), name: key.name.clone(), source: Box::new(source) }
+}

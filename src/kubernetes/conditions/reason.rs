@@ -1,0 +1,194 @@
+//! Why a condition has its status. Reasons are part of the API: alerts and dashboards match them. Each is defined once, with its
+//! meaning and its remedy; `docs/reference/reasons.md` is generated from them.
+
+/// A reason, as the reference documents it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason {
+    pub name: &'static str,
+    pub meaning: &'static str,
+    /// What to do about it; empty where nothing needs doing.
+    pub remedy: &'static str,
+}
+
+/// Reasons that belong together, under a heading of the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    pub title: &'static str,
+    /// Where they appear.
+    pub place: &'static str,
+    pub reasons: &'static [Reason],
+}
+
+/// Defines each reason as a constant whose documentation is its meaning, and all of them as [`GROUPS`].
+macro_rules! reasons {
+    ($($title:literal, $place:literal { $(#[doc = $meaning:literal] $name:ident = $value:literal, $remedy:literal;)+ })+) => {
+        $($(#[doc = $meaning] pub const $name: &str = $value;)+)+
+        /// All reasons, in the order of the reference.
+        pub const GROUPS: &[Group] = &[$(Group {
+            title: $title,
+            place: $place,
+            reasons: &[$(Reason { name: $value, meaning: $meaning, remedy: $remedy }),+],
+        }),+];
+    };
+}
+
+reasons! {
+    "All kinds", "`Ready`, `Reconciling` and `Stalled`, which also repeat the reason of the condition that decides them" {
+        /// The object works as specified.
+        READY = "Ready", "";
+        /// `Reconciling` or `Stalled` is `False`: there is nothing to report.
+        AS_EXPECTED = "AsExpected", "";
+        /// Creel has not observed the result of the latest change yet.
+        PENDING = "Pending", "Wait; if it does not change for minutes, see the conditions of the Agent that owns the gateway and the log of the operator.";
+        /// `spec.suspend` is `true`, on this object or on the Agent that it depends on.
+        SUSPENDED = "Suspended", "Set `spec.suspend` to `false` to resume.";
+        /// The annotation `creel.dev/paused` is `"true"`: Creel writes nothing for this object.
+        PAUSED = "Paused", "Remove the annotation to resume.";
+    }
+    "References", "`ReferencesResolved` of an Agent, `CredentialsResolved` of a Provider, `Declared` of a CronJob" {
+        /// Everything that the spec names exists.
+        RESOLVED = "Resolved", "";
+        /// The Provider needs no credentials.
+        NOT_REQUIRED = "NotRequired", "";
+        /// A Secret does not exist. What already runs keeps running.
+        SECRET_NOT_FOUND = "SecretNotFound", "Create the Secret that the message names, or correct the reference.";
+        /// A Secret exists but does not have the key. What already runs keeps running.
+        SECRET_KEY_NOT_FOUND = "SecretKeyNotFound", "Add the key that the message names, or correct the reference. If a Secret that Creel generated lost a key, delete the Secret and Creel recreates it.";
+        /// A ConfigMap does not exist. What already runs keeps running.
+        CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound", "Create the ConfigMap that the message names, or correct the reference.";
+        /// A ConfigMap exists but does not have the key. What already runs keeps running.
+        CONFIG_MAP_KEY_NOT_FOUND = "ConfigMapKeyNotFound", "Add the key that the message names, or correct the reference.";
+        /// An object cannot be read at the moment. Its last known content remains in use.
+        REFERENCE_UNREADABLE = "ReferenceUnreadable", "Creel retries. Check the permissions of the operator and the health of the API server.";
+        /// A Provider does not exist.
+        PROVIDER_NOT_FOUND = "ProviderNotFound", "Create the Provider, or use the name that the message suggests.";
+        /// The Provider does not list the model, or its endpoint does not know it.
+        MODEL_NOT_FOUND = "ModelNotFound", "Use a model from `spec.models` of the Provider, or add it there.";
+        /// A Sandbox does not exist. A sandbox Pod that already runs keeps running.
+        SANDBOX_NOT_FOUND = "SandboxNotFound", "Create the Sandbox, or correct `spec.sandbox.ref`.";
+        /// The Agent that a CronJob names does not exist.
+        AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef`. The CronJob waits for it.";
+        /// The Agent whose gateway to use does not exist.
+        GATEWAY_NOT_FOUND = "GatewayNotFound", "Create the Agent that `spec.gatewayRef` names, or create a new Agent with another `gatewayRef`.";
+        /// The Agent whose gateway to join has no gateway of its own.
+        GATEWAY_NOT_OWNED = "GatewayNotOwned", "`spec.gatewayRef` must name an Agent that has no `gatewayRef` itself.";
+        /// The claim in `spec.gateway.storage.existingClaim` does not exist.
+        CLAIM_NOT_FOUND = "ClaimNotFound", "Create the claim, or correct its name.";
+        /// A time zone does not exist.
+        TIME_ZONE_NOT_FOUND = "TimeZoneNotFound", "Use an IANA name such as `Europe/Paris`; the message suggests the nearest one.";
+    }
+    "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`" {
+        /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over.
+        NAME_CONFLICT = "NameConflict", "Delete or rename the object that the message names, or use another name for the Agent.";
+        /// The API server rejected an object that follows from the spec.
+        CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";
+        /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
+        CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
+    }
+    "Gateway", "`GatewayReady`" {
+        /// The gateway's Pod does not exist yet.
+        POD_PENDING = "PodPending", "Wait; if it stays, describe the ReplicaSet of the gateway: a quota or an admission policy may reject the Pod.";
+        /// No node can run the Pod.
+        UNSCHEDULABLE = "Unschedulable", "The message has the scheduler's explanation: free or add resources, or change `resources`, `podTemplate` or the claim.";
+        /// An image cannot be pulled.
+        IMAGE_PULL_FAILED = "ImagePullFailed", "Check the image name and `imagePullSecrets`, and that the node can reach the registry or has the image.";
+        /// Kubernetes cannot create or start the Pod.
+        POD_FAILED = "PodFailed", "The message has the error of Kubernetes.";
+        /// The gateway is starting.
+        STARTING = "Starting", "Wait; see `kubectl logs deployment/<agent>-gateway -c gateway`.";
+        /// The Pod is being recreated because its environment or template changed. Also an Event, which names the change.
+        ROLLING_OUT = "RollingOut", "";
+        /// The new Pod is waiting for the previous one to end, because both use the same claim.
+        WAITING_FOR_PREVIOUS_POD = "WaitingForPreviousPod", "Wait. If the node of the previous Pod is lost, delete that Pod once the node is certainly off.";
+        /// The gateway exited with an error.
+        GATEWAY_CRASHED = "GatewayCrashed", "The message has the end of its log; see also `kubectl logs --previous`.";
+        /// Another process uses the state on the claim.
+        STATE_IN_USE = "StateInUse", "Wait. If it stays, find another Pod that mounts the same claim.";
+        /// The gateway cannot write to its claim.
+        STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`.";
+        /// The gateway started without its token.
+        SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
+    }
+    "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`, and on `Declared` of a CronJob" {
+        /// The gateway confirmed that it runs this configuration.
+        APPLIED = "Applied", "";
+        /// The gateway rejected the configuration, or the job. The last accepted configuration remains in use.
+        REJECTED = "Rejected", "The message has the gateway's explanation: correct the field that it names.";
+        /// The gateway answers but does not load the configuration. Its Pod is recreated once.
+        RELOAD_STALLED = "ReloadStalled", "If it stays, see the log of the gateway.";
+        /// The operator cannot query the gateway's admin API.
+        ADMIN_UNREACHABLE = "AdminUnreachable", "Check that the operator's namespace can reach the gateway's port 18789, and the log of the gateway.";
+        /// The current spec of the Agent is invalid. Its last valid version remains in use.
+        LAST_GOOD_KEPT = "LastGoodKept", "`ReferencesResolved` says what to correct.";
+    }
+    "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox" {
+        /// Commands can run.
+        RUNNING = "Running", "";
+        /// The sandbox Pod is being replaced.
+        RECREATING = "Recreating", "";
+        /// A sandbox is waiting for the node of its gateway, because they share a claim; or a CronJob is waiting for its gateway.
+        WAITING_FOR_GATEWAY = "WaitingForGateway", "See the conditions of the Agent that owns the gateway.";
+        /// The node of the Pod does not respond. Creel never force-deletes a Pod.
+        NODE_LOST = "NodeLost", "Bring the node back, or delete the Node object if it is gone for good.";
+        /// The access mode of the claim is `ReadWriteOncePod`, so that a sandbox cannot share it.
+        CLAIM_NOT_SHAREABLE = "ClaimNotShareable", "Use a claim with another access mode, or `workspaceAccess: none`.";
+        /// No Agent refers to the Sandbox.
+        UNUSED = "Unused", "";
+    }
+    "Isolation", "`IsolationVerified`" {
+        /// The checks from inside the sandbox passed.
+        ISOLATED = "Isolated", "";
+        /// The sandbox reached a forbidden address.
+        NETWORK_POLICY_NOT_ENFORCED = "NetworkPolicyNotEnforced", "Install a network plugin that enforces NetworkPolicy, then delete the sandbox Pod to check again.";
+        /// The sandbox could write to a workspace that is mounted read-only.
+        WORKSPACE_WRITABLE = "WorkspaceWritable", "Check the volume driver and the container runtime of the node.";
+        /// The sandbox has not reported the result of its checks yet.
+        NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs.";
+    }
+    "CronJob: the job", "`Declared` and `Ready` of a CronJob" {
+        /// The gateway has exactly this job.
+        DECLARED = "Declared", "";
+        /// The schedule cannot be parsed.
+        INVALID_SCHEDULE = "InvalidSchedule", "Correct the field that the message names.";
+        /// The schedule matches no date, for example 31 February.
+        NEVER_RUNS = "NeverRuns", "Correct `spec.schedule`.";
+        /// No Agent on the gateway uses the Provider of the job's model.
+        PROVIDER_NOT_ON_GATEWAY = "ProviderNotOnGateway", "Use the Provider in an Agent of the gateway, for example as a fallback, or use another model.";
+        /// `spec.at` passed before the gateway had the job. The run does not take place.
+        MISSED = "Missed", "Set another time.";
+        /// The run of `spec.at` is over.
+        COMPLETED = "Completed", "";
+        /// The gateway disabled the job after too many failures.
+        DISABLED_BY_GATEWAY = "DisabledByGateway", "Fix the cause, then edit the spec (or toggle `spec.suspend`) to resume.";
+    }
+    "CronJob: the runs", "`Healthy` of a CronJob, and `reason` of its `status.recentRuns`" {
+        /// No run has ended yet.
+        NOT_RUN_YET = "NotRunYet", "";
+        /// The last run succeeded.
+        SUCCEEDED = "Succeeded", "";
+        /// The last run failed.
+        RUN_FAILED = "RunFailed", "The message has the gateway's error.";
+        /// The last run succeeded, but its answer could not be delivered.
+        NOT_DELIVERED = "NotDelivered", "Check `spec.delivery`: the channel, the recipient or the URL.";
+        /// The gateway did not start the run. It does not count as a failure.
+        SKIPPED = "Skipped", "";
+        /// The last run exceeded `spec.timeout`, the gateway's 60-minute limit, or a limit of the model's endpoint.
+        TIMED_OUT = "TimedOut", "Raise `spec.timeout`, or make the task smaller.";
+        /// The account at the model's endpoint has no credit left.
+        CREDIT_EXHAUSTED = "CreditExhausted", "Add credit, or fallbacks of another Provider.";
+        /// The model's endpoint rejected the API key.
+        UNAUTHORIZED = "Unauthorized", "Correct the key in the Secret of the Provider.";
+        /// The model's endpoint limits the rate of requests.
+        RATE_LIMITED = "RateLimited", "Run jobs less often, or add fallbacks of another Provider.";
+        /// The model's endpoint is overloaded or failed.
+        SERVER_ERROR = "ServerError", "Wait, or add fallbacks of another Provider.";
+    }
+    "Events of a CronJob", "Events; those of other kinds repeat the reason of `Ready`" {
+        /// The runs of the job start to fail, or fail for another reason.
+        RUN_FAILING = "RunFailing", "See `Healthy`.";
+        /// A run succeeded after failures.
+        RUN_RECOVERED = "RunRecovered", "";
+        /// The gateway did not accept a run that was requested with `creel.dev/run-now`.
+        RUN_REJECTED = "RunRejected", "The Event has the gateway's explanation.";
+    }
+}

@@ -1,0 +1,47 @@
+//! What an error of the API server means. Pure.
+
+/// The cause that Kubernetes gives when something is to be made in a namespace that is being deleted.
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
+/// The API server's own words, on one line; never the body of an object.
+#[must_use]
+pub fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("{} ({})", status.reason, status.code),
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}
+
+/// Somebody else was faster, so that looking again soon is all it takes.
+#[must_use]
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// What was asked for is not there.
+#[must_use]
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The namespace is being deleted: everything in it goes, and nothing more can be made.
+#[must_use]
+pub fn is_namespace_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    status.code == 403 && causes.iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
+}
+
+/// A namespace is a moment younger than the account that its Pods run as by default.
+fn is_account_to_come(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("error looking up service account"))
+}
+
+/// The API server refuses the object as it is (invalid, over quota, not allowed), so that the same again is no help.
+#[must_use]
+pub fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422))
+        && !is_namespace_terminating(error)
+        && !is_account_to_come(error)
+}

@@ -1,0 +1,35 @@
+//! What any operator needs of the API server. Knows no kind of ours.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `apply` | sends and prunes children | the network |
+//! | `ledger` | whether a child has to be sent again | nothing |
+//! | `managed_fields` | what others added to a child where only Creel may write | nothing |
+//! | `observed` | an object as the cache keeps it: pruned, with the hash of our own managedFields | nothing |
+//! | `conditions` | condition types, reasons and how a list of them changes | nothing |
+//! | `ready` | `Ready`, `Reconciling` and `Stalled` from one summary | nothing |
+//! | `events` | Events on transitions of a condition | nothing |
+//! | `status` | writes the status of an object of ours | the network |
+//! | `errors` | what an error of the API server means | nothing |
+//! | `reconciler` | why a reconcile could not be finished | nothing |
+//! | `backoff` | how long a failing object waits | nothing |
+//! | `debounce` | lets a burst of changes settle | nothing |
+//! | `pod_status` | reads a Pod's status, whatever runs in it | nothing |
+//! | `caches` | values by object name, by version, by UID | memory |
+
+pub mod apply;
+pub mod backoff;
+pub mod caches;
+pub mod conditions;
+pub mod debounce;
+pub mod errors;
+pub mod events;
+pub mod ledger;
+pub mod managed_fields;
+pub mod observed;
+pub mod pod_status;
+pub mod ready;
+pub mod reconciler;
+#[cfg(test)]
+pub(crate) mod recording_api;
+pub mod status;

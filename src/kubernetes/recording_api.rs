@@ -1,0 +1,65 @@
+//! An API server for tests that holds nothing, records every request and gives back what it is sent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http_body_util::BodyExt;
+use hyper::{Method, Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+/// What was asked, in order: `PATCH configmaps/concierge-config-1`.
+#[derive(Clone, Debug, Default)]
+pub struct RecordingApi {
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl RecordingApi {
+    /// A client of this API server. Requests for which `refuses` names a status code get that one.
+    pub fn client(&self, refuses: impl Fn(&str) -> Option<u16> + Clone + Send + 'static) -> Client {
+        let requests = Arc::clone(&self.requests);
+        let answer = move |request: Request<Body>| {
+            let (requests, refuses) = (Arc::clone(&requests), refuses.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let place: Vec<&str> = parts.uri.path().rsplit('/').take(2).collect();
+                let line = format!("{} {}/{}", parts.method, place[1], place[0]);
+                let body = body.collect().await?.to_bytes();
+                let answer = match refuses(&line) {
+                    Some(code) => status(code),
+                    None if parts.method == Method::GET => status(404),
+                    None => accepted(serde_json::from_slice(&body).unwrap_or_default()),
+                };
+                requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                Ok::<_, kube::Error>(answer)
+            }
+        };
+        Client::new(tower::service_fn(answer), "default")
+    }
+
+    /// The requests since the last call of this.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those of them that write.
+    pub fn take_writes(&self) -> Vec<String> {
+        self.take().into_iter().filter(|line| !line.starts_with("GET ")).collect()
+    }
+}
+
+fn accepted(mut object: Value) -> Response<Body> {
+    object["metadata"]["uid"] = json!("uid");
+    Response::new(Body::from(object.to_string().into_bytes()))
+}
+
+fn status(code: u16) -> Response<Body> {
+    let reason = if code == 404 { "NotFound" } else { "Refused" };
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": reason, "code": code,
+        "message": "not by this API server",
+    });
+    let mut response = Response::new(Body::from(status.to_string().into_bytes()));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
+    response
+}

@@ -1,0 +1,92 @@
+//! Renders openclaw.json for one gateway. Pure and deterministic: equal input gives equal text.
+//!
+//! | file | renders |
+//! |---|---|
+//! | `agents` | what an agent's entry says of its model and its heartbeat |
+//! | `document` | the rendered file: value, text and hash |
+//! | `models` | Providers and their models |
+//! | `sandbox` | where an agent's commands run, as its entry says it |
+//! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
+//! | `sections` | where in the document a value belongs |
+//! | `document` | nothing: the whole as it lies in a ConfigMap |
+//!
+//! Fail closed: secrets are SecretRefs (a `${VAR}` of a missing variable is only a warning to OpenClaw, and for the
+//! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
+//! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
+
+pub mod agents;
+pub mod document;
+pub mod models;
+mod process;
+pub mod sandbox;
+pub mod sections;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use self::sections::{Fields, Sections};
+use super::marker;
+use super::paths;
+
+/// Everything that decides a gateway's openclaw.json.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateway {
+    /// The agent for work that no one asked for; with several agents OpenClaw wants it named. The gateway's owner.
+    pub system_agent: String,
+    /// By OpenClaw agent id, which is the Agent's name: the fields of its entry.
+    pub agents: BTreeMap<String, Fields>,
+    /// What the agents need outside of their entries.
+    pub sections: Sections,
+}
+
+/// The whole openclaw.json, marker included.
+#[must_use]
+pub fn render(gateway: &Gateway) -> Value {
+    let agents: Fields = gateway.agents.iter().map(|(id, fields)| (id.clone(), entry(id, fields))).collect();
+    let mut document = json!({
+        "gateway": process::gateway(),
+        "secrets": {"providers": {"default": {"source": "env"}}, "defaults": {"env": "default"}},
+        "update": {"checkOnStart": false},
+        "telemetry": {"enabled": false},
+        "discovery": {"mdns": {"mode": "off"}},
+        "logging": {"level": "info", "consoleLevel": "info", "consoleStyle": "json"},
+        "models": {"mode": "merge", "catalogRefresh": {"enabled": false}, "providers": {}},
+        "agents": {
+            "ownership": "explicit",
+            "defaults": {
+                "skipBootstrap": true,
+                "systemAgent": {"agentId": gateway.system_agent},
+                "heartbeat": {"every": "0m"},
+            },
+            "entries": agents,
+        },
+        "tools": process::tools(),
+        "session": {"dmScope": "per-channel-peer"},
+        // Jobs that an agent schedules for itself could else run a command (`stream`) or a script in the gateway's
+        // process, whatever `tools.exec` says.
+        "cron": {"triggers": {"enabled": false}},
+        "commands": {
+            "bash": false, "config": false, "debug": false, "mcp": false, "plugins": false, "restart": false,
+        },
+        "acp": {"enabled": false},
+        // Nothing here is of an older schema. Unsaid, OpenClaw suspects it, and a refusal at start then speaks of a
+        // legacy configuration instead of the faulty key.
+        "meta": {"migrations": {"modelPolicyAllowlist": true, "utilityModelSeparation": true}},
+        "plugins": {"entries": {"admin-http-rpc": {"enabled": true}}},
+    });
+    gateway.sections.write(&mut document);
+    marker::with_marker(document)
+}
+
+/// The entry of one agent. An agent of which nothing says where its commands run has no shell.
+fn entry(id: &str, fields: &Fields) -> Value {
+    let mut entry = sandbox::confine(None);
+    entry.extend(fields.clone());
+    entry.insert("name".to_owned(), json!(id));
+    entry.insert("workspace".to_owned(), json!(paths::workspace(id)));
+    Value::Object(entry)
+}
+
+#[cfg(test)]
+pub(in crate::openclaw) mod tests;

@@ -1,0 +1,11 @@
+//! What all Pods of ours have in common.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `containers` | security context, environment, resources, volumes | nothing |
+//! | `network` | Services and policies: one port, ranges of addresses, selectors | nothing |
+//! | `fingerprint` | a plan in parts, one short hash each | nothing |
+
+pub mod containers;
+pub mod fingerprint;
+pub mod network;

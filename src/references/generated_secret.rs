@@ -1,0 +1,111 @@
+//! Secrets that Creel makes: by `create`, never by apply, because two operators that both generate must not overwrite each other.
+//! Touches the network.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
+use thiserror::Error;
+
+use super::digests::SourceKind;
+use super::read::{DigestKey, Versions, version};
+use super::ssh_keys::SshKeyError;
+use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::errors::{brief, is_refusal};
+use crate::kubernetes::reconciler::Failure;
+use crate::naming::is_child_of;
+
+/// The key under which environment digests are made.
+pub const DIGEST_KEY: &str = "digest-key";
+
+/// Why a Secret is not to be had.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    #[error("Secret \"{0}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent")]
+    NotOurs(String),
+    #[error("Secret \"{name}\" is missing key \"{key}\": delete the Secret and Creel recreates it")]
+    Damaged { name: String, key: &'static str },
+    #[error("Secret \"{name}\" has no key \"{key}\"")]
+    NoToken { name: String, key: String },
+    #[error("cannot read random bytes from the OS")]
+    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Key(#[from] SshKeyError),
+    #[error("Secret \"{name}\": {}", brief(source))]
+    Api { name: String, source: Box<kube::Error> },
+}
+
+impl Failure for SecretError {
+    fn api(&self) -> Option<&kube::Error> {
+        Self::api(self)
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        Self::reason(self)
+    }
+}
+
+impl SecretError {
+    /// The reason of a condition, where only a person can repair it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::NotOurs(_) => Some(reason::NAME_CONFLICT),
+            Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
+            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REJECTED),
+            Self::Random(_) | Self::Key(_) => None,
+        }
+    }
+
+    /// The API server's answer, if it is one.
+    #[must_use]
+    pub fn api(&self) -> Option<&kube::Error> {
+        if let Self::Api { source, .. } = self { Some(source) } else { None }
+    }
+}
+
+/// The Secret of this name, made if it is not there; it must belong to the Agent.
+pub async fn ensure(
+    client: &Client,
+    manager: &str,
+    owner: &Agent,
+    name: &str,
+    generate: impl FnOnce() -> Result<Secret, SecretError>,
+) -> Result<Secret, SecretError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    let fail = |source| SecretError::Api { name: name.to_owned(), source: Box::new(source) };
+    let present = api.get_opt(name).await.map_err(fail)?;
+    let secret = if let Some(secret) = present {
+        secret
+    } else {
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        match api.create(&params, &generate()?).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await.map_err(fail)?,
+            created => created.map_err(fail)?,
+        }
+    };
+    if is_child_of(&secret, owner) { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
+}
+
+/// A value of a generated Secret; it can't be empty.
+pub fn value<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a [u8], SecretError> {
+    let value = secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    value.filter(|value| !value.is_empty()).ok_or_else(|| SecretError::Damaged { name: secret.name_any(), key })
+}
+
+/// The key of the digests in a generated Secret.
+pub fn digest_key(secret: &Secret) -> Result<DigestKey, SecretError> {
+    Ok(DigestKey { uid: secret.uid().unwrap_or_default(), key: value(secret, DIGEST_KEY)?.to_vec() })
+}
+
+/// The version of a Secret, as far as it is known without reading it.
+#[must_use]
+pub fn known_version(versions: &impl Versions, namespace: &str, name: &str) -> Option<String> {
+    versions.of(namespace, &(SourceKind::Secret, name.to_owned()))
+}
+
+/// The version of a Secret that was read.
+#[must_use]
+pub fn version_of(secret: &Secret) -> String {
+    version(&secret.metadata).unwrap_or_default()
+}

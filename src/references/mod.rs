@@ -1,0 +1,23 @@
+//! What specs name: Secrets, ConfigMaps, keys, zones.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `agents` | what a gateway reads on behalf of an Agent | nothing |
+//! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
+//! | `read` | reads them | the network |
+//! | `digests` | keyed digests of what a Pod reads as environment | nothing |
+//! | `checker` | for controllers that only check whether values exist | the network |
+//! | `generated_secret` | Secrets that Creel generates and never changes | the network |
+//! | `ssh_keys` | keys of the way into a sandbox | random bytes |
+//! | `suggest` | the name that was probably meant | nothing |
+//! | `time_zone` | time zones by their IANA names | nothing |
+
+pub mod agents;
+pub mod checker;
+pub mod digests;
+pub mod generated_secret;
+pub mod read;
+pub mod sources;
+pub mod ssh_keys;
+pub mod suggest;
+pub mod time_zone;

@@ -1,0 +1,133 @@
+//! Reads Secrets and ConfigMaps that objects name. Touches the network; keeps digests, never values.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+
+use super::digests::{Read, SourceKind, SourceName, digest};
+use crate::kubernetes::errors::brief;
+
+/// So many reads at once for one object.
+const MAX_CONCURRENT: usize = 8;
+
+/// What is known of Secrets and ConfigMaps without reading them.
+pub trait Versions: Sync {
+    /// UID and resourceVersion of the object, as [`version`] writes them; `None`: it is not known.
+    fn of(&self, namespace: &str, source: &SourceName) -> Option<String>;
+}
+
+impl<V: Versions + Send> Versions for Arc<V> {
+    fn of(&self, namespace: &str, source: &SourceName) -> Option<String> {
+        V::of(self, namespace, source)
+    }
+}
+
+/// What distinguishes one state of an object from another: UID and resourceVersion.
+#[must_use]
+pub fn version(metadata: &ObjectMeta) -> Option<String> {
+    Some(format!("{}/{}", metadata.uid.as_ref()?, metadata.resource_version.as_ref()?))
+}
+
+/// Who reads, and the random key under which digests are made.
+#[derive(Clone, Debug)]
+pub struct DigestKey {
+    /// The UID of the Secret that holds the key: a new key makes new digests.
+    pub uid: String,
+    pub key: Vec<u8>,
+}
+
+/// One remembered read: by namespace, source and digest key.
+type CacheKey = (String, SourceName, String);
+/// UID and resourceVersion of the object, and the digest of each of its keys.
+type Remembered = (String, BTreeMap<String, String>);
+
+/// Reads and remembers the digests of what did not change.
+#[derive(Default)]
+pub struct References {
+    cache: Mutex<HashMap<CacheKey, Remembered>>,
+}
+
+impl References {
+    /// The digest of each key of each source. What is known to be unchanged is not read again, and what is not named any more is
+    /// forgotten.
+    pub async fn read(
+        &self,
+        client: &Client,
+        versions: &impl Versions,
+        namespace: &str,
+        names: BTreeSet<SourceName>,
+        key: &DigestKey,
+    ) -> BTreeMap<SourceName, Read> {
+        self.cache().retain(|(of, name, uid), _| *uid != key.uid || (of == namespace && names.contains(name)));
+        stream::iter(names)
+            .map(|name| async move {
+                let read = self.read_one(client, versions, namespace, &name, key).await;
+                (name, read)
+            })
+            .buffer_unordered(MAX_CONCURRENT)
+            .collect()
+            .await
+    }
+
+    /// Forgets what was read for a gateway that is gone.
+    pub fn forget(&self, digest_key_uid: &str) {
+        self.cache().retain(|(_, _, uid), _| uid != digest_key_uid);
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<CacheKey, Remembered>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_one(
+        &self,
+        client: &Client,
+        versions: &impl Versions,
+        namespace: &str,
+        name: &SourceName,
+        key: &DigestKey,
+    ) -> Read {
+        let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone());
+        let version = versions.of(namespace, name);
+        if let Some((known, keys)) = self.cache().get(&cache_key)
+            && version.as_ref() == Some(known)
+        {
+            return Read::Keys(keys.clone());
+        }
+        match fetch(client, namespace, name).await {
+            Ok(Some((version, data))) => {
+                let digests: BTreeMap<_, _> = data
+                    .into_iter()
+                    .map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value)))
+                    .collect();
+                self.cache().insert(cache_key, (version, digests.clone()));
+                Read::Keys(digests)
+            }
+            Ok(None) => Read::Missing,
+            Err(why) => Read::Unreadable(why),
+        }
+    }
+}
+
+type Data = BTreeMap<String, Vec<u8>>;
+
+async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
+    let (metadata, data): (_, Data) = match kind {
+        SourceKind::Secret => {
+            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            let Some(secret) = api.get_opt(name).await.map_err(|error| brief(&error))? else { return Ok(None) };
+            (secret.metadata, secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
+        }
+        SourceKind::ConfigMap => {
+            let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+            let Some(map) = api.get_opt(name).await.map_err(|error| brief(&error))? else { return Ok(None) };
+            let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
+            let binary = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+            (map.metadata, text.chain(binary).collect())
+        }
+    };
+    Ok(Some((version(&metadata).unwrap_or_default(), data)))
+}

@@ -1,0 +1,136 @@
+//! What users' objects name: the Secrets and ConfigMaps whose values become environment, and claims. Pure.
+
+use kube::ResourceExt;
+
+use super::digests::{Source, SourceKind};
+use crate::api::environment::{EnvFromSource, EnvVar};
+use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
+use crate::api::{Agent, Provider, Sandbox};
+use crate::naming::GatewayNames;
+
+/// The credentials of a Provider and the secret values of its headers, in that order.
+#[must_use]
+pub fn of_provider(provider: &Provider) -> Vec<Source> {
+    let name = provider.name_any();
+    let credentials = provider
+        .spec
+        .credentials
+        .iter()
+        .map(|source| secret(source, format!("spec.credentials.secretKeyRef of Provider \"{name}\"")));
+    let headers = provider.spec.headers.iter().filter_map(|header| {
+        let field = format!("spec.headers[{}].valueFrom.secretKeyRef of Provider \"{name}\"", header.name);
+        header.value_from.as_ref().map(|source| secret(source, field))
+    });
+    credentials.chain(headers).collect()
+}
+
+/// The key of the token in a gateway's generated Secret.
+pub const TOKEN_KEY: &str = "token";
+
+/// The key of the private key in it with which the gateway enters its sandboxes.
+pub const SSH_KEY: &str = "ssh-key";
+
+/// What the gateway of an Agent reads beside its Providers: its token, the key to its sandboxes, `env` and `envFrom`.
+#[must_use]
+pub fn of_gateway(agent: &Agent) -> Vec<Source> {
+    let name = agent.name_any();
+    let gateway = agent.spec.gateway.clone().unwrap_or_default();
+    let field = if gateway.auth.is_some() { "spec.gateway.auth.token.secretKeyRef" } else { "the generated token" };
+    let token = token(agent);
+    let token = Source {
+        kind: SourceKind::Secret,
+        name: token.name,
+        key: Some(token.key),
+        optional: false,
+        field: format!("{field} of Agent \"{name}\""),
+    };
+    let ssh_key = ssh_key(agent);
+    let ssh_key = Source {
+        kind: SourceKind::Secret,
+        name: ssh_key.name,
+        key: Some(ssh_key.key),
+        optional: false,
+        field: format!("the generated key to the sandboxes of Agent \"{name}\""),
+    };
+    let of_user = of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\""));
+    [token, ssh_key].into_iter().chain(of_user).collect()
+}
+
+/// What the Pods of a Sandbox read: `env` and `envFrom`.
+#[must_use]
+pub fn of_sandbox(sandbox: &Sandbox) -> Vec<Source> {
+    let owner = format!("Sandbox \"{}\"", sandbox.name_any());
+    of_environment(&sandbox.spec.env, &sandbox.spec.env_from, "spec", &owner)
+}
+
+/// `path`: where the two lists lie in the object `of`.
+fn of_environment(env: &[EnvVar], env_from: &[EnvFromSource], path: &str, of: &str) -> Vec<Source> {
+    let env = env.iter().filter_map(|variable| variable_source(variable, path, of));
+    env.chain(env_from.iter().filter_map(|source| env_from_source(source, path, of))).collect()
+}
+
+/// Where the token of a gateway is: in the user's Secret, or in the generated one.
+#[must_use]
+pub fn token(owner: &Agent) -> SecretKeySelector {
+    let auth = owner.spec.gateway.as_ref().and_then(|gateway| gateway.auth.as_ref());
+    auth.map_or_else(
+        || SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: TOKEN_KEY.to_owned() },
+        |auth| auth.token.secret_key_ref.clone(),
+    )
+}
+
+/// The claim that the gateway of this Agent mounts.
+#[must_use]
+pub fn claim(owner: &Agent) -> String {
+    let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
+    existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
+}
+
+/// Where the key is with which the gateway enters its sandboxes: in its generated Secret.
+#[must_use]
+pub fn ssh_key(owner: &Agent) -> SecretKeySelector {
+    SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: SSH_KEY.to_owned() }
+}
+
+fn secret(source: &SecretSource, field: String) -> Source {
+    let selector = &source.secret_key_ref;
+    Source {
+        kind: SourceKind::Secret,
+        name: selector.name.clone(),
+        key: Some(selector.key.clone()),
+        optional: false,
+        field,
+    }
+}
+
+fn variable_source(variable: &EnvVar, path: &str, of: &str) -> Option<Source> {
+    let from = variable.value_from.as_ref()?;
+    let field = |kind: &str| format!("{path}.env[{}].valueFrom.{kind} of {of}", variable.name);
+    let source = |kind, selector: &KeySelector, field| Source {
+        kind,
+        name: selector.name.clone(),
+        key: Some(selector.key.clone()),
+        optional: selector.optional.unwrap_or(false),
+        field,
+    };
+    match (&from.secret_key_ref, &from.config_map_key_ref) {
+        (Some(selector), _) => Some(source(SourceKind::Secret, selector, field("secretKeyRef"))),
+        (None, Some(selector)) => Some(source(SourceKind::ConfigMap, selector, field("configMapKeyRef"))),
+        (None, None) => None,
+    }
+}
+
+fn env_from_source(source: &EnvFromSource, path: &str, of: &str) -> Option<Source> {
+    let (kind, reference, word) = match (&source.secret_ref, &source.config_map_ref) {
+        (Some(reference), _) => (SourceKind::Secret, reference, "secretRef"),
+        (None, Some(reference)) => (SourceKind::ConfigMap, reference, "configMapRef"),
+        (None, None) => return None,
+    };
+    Some(Source {
+        kind,
+        name: reference.name.clone(),
+        key: None,
+        optional: reference.optional.unwrap_or(false),
+        field: format!("{path}.envFrom {word} \"{}\" of {of}", reference.name),
+    })
+}

@@ -1,0 +1,9 @@
+//! The Sandbox controller: a Sandbox is a template; counts the Pods that Agents have from it.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `driver` | names the steps of a reconcile | the network, through the steps |
+//! | `status` | the sandboxes made from it → its status | nothing |
+
+pub mod driver;
+pub mod status;

@@ -1,0 +1,16 @@
+//! Tests of the house as a whole.
+//!
+//! | room | proves |
+//! |---|---|
+//! | `layers` | modules name their neighbours only downwards |
+//! | `triggers` | what a reconcile reads queues it when it changes |
+//! | `facts` | what is published queues those whom it concerns |
+//! | `small_world` | generated worlds for that |
+//! | `creel_shell` | `creel-shell` understands what Pods run |
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod creel_shell;
+mod facts;
+mod layers;
+mod small_world;
+mod triggers;

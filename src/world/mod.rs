@@ -1,0 +1,34 @@
+//! What Creel sees and concludes.
+//!
+//! | room | does | touches |
+//! |---|---|---|
+//! | `queues` | the queue of each controller | memory |
+//! | `stores` | what the cluster looks like, one store a kind | memory |
+//! | `unparsable` | objects of our kinds that do not parse | memory |
+//! | `facts` | what one controller finds out and others use: published, compared, and queued for whom it concerns | memory |
+//! | `gateways`, `gateway_state`, `sandbox_states`, `schedules` | what the facts say | nothing |
+//! | `relations` | how Agents belong together | nothing |
+//! | `readers` | who reads which Secret and ConfigMap | nothing |
+//! | `memo` | a value that lasts until an object changes | memory |
+//! | `triggers` | whom a change of an object concerns | nothing |
+//! | `fact_triggers` | whom a published fact concerns | nothing |
+//! | `watch` | keeps one store true | the network |
+//! | `runtime` | runs the controllers | the network, through them |
+//! | `registry` | every watched kind, one line each | the network |
+
+pub mod fact_triggers;
+pub mod facts;
+pub mod gateway_state;
+pub mod gateways;
+pub mod memo;
+pub mod queues;
+pub mod readers;
+pub mod registry;
+pub mod relations;
+pub mod runtime;
+pub mod sandbox_states;
+pub mod schedules;
+pub mod stores;
+pub mod triggers;
+pub mod unparsable;
+pub mod watch;

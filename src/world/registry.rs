@@ -1,0 +1,293 @@
+//! The registry of watched kinds: what of each kind is watched, and what its store keeps. Touches the network (watches).
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, future};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::store::{Writer, WriterDropped};
+use kube::runtime::reflector::{Lookup, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use super::memo::Memo;
+use super::queues::Queues;
+use super::stores::{Index, Stores};
+use super::triggers::{Watched, of_change};
+use super::unparsable::Unparsable;
+use super::watch::Need::{self, Required};
+use super::watch::{Change, Convert, Watch};
+use crate::kubernetes::apply::Child;
+use crate::kubernetes::errors::brief;
+use crate::kubernetes::observed::Observed;
+use crate::naming::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
+
+/// Every watched kind, one line each.
+fn register(kinds: &mut Kinds) -> Stores {
+    Stores {
+        agents: kinds.ours(Required),
+        providers: kinds.ours(Required),
+        sandboxes: kinds.ours(Required),
+        cron_jobs: kinds.ours(Required),
+        secrets: kinds.metadata(Required),
+        config_map_metadata: kinds.metadata(Required),
+        deployments: kinds.children(Required),
+        config_maps: kinds.children(Required),
+        services: kinds.children(Required),
+        service_accounts: kinds.children(Required),
+        network_policies: kinds.children(Required),
+        claims: kinds.children(Required),
+        pods: kinds.pods(Required),
+        unparsable: Arc::clone(&kinds.unparsable),
+        readers: Arc::clone(&kinds.readers),
+    }
+}
+
+/// A watched kind.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub resource: ApiResource,
+    pub need: Need,
+}
+
+impl Kind {
+    fn of<K: Resource<DynamicType = ()>>(need: Need) -> Self {
+        Self { resource: ApiResource::erase::<K>(&()), need }
+    }
+}
+
+/// Every watched kind.
+#[must_use]
+pub fn kinds(client: &Client) -> Vec<Kind> {
+    let mut kinds = Kinds::new(client.clone());
+    register(&mut kinds);
+    kinds.watched
+}
+
+/// A required kind can't be listed.
+#[derive(Debug, Error)]
+#[error("cannot list {} of {}: {}", kind.plural, kind.api_version, brief(source))]
+pub struct NotServed {
+    pub kind: ApiResource,
+    pub source: kube::Error,
+}
+
+/// Whether the API server serves every required kind.
+pub async fn served(client: &Client) -> Result<(), NotServed> {
+    let required = kinds(client).into_iter().filter(|kind| kind.need == Required);
+    future::try_join_all(required.map(async |Kind { resource: kind, .. }| {
+        let api = Api::<DynamicObject>::all_with(client.clone(), &kind);
+        match api.list_metadata(&ListParams::default().limit(1)).await {
+            Ok(_) => Ok(()),
+            Err(source) => Err(NotServed { kind, source }),
+        }
+    }))
+    .await
+    .map(drop)
+}
+
+/// The stores, and what keeps them true.
+pub struct Watching {
+    pub stores: Arc<Stores>,
+    /// Ends once every store has seen the whole cluster once.
+    pub ready: BoxFuture<'static, Result<(), WriterDropped>>,
+    /// Drives every watch and never ends; drop it to stop.
+    pub watches: BoxFuture<'static, ()>,
+}
+
+/// Starts every watch.
+#[must_use]
+pub fn watch(client: &Client, queues: &Queues) -> Watching {
+    let mut kinds = Kinds::new(client.clone());
+    let stores = Arc::new(register(&mut kinds));
+    let ready = future::try_join_all(kinds.ready).map(|ready| ready.map(drop)).boxed();
+    let started = kinds.pending.into_iter().map(|start| start(Arc::clone(&stores), queues.clone()));
+    let watches = future::join_all(started.collect::<Vec<_>>()).map(drop).boxed();
+    Watching { stores, ready, watches }
+}
+
+type Start = Box<dyn FnOnce(Arc<Stores>, Queues) -> BoxFuture<'static, ()> + Send>;
+
+/// The kinds that are described and not yet watched: whom an object concerns depends on all stores.
+pub struct Kinds {
+    client: Client,
+    watched: Vec<Kind>,
+    pending: Vec<Start>,
+    ready: Vec<BoxFuture<'static, Result<(), WriterDropped>>>,
+    unparsable: Arc<Unparsable>,
+    readers: Arc<Memo<Index>>,
+}
+
+impl Kinds {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            watched: Vec::new(),
+            pending: Vec::new(),
+            ready: Vec::new(),
+            unparsable: Arc::default(),
+            readers: Arc::default(),
+        }
+    }
+
+    /// A kind of ours: an object that does not parse is a warning, not a dead watch.
+    pub fn ours<K>(&mut self, need: Need) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Watched + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let stream = watcher(Api::<DeserializeGuard<K>>::all(self.client.clone()), watcher::Config::default());
+        self.store(Kind::of::<K>(need), stream, |DeserializeGuard(parsed)| match parsed {
+            Ok(mut object) => {
+                object.meta_mut().managed_fields = None;
+                Ok(object)
+            }
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), name = error.metadata.name, %error, "cannot parse an object");
+                Err(Box::new(error.metadata))
+            }
+        })
+    }
+
+    /// A kind of our children: only what carries our label, pruned.
+    pub fn children<K>(&mut self, need: Need) -> Store<Observed<K>>
+    where
+        K: Child + 'static,
+        Observed<K>: Watched,
+    {
+        let stream = watcher(Api::<K>::all(self.client.clone()), labelled());
+        self.store(Kind::of::<K>(need), stream, |child| {
+            let manager = if is_sandbox(child.meta()) { SANDBOX_MANAGER } else { AGENT_MANAGER };
+            Ok(Observed::new(child, manager))
+        })
+    }
+
+    pub fn pods(&mut self, need: Need) -> Store<Pod> {
+        let stream = watcher(Api::<Pod>::all(self.client.clone()), labelled());
+        self.store(Kind::of::<Pod>(need), stream, |mut pod: Pod| {
+            pod.metadata.managed_fields = None;
+            Ok(pod)
+        })
+    }
+
+    /// Only names, versions and owners: what users keep in these objects does not belong in our memory.
+    pub fn metadata<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        PartialObjectMeta<K>: Watched,
+    {
+        let stream = watcher(Api::<PartialObjectMeta<K>>::all(self.client.clone()), watcher::Config::default());
+        self.store(Kind::of::<K>(need), stream, |mut object: PartialObjectMeta<K>| {
+            object.metadata.managed_fields = None;
+            object.metadata.annotations = None;
+            Ok(object)
+        })
+    }
+
+    fn store<W, K>(
+        &mut self,
+        kind: Kind,
+        stream: impl Stream<Item = watcher::Result<Event<W>>> + Send + 'static,
+        convert: Convert<W, K>,
+    ) -> Store<K>
+    where
+        W: Send + 'static,
+        K: Lookup<DynamicType = ()> + Watched + Clone + Debug + Send + Sync + 'static,
+    {
+        let writer = Writer::<K>::default();
+        let reader = writer.as_reader();
+        let (waits, unparsable, need) = (reader.clone(), Arc::clone(&self.unparsable), kind.need);
+        self.ready.push(async move { waits.wait_until_ready().await }.boxed());
+        self.pending.push(Box::new(move |stores, queues| {
+            let triggers = move |change: Change<'_, K>| {
+                if K::NAMES_SOURCES {
+                    stores.readers.changed();
+                }
+                match change {
+                    Change::To { before, after } => of_change(before, after, &stores),
+                    Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
+                }
+            };
+            Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream.default_backoff()).boxed()
+        }));
+        self.watched.push(kind);
+        reader
+    }
+}
+
+/// Whether the object is part of a sandbox, by its label.
+fn is_sandbox(metadata: &ObjectMeta) -> bool {
+    let component = metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_COMPONENT));
+    component.is_some_and(|component| component == SANDBOX)
+}
+
+fn labelled() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::api::CRD_FILES;
+
+    type Names = BTreeSet<(String, String)>;
+
+    /// Group and plural of each watched kind. Nothing is asked of the client's server.
+    fn watched() -> Names {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let kinds = kinds(&Client::try_from(config).unwrap());
+        kinds.into_iter().map(|kind| (kind.resource.group, kind.resource.plural)).collect()
+    }
+
+    /// The words of `[a, b]` after this key.
+    fn words(line: &str, key: &str) -> Option<Vec<String>> {
+        let list =
+            line.trim().trim_start_matches("- ").strip_prefix(key)?.trim().strip_prefix('[')?.strip_suffix(']')?;
+        Some(list.split(',').map(|word| word.trim().trim_matches('"').to_owned()).collect())
+    }
+
+    /// What the chart lets the operator watch.
+    fn watchable() -> Names {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/creel/templates/rbac.yaml");
+        let (mut groups, mut resources, mut all) = (Vec::new(), Vec::new(), Names::new());
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            groups = words(line, "apiGroups:").unwrap_or(groups);
+            resources = words(line, "resources:").unwrap_or(resources);
+            let verbs = words(line, "verbs:").unwrap_or_default();
+            if ["list", "watch"].iter().any(|verb| verbs.iter().any(|have| have == verb)) {
+                assert!(["list", "watch"].iter().all(|verb| verbs.iter().any(|have| have == verb)), "{line}");
+                let of_group =
+                    |group: &String| resources.iter().map(|name| (group.clone(), name.clone())).collect::<Vec<_>>();
+                all.extend(groups.iter().flat_map(of_group));
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn the_chart_lets_the_operator_watch_exactly_the_registered_kinds() {
+        assert_eq!(watched(), watchable());
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_ours_is_watched() {
+        let ours: Names = watched().into_iter().filter(|(group, _)| group == "creel.dev").collect();
+        let crds = CRD_FILES.map(|(_, crd)| crd().spec).map(|spec| (spec.group, spec.names.plural));
+        assert_eq!(ours, Names::from(crds));
+    }
+}
