@@ -16,9 +16,12 @@ use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::openclaw::config::agents::MODEL;
 use crate::references::digests::Fault;
 use crate::world::facts::Fact;
-use crate::world::gateway_state::{AgentFault, GatewayState};
+use crate::world::gateway_state::{AgentFault, GatewayState, Member};
 use crate::world::sandbox_states::SandboxState;
 use crate::world::triggers::gateway_owner;
+
+/// Said until the gateway was looked at with the present spec of the Agent.
+const NOT_SEEN: &str = "The gateway has not been checked since the last edit.";
 
 /// The gateway of an Agent, as far as it is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,11 +135,16 @@ fn conditions(
     all.extend(sandbox_conditions(shell));
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = merge(before, &all, agent.metadata.generation, now);
-    let as_before: &[&str] = match (shell.keeps(agent), summary) {
-        (true, Summary::Ready { .. }) => &[READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
-        (true, _) => &[SANDBOX_READY, ISOLATION_VERIFIED],
-        (false, _) => &[],
+    let mut as_before: Vec<&str> = match (shell.keeps(agent), summary) {
+        (true, Summary::Ready { .. }) => vec![READY, RECONCILING, STALLED, SANDBOX_READY, ISOLATION_VERIFIED],
+        (true, _) => vec![SANDBOX_READY, ISOLATION_VERIFIED],
+        (false, _) => Vec::new(),
     };
+    if let GatewayLookup::On(state) = place
+        && member_now(agent, state).is_none()
+    {
+        as_before.extend([REFERENCES_RESOLVED, CONFIG_APPLIED]);
+    }
     for condition in conditions.iter_mut().filter(|condition| as_before.contains(&condition.type_.as_str())) {
         if let Some(before) = find(before, &condition.type_) {
             condition.clone_from(before);
@@ -158,6 +166,11 @@ fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
     }
 }
 
+/// What the gateway found of the Agent, if it has looked at the present spec. What it found of an earlier one says nothing of this one.
+fn member_now<'a>(agent: &Agent, state: &'a GatewayState) -> Option<&'a Member> {
+    state.agents.get(&agent.name_any()).filter(|member| member.generation == agent.metadata.generation)
+}
+
 /// Whether everything that the Agent names exists.
 fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     let unresolved = |fault: &Fault| Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
@@ -168,13 +181,14 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
         }
         GatewayLookup::On(state) => state,
     };
-    let member = state.agents.get(&agent.name_any());
-    if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
+    let Some(member) = member_now(agent, state) else {
+        return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not checked yet.");
+    };
+    if let Some(fault) = &member.fault {
         return Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     }
     // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
-    let warnings = member.into_iter().flat_map(|member| &member.warnings);
-    match state.fault.iter().chain(warnings).find(|fault| is_reference(fault.reason)) {
+    match state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
         Some(fault) => unresolved(fault),
         None => {
             Desired::new(REFERENCES_RESOLVED, Status::True, reason::RESOLVED, "Everything that the spec names exists.")
@@ -189,7 +203,9 @@ fn is_reference(reason: &str) -> bool {
 
 /// The gateway's condition, seen from one Agent: a configuration that holds a last good state is not its present spec.
 fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
-    let Some(member) = state.agents.get(&agent.name_any()) else { return state.config.clone() };
+    let Some(member) = member_now(agent, state) else {
+        return Desired::new(CONFIG_APPLIED, Status::Unknown, reason::PENDING, NOT_SEEN);
+    };
     match &member.fault {
         Some(fault) if fault.last_good_kept() => Desired::new(
             CONFIG_APPLIED,
@@ -223,8 +239,10 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
         return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
-    let member = state.agents.get(&agent.name_any());
-    if let Some(fault) = member.and_then(|member| member.fault.as_ref()) {
+    let Some(member) = member_now(agent, state) else {
+        return (Summary::Reconciling { reason: reason::PENDING, message: NOT_SEEN.to_owned() }, None);
+    };
+    if let Some(fault) = &member.fault {
         return missing(agent, fault.reason, &fault.message, now);
     }
     if let Some(fault) = &state.fault {
@@ -232,10 +250,6 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
             return missing(agent, fault.reason, &fault.message, now);
         }
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
-    }
-    if member.is_none_or(|member| member.generation != agent.metadata.generation) {
-        let message = "The gateway has not been checked since the last edit.".to_owned();
-        return (Summary::Reconciling { reason: reason::PENDING, message }, None);
     }
     let of_gateway = [&state.ready, &state.config].into_iter().find_map(from_condition);
     (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)

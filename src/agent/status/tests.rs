@@ -64,6 +64,23 @@ fn an_agent_is_ready_once_its_gateway_confirmed_the_configuration() {
 }
 
 #[test]
+fn an_edit_that_the_gateway_has_not_seen_is_not_called_applied() {
+    let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
+    let seen = agent.metadata.generation;
+    agent.status = Some(status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now()).0);
+    agent.metadata.generation = seen.map(|generation| generation + 1);
+    let (edited, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&edited), words("Unknown", "True", "False", "Pending"));
+    for kind in [CONFIG_APPLIED, REFERENCES_RESOLVED] {
+        let told = find(&edited.conditions, kind).unwrap();
+        assert_eq!((told.status.as_str(), told.observed_generation), ("True", seen), "{kind} is of the spec before");
+    }
+    agent.status = None;
+    let (new, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(find(&new.conditions, CONFIG_APPLIED).unwrap().status, "Unknown");
+}
+
+#[test]
 fn a_start_up_is_unknown_and_reconciling_and_no_fault() {
     let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
     let (agent, state) = state(Some(&starts), None, |_| {});

@@ -84,7 +84,8 @@ impl Host for InPod {
 
     async fn kill(&self) {
         let before = status(&self.0).await.expect("a gateway").restart_count;
-        self.0.in_container(POD, "gateway", "pkill -KILL -f 'openclaw|node'").await;
+        // The script may end with the container; whether it did its work shows below. The brackets keep it from finding itself.
+        let _ = self.0.try_in_container(POD, "gateway", "pkill -KILL -f '[o]penclaw|[n]ode'").await;
         let deadline = Instant::now() + START;
         loop {
             match status(&self.0).await {

@@ -121,7 +121,7 @@ async fn bad_gateways(namespace: &TestNamespace) {
     namespace.ready(&writer).await;
     namespace.apply(&joined_agent(&second, &writer, &model)).await;
     let said = unresolved(namespace, &second, "GatewayNotOwned").await;
-    let parts = [format!("Agent \"{writer}\""), format!("of Agent \"{second}\""), format!("name \"{host}\"")];
+    let parts = [format!("Agent \"{writer}\""), format!("of Agent \"{second}\""), format!("use \"{host}\"")];
     for part in parts {
         assert!(said.contains(&part), "{part:?} is not in {said:?}");
     }

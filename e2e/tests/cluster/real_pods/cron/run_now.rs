@@ -1,6 +1,6 @@
 //! The annotation `creel.dev/run-now`: once for each value, whatever happens in between.
 
-use e2e::suite::{RUN_NOW, TestNamespace, in_namespace};
+use e2e::suite::{RUN_NOW, START, TestNamespace, in_namespace};
 
 use super::{AGENT, RARELY, job, writer};
 
@@ -11,6 +11,11 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         namespace.apply(&job("notes", RARELY, "Compress notes.")).await;
         let id = namespace.declared("notes").await;
         let due = namespace.get("CronJob", "notes").await.data["status"]["nextRunTime"].clone();
+
+        // Only the default agent of a gateway has reminders: its owner.
+        namespace.apply(&format!("{}  session: Main\n", job("reminder", RARELY, "Mind the gap."))).await;
+        namespace.declared("reminder").await;
+        namespace.run_now("reminder", "1").await;
 
         namespace.run_now("notes", "1").await;
         namespace.ran_for("notes", "1").await;
@@ -26,6 +31,14 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         namespace.last_run("notes", |run| run["time"] != first["time"] && run["status"] == "Succeeded").await;
         let status = namespace.get("CronJob", "notes").await.data["status"].clone();
         assert_eq!(status["nextRunTime"], due, "a run that was asked for changes nothing of the schedule");
+
+        // It waits in the main session for the Agent's next turn; the run is only that it was put there.
+        namespace.last_run("reminder", |run| run["status"] == "Succeeded").await;
+        let heard = async || {
+            let seen: Vec<_> = namespace.seen().await.into_iter().map(|request| request.text).collect();
+            if seen.iter().any(|text| text == "Mind the gap.") { Ok(()) } else { Err(format!("{seen:?}")) }
+        };
+        namespace.eventually("the reminder reaches the model", START, heard).await;
 
         let pod = namespace.gateway(AGENT).await;
         namespace.run_now("notes", "3").await;

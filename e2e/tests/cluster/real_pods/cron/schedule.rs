@@ -8,7 +8,7 @@ use e2e::suite::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{AGENT, OFTEN, RARELY, runs};
+use super::{AGENT, OFTEN, runs};
 
 /// Milliseconds after which a run that was due has been forgotten, and is not merely late.
 const LATE: i64 = 300_000;
@@ -167,11 +167,9 @@ async fn a_job_for_one_time_runs_once_and_is_completed_and_a_daily_one_is_due_by
     on_shared(Shared::Plain, "one-time", async |namespace: TestNamespace| {
         let agent = &namespace.join(AGENT).await;
         let host = namespace.host_of(agent);
-        let [once, paris, reminder] = &["once", "paris", "reminder"].map(|name| namespace.named(name));
+        let [once, paris] = &["once", "paris"].map(|name| namespace.named(name));
         let by_a_zone = "schedule: '0 4 * * *'\n  timeZone: Europe/Paris";
         namespace.apply(&cron_job(paris, agent, by_a_zone, "Good morning.")).await;
-        namespace.apply(&format!("{}  session: Main\n", cron_job(reminder, agent, RARELY, "Mind the gap."))).await;
-
         namespace.declared(paris).await;
         namespace
             .eventually("the next run is the gateway's", SOON, async || {
@@ -192,16 +190,6 @@ async fn a_job_for_one_time_runs_once_and_is_completed_and_a_daily_one_is_due_by
         assert_eq!(ready.status, "True", "{ready:?}");
         assert_eq!(namespace.get("CronJob", once).await.data["status"]["nextRunTime"], Value::Null);
         assert_eq!(namespace.runs(host, &id).await.len(), 1);
-
-        namespace.declared(reminder).await;
-        namespace.run_now(reminder, "1").await;
-        namespace.last_run(reminder, |run| run["status"] == "Succeeded").await;
-        // It waits in the main session for the Agent's next turn; the run is only that it was put there.
-        let heard = async || {
-            let seen: Vec<_> = namespace.seen().await.into_iter().map(|request| request.text).collect();
-            if seen.iter().any(|text| text == "Mind the gap.") { Ok(()) } else { Err(format!("{seen:?}")) }
-        };
-        namespace.eventually("the reminder reaches the model", START, heard).await;
     })
     .await;
 }
