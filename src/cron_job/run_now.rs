@@ -19,7 +19,7 @@ use super::context::Context;
 use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::is_over;
-use crate::declarations::validate::description;
+use crate::declarations::validate::display_name;
 use crate::kubernetes::caches::versioned::VersionedCache;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::events;
@@ -97,9 +97,8 @@ pub async fn serve(
     // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
     // as the gateway still has it.
     let is_over = found.state == SyncState::NotDeclared && is_over(&job.spec, Timestamp::now());
-    let says_this = |held: &&Job| {
-        found.state == SyncState::Synced || is_over && held.description() == Some(description(job).as_str())
-    };
+    let says_this =
+        |held: &&Job| found.state == SyncState::Synced || is_over && held.is_of_same_edit(&display_name(job));
     let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
         if is_over {
             let note = "The gateway no longer has the job, because spec.at has passed: set another time";
@@ -214,39 +213,4 @@ async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretE
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn told(request: &str, finished: bool) -> RunNow {
-        RunNow { request: request.into(), time: Time(Timestamp::UNIX_EPOCH), after: None, finished }
-    }
-
-    #[test]
-    fn a_value_is_served_once() {
-        let value = |text: &str| text.to_owned();
-        assert_eq!(step(None, None), Step::Nothing);
-        assert_eq!(step(Some(&value("1")), None), Step::Intend(value("1")));
-        assert_eq!(step(Some(&value("1")), Some(&told("1", true))), Step::Nothing);
-        assert_eq!(step(Some(&value("2")), Some(&told("1", true))), Step::Intend(value("2")));
-        assert_eq!(step(Some(&value("2")), Some(&told("1", false))), Step::Ask(told("1", false)));
-        assert_eq!(step(None, Some(&told("1", false))), Step::Ask(told("1", false)));
-    }
-
-    #[test]
-    fn an_earlier_try_is_known_by_the_run_that_it_brought_about() {
-        let run = |entry| serde_json::from_value::<Run>(entry).unwrap();
-        let asked = run(json!({"jobId": "1", "runAtMs": 7_063, "runId": "manual:1:7000:1", "status": "ok"}));
-        let scheduled = run(json!({"jobId": "1", "runAtMs": 7_063, "status": "ok"}));
-        let cut = run(
-            json!({"jobId": "1", "runAtMs": 7_063, "status": "error", "error": "cron: job interrupted by gateway restart"}),
-        );
-        let at = |milliseconds| Some(Timestamp::from_millisecond(milliseconds).unwrap());
-        assert!(was_run(std::slice::from_ref(&asked), None));
-        assert!(was_run(std::slice::from_ref(&asked), at(7_062)));
-        assert!(!was_run(&[asked], at(7_063)));
-        assert!(!was_run(&[scheduled], at(1)));
-        assert!(was_run(&[cut], at(1)));
-    }
-}
+mod tests;

@@ -18,6 +18,9 @@ use crate::openclaw::names::provider_id;
 use crate::references::digests::Fault;
 use crate::references::suggest;
 
+/// Characters of a CronJob's name that its job shows: the gateway takes 200 for all.
+const DISPLAYED: usize = 120;
+
 /// What a CronJob may name.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayScope {
@@ -38,7 +41,8 @@ pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<D
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
     Ok(Declaration {
         key: key(&namespace, &name),
-        description: description(job),
+        display_name: display_name(job),
+        description: format!("CronJob \"{namespace}/{name}\": edit it in Kubernetes."),
         name,
         agent: job.spec.agent_ref.name.clone(),
         schedule,
@@ -47,13 +51,13 @@ pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<D
     })
 }
 
-/// What a person sees of the job at the gateway. It tells each edit from the one before, and a CronJob from an earlier one of its name.
+/// The name that a person sees of the job at the gateway. It tells each edit from the one before, and a CronJob from an earlier one of its
+/// name.
 #[must_use]
-pub fn description(job: &CronJob) -> String {
-    let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
-    let (uid, generation) = (job.uid().unwrap_or_default(), job.metadata.generation.unwrap_or_default());
-    let uid: String = uid.chars().take(8).collect();
-    format!("CronJob \"{namespace}/{name}\" ({uid}, generation {generation}): edit it in Kubernetes.")
+pub fn display_name(job: &CronJob) -> String {
+    let part = |text: &str, length| text.chars().take(length).collect::<String>();
+    let (name, uid) = (part(&job.name_any(), DISPLAYED), part(&job.uid().unwrap_or_default(), 8));
+    format!("{name} ({uid}, generation {})", job.metadata.generation.unwrap_or_default())
 }
 
 fn work(job: &CronJob) -> Work {
@@ -138,10 +142,8 @@ mod tests {
         let declaration = validated("{every: 10m}").unwrap();
         assert_eq!(declaration.key, "k8s:assistants/notes");
         assert_eq!(declaration.agent, "writer");
-        assert_eq!(
-            declaration.description,
-            "CronJob \"assistants/notes\" (uid-of-n, generation 3): edit it in Kubernetes."
-        );
+        assert_eq!(declaration.display_name, "notes (uid-of-n, generation 3)");
+        assert_eq!(declaration.description, "CronJob \"assistants/notes\": edit it in Kubernetes.");
     }
 
     #[test]

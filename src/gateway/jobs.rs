@@ -102,4 +102,5 @@ pub fn keep(context: &Context, gathered: &Gathered) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::declarations::wanted::Wanted;
 use crate::openclaw::cron::declaration::{Declaration, Schedule};
 use crate::openclaw::cron::job::Job;
@@ -9,10 +11,21 @@ use crate::openclaw::cron::job::Job;
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    Declare { declaration: Box<Declaration>, enabled: Option<bool> },
-    Reassign { id: String, agent: String },
-    Disable { id: String },
-    Remove { id: String },
+    Declare {
+        declaration: Box<Declaration>,
+        enabled: Option<bool>,
+    },
+    /// What a declaration does not reach; see [`Declaration::amendment`]. The rest is declared after it.
+    Amend {
+        id: String,
+        patch: Value,
+    },
+    Disable {
+        id: String,
+    },
+    Remove {
+        id: String,
+    },
 }
 
 impl Change {
@@ -21,7 +34,7 @@ impl Change {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::Declare { .. } => "cron.add",
-            Self::Reassign { .. } | Self::Disable { .. } => "cron.update",
+            Self::Amend { .. } | Self::Disable { .. } => "cron.update",
             Self::Remove { .. } => "cron.remove",
         }
     }
@@ -81,10 +94,10 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
     let Some(declaration) = wanted.declaration.as_ref().filter(|_| wanted.agent_known) else {
         return if must_rest { disable() } else { None };
     };
-    if job.agent.as_ref() != Some(&declaration.agent) {
-        return Some(Change::Reassign { id: job.id.clone(), agent: declaration.agent.clone() });
+    if let Some(patch) = declaration.amendment(job) {
+        return Some(Change::Amend { id: job.id.clone(), patch });
     }
-    let edited = job.definition["description"] != declaration.description.as_str();
+    let edited = !job.is_of_same_edit(&declaration.display_name);
     // Said again, `enabled` starts the counters of failures over: only an edit of the CronJob does that.
     let stopped = !edited && !job.enabled && (job.state.auto_disabled.is_some() || is_done(declaration, job));
     let runs_as_wanted = stopped || job.enabled == wanted.enabled;

@@ -136,7 +136,7 @@ impl Sync<'_> {
             changes.retain(|(_, change)| !matches!(change, Change::Remove { .. }));
         }
         let mut answers = BTreeMap::new();
-        let (mut sent, mut gave) = (0, false);
+        let (mut sent, mut amended) = (0, false);
         for (key, change) in changes {
             let now = Instant::now();
             let answer = if let Some(words) = memory.refusal(&key, &change, now) {
@@ -145,13 +145,13 @@ impl Sync<'_> {
                 SyncState::Throttled
             } else {
                 sent += 1;
-                gave |= matches!(change, Change::Reassign { .. });
+                amended |= matches!(change, Change::Amend { .. });
                 self.send(&key, change, &mut jobs, memory).await?
             };
             answers.insert(key, answer);
         }
         self.ask_for_runs(&jobs, &mut memory.history).await?;
-        let again = self.requeue_after(&answers, memory, &jobs, gave || sent == MOST_CHANGES);
+        let again = self.requeue_after(&answers, memory, &jobs, amended || sent == MOST_CHANGES);
         Ok((self.schedule(&jobs, &answers, &memory.history), again))
     }
 
@@ -207,9 +207,8 @@ impl Sync<'_> {
                     Err(error) => Err(error),
                 }
             }
-            Change::Reassign { id, agent } => {
-                let given = admin.cron_reassign(endpoint, &id, &agent).await;
-                given.map(|()| SyncState::NotDeclared)
+            Change::Amend { id, patch } => {
+                admin.cron_update(endpoint, &id, &patch).await.map(|()| SyncState::NotDeclared)
             }
             Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
                 jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);
@@ -304,3 +303,7 @@ impl Sync<'_> {
         Schedule { jobs: self.wanted.iter().map(found).collect(), heartbeats: beats }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

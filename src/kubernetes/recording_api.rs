@@ -6,20 +6,40 @@ use http_body_util::BodyExt;
 use hyper::{Method, Request, Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// What was asked, in order: `PATCH configmaps/concierge-config-1`.
 #[derive(Clone, Debug, Default)]
 pub struct RecordingApi {
     requests: Arc<Mutex<Vec<String>>>,
+    objects: Arc<Mutex<Vec<Value>>>,
 }
 
 impl RecordingApi {
+    /// From now on a patch of this object is answered with the whole of it.
+    pub fn knows(&self, object: &impl Serialize) {
+        let object = serde_json::to_value(object).unwrap_or_default();
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+    }
+
+    fn merged(&self, patch: Value) -> Value {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |object: &&Value| {
+            object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"]
+        };
+        let Some(mut object) = objects.iter().rfind(is_it).cloned() else { return patch };
+        if let (Some(object), Value::Object(patch)) = (object.as_object_mut(), patch) {
+            object.extend(patch.into_iter().filter(|(member, _)| member != "metadata"));
+        }
+        object
+    }
+
     /// A client of this API server. Requests for which `refuses` names a status code get that one.
     pub fn client(&self, refuses: impl Fn(&str) -> Option<u16> + Clone + Send + 'static) -> Client {
-        let requests = Arc::clone(&self.requests);
+        let this = self.clone();
         let answer = move |request: Request<Body>| {
-            let (requests, refuses) = (Arc::clone(&requests), refuses.clone());
+            let (this, refuses) = (this.clone(), refuses.clone());
             async move {
                 let (parts, body) = request.into_parts();
                 let place: Vec<&str> = parts.uri.path().rsplit('/').take(2).collect();
@@ -28,9 +48,9 @@ impl RecordingApi {
                 let answer = match refuses(&line) {
                     Some(code) => status(code),
                     None if parts.method == Method::GET => status(404),
-                    None => accepted(serde_json::from_slice(&body).unwrap_or_default()),
+                    None => accepted(this.merged(serde_json::from_slice(&body).unwrap_or_default())),
                 };
-                requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                this.requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 Ok::<_, kube::Error>(answer)
             }
         };

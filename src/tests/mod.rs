@@ -7,10 +7,12 @@
 //! | `facts` | what is published queues those whom it concerns |
 //! | `small_world` | generated worlds for that |
 //! | `creel_shell` | `creel-shell` understands what Pods run |
+//! | `stand_in` | the gateway that stands in for the real one, and a namespace around it |
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod creel_shell;
 mod facts;
 mod layers;
-mod small_world;
+pub(crate) mod small_world;
+pub(crate) mod stand_in;
 mod triggers;

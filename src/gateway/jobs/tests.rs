@@ -1,10 +1,17 @@
 use std::sync::Arc;
 
-use serde_json::json;
+use gateway_stand_in::StandIn;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::gateway::fixtures::{company, edit, plan, settings};
 use crate::gateway::revision::ConfigRevision;
+use crate::kubernetes::recording_api::RecordingApi;
 use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::cron::key;
+use crate::tests::small_world::{NAMESPACE, SmallWorld};
+use crate::tests::stand_in;
+use crate::world::facts::Facts;
 
 fn endpoint() -> Endpoint {
     Endpoint { address: ([127, 0, 0, 1], 18_789).into(), token: "token".into() }
@@ -54,4 +61,76 @@ fn after_a_restart_of_the_operator_nothing_is_known_until_the_gateway_has_answer
 #[test]
 fn a_gateway_without_a_ready_pod_does_not_answer() {
     assert_eq!(agents(found(&Synced::default(), known("1"))), Fact::Known(None));
+}
+
+/// A gateway of `concierge` and `writer`, with these jobs: the name and the agent of each.
+struct Bench {
+    gateway: StandIn,
+    gathered: Gathered,
+}
+
+impl Bench {
+    async fn new(jobs: &[(&str, &str)]) -> Self {
+        let gathered = company();
+        let gateway = StandIn::start("a-token", plan(&gathered).config.unwrap().text()).await;
+        for (name, agent) in jobs {
+            let job = json!({
+                "declarationKey": key(NAMESPACE, name), "name": name, "agentId": agent, "sessionTarget": "isolated",
+                "schedule": {"kind": "every", "everyMs": 60_000}, "payload": {"kind": "agentTurn", "message": "Look."},
+            });
+            assert_eq!(gateway.ask("cron.add", &job)["created"], true, "{name}");
+        }
+        Self { gateway, gathered }
+    }
+
+    /// Before the configuration of what is gathered now goes to the gateway.
+    async fn stop_leaving(&self) -> Arc<Facts> {
+        let agents = std::iter::once(&self.gathered.owner).chain(&self.gathered.joined);
+        let world = SmallWorld { agents: agents.map(|agent| (**agent).clone()).collect(), ..stand_in::world() };
+        let confirmed = ["concierge", "writer"];
+        let seen = stand_in::seen(&world, stand_in::endpoint(&self.gateway), "concierge", &confirmed);
+        let context = Context::new(&RecordingApi::default().client(|_| None), seen, settings(), stand_in::admin());
+        super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
+        context.facts
+    }
+
+    /// Whether each job that is there is enabled, by name.
+    fn jobs(&self) -> Vec<(String, bool)> {
+        let listed = self.gateway.ask("cron.list", &json!({"includeDisabled": true, "limit": 200}));
+        let ours = |job: &&Value| job["declarationKey"].as_str().is_some_and(|key| key.starts_with("k8s:"));
+        let jobs = listed["jobs"].as_array().unwrap().iter().filter(ours);
+        let mut jobs: Vec<_> = jobs.map(|job| (job["name"].as_str().unwrap().into(), job["enabled"] == true)).collect();
+        jobs.sort();
+        jobs
+    }
+}
+
+fn job(name: &str, enabled: bool) -> (String, bool) {
+    (name.to_owned(), enabled)
+}
+
+#[tokio::test]
+async fn the_jobs_of_an_agent_that_is_suspended_rest_before_it_leaves() {
+    let mut bench = Bench::new(&[("of-writer", "writer"), ("of-concierge", "concierge")]).await;
+    edit(&mut bench.gathered, "writer", |agent| agent.spec.suspend = true);
+    let facts = bench.stop_leaving().await;
+    assert_eq!(bench.jobs(), [job("of-concierge", true), job("of-writer", false)]);
+    let gateway = facts.gateways.of(NAMESPACE, "concierge").known().flatten().unwrap();
+    assert_eq!(gateway.agents, ["concierge".to_owned()].into(), "from now on no job is declared for it");
+}
+
+#[tokio::test]
+async fn the_jobs_of_an_agent_that_is_gone_are_removed_before_it_leaves() {
+    let mut bench = Bench::new(&[("of-writer", "writer"), ("of-concierge", "concierge")]).await;
+    bench.gathered.joined.clear();
+    bench.stop_leaving().await;
+    assert_eq!(bench.jobs(), [job("of-concierge", true)]);
+}
+
+#[tokio::test]
+async fn while_every_agent_stays_the_gateway_is_not_asked() {
+    let bench = Bench::new(&[("of-writer", "writer")]).await;
+    let _ = bench.gateway.take_methods();
+    bench.stop_leaving().await;
+    assert_eq!(bench.gateway.take_methods(), Vec::<String>::new());
 }

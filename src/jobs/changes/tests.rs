@@ -70,14 +70,16 @@ fn of_two_jobs_of_one_key_the_one_of_the_wrong_agent_goes() {
 #[test]
 fn a_job_that_moves_to_another_agent_keeps_its_id() {
     let wanted = wanted();
-    let give = Change::Reassign { id: "the-id".into(), agent: "writer".into() };
+    let give = Change::Amend { id: "the-id".into(), patch: json!({"agentId": "writer"}) };
     assert_eq!(sent(&wanted, &[job(&wanted, &json!({"agentId": "other"}))]), [give]);
 }
 
 #[test]
 fn an_edit_by_hand_is_undone() {
     let wanted = wanted();
-    assert_eq!(sent(&wanted, &[job(&wanted, &json!({"name": "mine"}))]), [declare(&wanted, None)]);
+    let renamed = Change::Amend { id: "the-id".into(), patch: json!({"name": "notes"}) };
+    assert_eq!(sent(&wanted, &[job(&wanted, &json!({"name": "mine"}))]), [renamed]);
+    assert_eq!(sent(&wanted, &[job(&wanted, &json!({"payload": {"kind": "agentTurn"}}))]), [declare(&wanted, None)]);
     assert_eq!(sent(&wanted, &[job(&wanted, &json!({"enabled": false}))]), [declare(&wanted, Some(true))]);
 }
 
@@ -88,10 +90,13 @@ fn a_job_that_the_gateway_stopped_is_resumed_by_an_edit_of_the_cron_job_only() {
         "autoDisabled": {"reason": "consecutive-failures", "atMs": 1, "consecutiveErrors": 10}}});
     assert_eq!(sent(&wanted, &[job(&wanted, &stopped)]), []);
     let mut edited = stopped.clone();
-    edited["description"] = json!("generation 2");
+    edited["displayName"] = json!("notes (uid-of-n, generation 2)");
     assert_eq!(sent(&wanted, &[job(&wanted, &edited)]), [declare(&wanted, Some(true))]);
+    let mut by_an_earlier_creel = stopped.clone();
+    by_an_earlier_creel["displayName"] = Value::Null;
+    assert_eq!(sent(&wanted, &[job(&wanted, &by_an_earlier_creel)]), [declare(&wanted, None)]);
     let mut by_hand = stopped;
-    by_hand["name"] = json!("mine");
+    by_hand["payload"] = json!({"kind": "agentTurn"});
     assert_eq!(sent(&wanted, &[job(&wanted, &by_hand)]), [declare(&wanted, None)]);
 }
 

@@ -69,9 +69,9 @@ impl AdminClient {
         }
     }
 
-    /// Gives the job to another agent.
-    pub async fn cron_reassign(&self, gateway: &Endpoint, id: &str, agent: &str) -> Result<(), RpcError> {
-        self.call(gateway, "cron.update", json!({"id": id, "patch": {"agentId": agent}})).await.map(drop)
+    /// Changes what this names.
+    pub async fn cron_update(&self, gateway: &Endpoint, id: &str, patch: &Value) -> Result<(), RpcError> {
+        self.call(gateway, "cron.update", json!({"id": id, "patch": patch})).await.map(drop)
     }
 
     /// Stops the job, if it is there; its history stays.

@@ -13,7 +13,9 @@ pub struct Declaration {
     /// See [`super::key`].
     pub key: String,
     pub name: String,
-    /// For people who find the job at the gateway. It also tells one edit of the spec from the next.
+    /// Shown in place of the name; at most 200 characters. It tells one edit of the spec from the next.
+    pub display_name: String,
+    /// For people who find the job at the gateway.
     pub description: String,
     /// The OpenClaw agent id.
     pub agent: String,
@@ -57,26 +59,37 @@ impl Declaration {
     /// The parameters of `cron.add`. `enabled`: left out, a job that the gateway has stopped stays stopped.
     #[must_use]
     pub fn parameters(&self, enabled: Option<bool>) -> Value {
-        let mut parameters = self.definition();
+        let mut parameters = self.declared();
+        parameters.extend(self.fixed());
         parameters.insert("declarationKey".to_owned(), json!(self.key));
-        parameters.insert("agentId".to_owned(), json!(self.agent));
         if let Some(enabled) = enabled {
             parameters.insert("enabled".to_owned(), json!(enabled));
         }
         Value::Object(parameters)
     }
 
-    /// Whether the gateway's job says the same. What the gateway adds by itself does not count.
+    /// Whether the gateway's job says the same, as far as `cron.add` brings it in line. What the gateway adds does not count.
     #[must_use]
     pub fn is_held_by(&self, job: &Job) -> bool {
-        job.agent.as_ref() == Some(&self.agent)
-            && self.definition().iter().all(|(name, wanted)| {
-                let present = job.definition.get(name);
-                match (name.as_str(), present) {
-                    ("payload", Some(present)) => without_additions(present) == *wanted,
-                    (_, present) => present == Some(wanted),
-                }
-            })
+        self.declared().iter().all(|(name, wanted)| {
+            let present = job.definition.get(name);
+            match (name.as_str(), present) {
+                ("payload", Some(present)) => without_additions(present) == *wanted,
+                (_, present) => present == Some(wanted),
+            }
+        })
+    }
+
+    /// What of the gateway's job has to be changed by `cron.update`; `None`: nothing.
+    #[must_use]
+    pub fn amendment(&self, job: &Job) -> Option<Value> {
+        let mut patch = self.fixed();
+        patch.retain(|name, wanted| job.definition.get(name) != Some(wanted));
+        // The payload of the one session is none of the other.
+        if patch.contains_key("sessionTarget") {
+            patch.insert("payload".to_owned(), self.work.values().1);
+        }
+        (!patch.is_empty()).then_some(Value::Object(patch))
     }
 
     /// Whether the gateway's job runs at the same times.
@@ -85,24 +98,31 @@ impl Declaration {
         job.definition.get("schedule") == Some(&self.schedule.value())
     }
 
-    /// All that is the user's, but for whose job it is and whether it runs.
-    fn definition(&self) -> Map<String, Value> {
-        let mut definition = Map::from_iter([
+    /// What `cron.add` brings in line when the gateway has the job, beside whether it runs.
+    fn declared(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("displayName".to_owned(), json!(self.display_name)),
+            ("schedule".to_owned(), self.schedule.value()),
+            ("payload".to_owned(), self.work.values().1),
+            ("delivery".to_owned(), self.delivery.value()),
+        ])
+    }
+
+    /// What `cron.add` reads only when it makes the job.
+    fn fixed(&self) -> Map<String, Value> {
+        let mut fixed = Map::from_iter([
+            ("agentId".to_owned(), json!(self.agent)),
             ("name".to_owned(), json!(self.name)),
             ("description".to_owned(), json!(self.description)),
-            ("schedule".to_owned(), self.schedule.value()),
+            ("sessionTarget".to_owned(), json!(self.work.values().0)),
             ("wakeMode".to_owned(), json!("now")),
-            ("delivery".to_owned(), self.delivery.value()),
-            // Failures are told by the CronJob's status.
+            // The CronJob's status shows failures.
             ("failureAlert".to_owned(), json!(false)),
         ]);
-        let (session, payload) = self.work.values();
-        definition.insert("sessionTarget".to_owned(), json!(session));
-        definition.insert("payload".to_owned(), payload);
         if matches!(self.schedule, Schedule::At(_)) {
-            definition.insert("deleteAfterRun".to_owned(), json!(false));
+            fixed.insert("deleteAfterRun".to_owned(), json!(false));
         }
-        definition
+        fixed
     }
 }
 
@@ -177,7 +197,8 @@ mod tests {
         Declaration {
             key: "k8s:assistants/notes".into(),
             name: "notes".into(),
-            description: "generation 1".into(),
+            display_name: "notes, generation 1".into(),
+            description: "edit it elsewhere".into(),
             agent: "writer".into(),
             schedule: Schedule::Cron { expression: "0 4 * * *".into(), time_zone: "Europe/Paris".into() },
             work: Work::Isolated {
@@ -209,18 +230,34 @@ mod tests {
     #[test]
     fn a_job_that_was_edited_by_hand_is_not_held() {
         let wanted = declaration();
-        let edits: [fn(&mut Value); 5] = [
+        let edits: [fn(&mut Value); 4] = [
             |job| job["payload"]["message"] = json!("something else"),
             |job| job["payload"]["lightContext"] = json!(true),
             |job| job["schedule"]["expr"] = json!("0 5 * * *"),
-            |job| job["agentId"] = json!("other"),
-            |job| job["description"] = json!("generation 0"),
+            |job| job["displayName"] = json!("notes, generation 0"),
         ];
         for edit in edits {
             let mut job = held(&wanted);
             edit(&mut job);
             assert!(!wanted.is_held_by(&listed(&job).unwrap()), "{job}");
         }
+    }
+
+    #[test]
+    fn what_the_gateway_takes_from_no_declaration_is_amended() {
+        let wanted = declaration();
+        let amendment = |name: &str, value: &str| {
+            let mut job = held(&wanted);
+            job[name] = json!(value);
+            let job = listed(&job).unwrap();
+            assert!(wanted.is_held_by(&job), "{name}");
+            wanted.amendment(&job)
+        };
+        assert_eq!(wanted.amendment(&listed(&held(&wanted)).unwrap()), None);
+        assert_eq!(amendment("agentId", "other"), Some(json!({"agentId": "writer"})));
+        assert_eq!(amendment("description", "mine"), Some(json!({"description": "edit it elsewhere"})));
+        let payload = wanted.parameters(None)["payload"].clone();
+        assert_eq!(amendment("sessionTarget", "main"), Some(json!({"sessionTarget": "isolated", "payload": payload})));
     }
 
     #[test]

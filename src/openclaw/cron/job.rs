@@ -91,10 +91,10 @@ impl JobState {
 }
 
 impl Job {
-    /// What it says of itself to people.
+    /// Whether it is of the edit that gave it this name to display. One without such a name was declared by a Creel that gave none.
     #[must_use]
-    pub fn description(&self) -> Option<&str> {
-        self.definition.get("description")?.as_str()
+    pub fn is_of_same_edit(&self, display_name: &str) -> bool {
+        self.definition.get("displayName").and_then(Value::as_str).is_none_or(|displayed| displayed == display_name)
     }
 
     /// Whether it was declared by Creel.

@@ -9,12 +9,15 @@
 //! | `calls` | list, declare, change, remove, ask for runs | the network |
 //!
 //! Tried on OpenClaw 2026.9.6:
-//! - `cron.add` with a `declarationKey` makes the job, or brings the present one of that key *and agent* in line: its id and history stay,
-//!   schedule, payload and delivery are replaced whole, a `description` that is left out stays. With another agent it makes a second
-//!   job of the same key, so an agent is changed by `cron.update` first.
-//! - `enabled` said: counters of failures start over; left out: a job that was stopped stays stopped.
+//! - `cron.add` with a `declarationKey` makes the job, or brings the present one of that key *and agent* in line: its id and history stay;
+//!   schedule, payload, delivery and `displayName` are replaced whole. All else stays as it was when the job was made, `description` and
+//!   `sessionTarget` too, and another session is answered with `UNAVAILABLE` and no reason: those are changed by `cron.update`. With
+//!   another agent it makes a second job of the same key, so the agent is changed by `cron.update` first.
+//! - `enabled: true` starts a job that was stopped, and its counters of failures over; left out, it stays stopped.
 //! - A job for an agent that the gateway does not know is answered with `UNAVAILABLE` and no reason.
-//! - After an `at` job has run it stays, disabled. One in the past is refused.
+//! - After an `at` job has run it stays, disabled. One in the past is refused, and one that is more than ten years ahead.
+//! - To disable or remove a job cuts off its run. `cron.remove` of a busy gateway may answer with `UNAVAILABLE` and have removed the job.
+//! - After ten failures in a row a scheduled run stops the job; a run that was asked for counts, and never stops it.
 //! - After a start the gateway puts off what was due meanwhile by some two minutes. A run that its end cut off is remembered as an
 //!   error, without its id.
 //! - A run whose answer could not be delivered counts as `ok`; only `completionStatus` is `failed`.
