@@ -63,15 +63,14 @@ impl Gathered {
     /// Whether the gateway or the sandbox has not been looked at since the last edit of the Agent.
     #[must_use]
     pub fn is_behind(&self, agent: &Agent) -> bool {
-        let generation = agent.metadata.generation;
         let gateway = match &self.gateway {
             Ok(Fact::Unknown) => true,
             Ok(Fact::Known(Ok(state))) => {
-                state.agents.get(&agent.name_any()).is_none_or(|member| member.generation != generation)
+                state.agents.get(&agent.name_any()).is_none_or(|member| !member.spec.is_of(agent))
             }
             Ok(Fact::Known(Err(_))) | Err(_) => false,
         };
-        let sandbox = self.sandbox.as_ref().is_none_or(|state| state.generation != generation);
+        let sandbox = self.sandbox.as_ref().is_none_or(|state| !state.agent.is_of(agent));
         gateway || (agent.spec.sandbox.is_some() && sandbox)
     }
 }
@@ -80,14 +79,14 @@ impl Gathered {
 #[must_use]
 pub fn gather(stores: &Stores, facts: &Facts, agent: &Agent) -> Gathered {
     let (namespace, name, owner) = (agent.namespace().unwrap_or_default(), agent.name_any(), gateway_owner(agent));
-    let schedule = facts.schedules.of(&namespace, &owner).known();
+    let jobs = facts.jobs.of(&namespace, &owner).known();
     Gathered {
         gateway: match no_gateway(stores, &namespace, agent) {
             Some(fault) => Err(fault),
             None => Ok(facts.gateway_states.of(&namespace, &owner)),
         },
         sandbox: facts.sandbox_states.of(&namespace, &name).known().flatten(),
-        heartbeat: schedule.and_then(|schedule| schedule.heartbeats.get(&name).cloned()),
+        heartbeat: jobs.and_then(|jobs| jobs.heartbeats.get(&name).cloned()),
     }
 }
 

@@ -168,7 +168,7 @@ fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
 
 /// What the gateway found of the Agent, if it has looked at the present spec. What it found of an earlier one says nothing of this one.
 fn member_now<'a>(agent: &Agent, state: &'a GatewayState) -> Option<&'a Member> {
-    state.agents.get(&agent.name_any()).filter(|member| member.generation == agent.metadata.generation)
+    state.agents.get(&agent.name_any()).filter(|member| member.spec.is_of(agent))
 }
 
 /// Whether everything that the Agent names exists.
@@ -264,7 +264,7 @@ fn shell_summary(agent: &Agent, shell: Shell<'_>) -> Summary {
         Shell::None => Summary::ready("The gateway answers and runs this configuration."),
         Shell::Unknown if shell.keeps(agent) => well,
         Shell::Unknown => pending("The sandbox has not been checked yet."),
-        Shell::InSandbox(state) if state.generation != agent.metadata.generation => {
+        Shell::InSandbox(state) if !state.agent.is_of(agent) => {
             pending("The sandbox has not been checked since the last edit.")
         }
         Shell::InSandbox(state) => from_condition(&state.ready).unwrap_or(well),

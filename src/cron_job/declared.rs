@@ -10,7 +10,7 @@ use crate::declarations::schedule::is_over;
 use crate::kubernetes::conditions::{DECLARED, Desired, Status, reason, whole_seconds};
 use crate::naming::is_paused;
 use crate::references::digests::Fault;
-use crate::world::schedules::SyncState;
+use crate::world::jobs_found::SyncState;
 
 /// The first of these that applies: the user's fault, a pause, a time that has passed, an Agent or gateway to wait for, and at last what
 /// the gateway holds.

@@ -24,9 +24,9 @@ use crate::naming::{CRON_JOB_MANAGER, is_paused};
 use crate::references::digests::Fault;
 use crate::references::suggest;
 use crate::world::facts::{Fact, Facts};
+use crate::world::jobs_found::JobsFound;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::schedules::Schedule;
 use crate::world::stores::{Stores, named, within};
 use crate::world::triggers::gateway_owner;
 
@@ -106,7 +106,7 @@ struct JobContext {
     answers: bool,
     /// Whether the gateway and its jobs were looked at, where the status depends on them.
     known: Fact<()>,
-    schedule: Option<Arc<Schedule>>,
+    jobs: Option<Arc<JobsFound>>,
     scope: GatewayScope,
 }
 
@@ -117,9 +117,8 @@ impl JobContext {
             (.., Some(fault)) => Err(fault.clone()),
             _ => Err(agent_not_found(job, "")),
         };
-        let found = self.schedule.as_ref().and_then(|schedule| schedule.jobs.get(&job.name_any()));
-        let found =
-            found.filter(|found| Some(&found.uid) == job.uid().as_ref() && found.generation == job.metadata.generation);
+        let found = self.jobs.as_ref().and_then(|jobs| jobs.jobs.get(&job.name_any()));
+        let found = found.filter(|found| found.cron_job.is_of(job));
         let (fault, answers, paused) = (self.fault.clone(), self.answers, is_paused(job.annotations()));
         View { served, fault, answers, found, scope: &self.scope, paused }
     }
@@ -148,7 +147,7 @@ fn job_context(job: &CronJob, stores: &Stores, facts: &Facts) -> JobContext {
         }),
     };
     let owner = owner.unwrap_or_default();
-    let schedule = facts.schedules.of(&namespace, &owner);
+    let jobs = facts.jobs.of(&namespace, &owner);
     let gateway = facts.gateways.of(&namespace, &owner);
     let agents = wanted::agents(stores, &namespace, &owner);
     let scope = wanted::scope(stores, &namespace, &agents);
@@ -157,10 +156,10 @@ fn job_context(job: &CronJob, stores: &Stores, facts: &Facts) -> JobContext {
         _ if missing.is_some() || fault.is_some() => Fact::Known(()),
         Fact::Unknown => Fact::Unknown,
         Fact::Known(None) => Fact::Known(()),
-        Fact::Known(Some(_)) => schedule.as_ref().map(|_| ()),
+        Fact::Known(Some(_)) => jobs.as_ref().map(|_| ()),
     };
-    let (answers, schedule) = (gateway.known().flatten().is_some(), schedule.known());
-    JobContext { agent, owner: owner_object, missing, fault, answers, known, schedule, scope }
+    let (answers, jobs) = (gateway.known().flatten().is_some(), jobs.known());
+    JobContext { agent, owner: owner_object, missing, fault, answers, known, jobs, scope }
 }
 
 fn agent_not_found(job: &CronJob, meant: &str) -> Fault {

@@ -32,7 +32,7 @@ use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
 use crate::references::generated_secret::{SecretError, ensure, known_version, value, version_of};
 use crate::world::gateways::Gateway;
-use crate::world::schedules::{Found, SyncState};
+use crate::world::jobs_found::{JobFound, SyncState};
 
 /// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
 const POLL: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ pub async fn serve(
     job: &CronJob,
     status: &CronJobStatus,
     owner: &Agent,
-    found: &Found,
+    found: &JobFound,
 ) -> Result<Option<Duration>, ReconcileError> {
     let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
     if step == Step::Nothing {

@@ -16,7 +16,7 @@ use crate::declarations::validate::GatewayScope;
 use crate::kubernetes::conditions::{DECLARED, Desired, merge, reason, whole_seconds};
 use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::references::digests::Fault;
-use crate::world::schedules::Found;
+use crate::world::jobs_found::JobFound;
 
 /// Runs that the status tells.
 const MAX_RUNS: usize = 5;
@@ -31,7 +31,7 @@ pub struct View<'a> {
     /// Whether the gateway answers.
     pub answers: bool,
     /// What the last pass over the gateway's jobs found; `None`: it has not looked at this CronJob since its last edit.
-    pub found: Option<&'a Found>,
+    pub found: Option<&'a JobFound>,
     pub scope: &'a GatewayScope,
     pub paused: bool,
 }

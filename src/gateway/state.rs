@@ -15,6 +15,7 @@ use super::rollout::Decision;
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
 use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::GatewayNames;
 use crate::references::digests::Fault;
 use crate::references::sources;
@@ -83,7 +84,7 @@ fn prevented(gathered: &Gathered) -> Option<PodState> {
 
 fn member(agent: &Arc<Agent>, plan: &Plan) -> Member {
     Member {
-        generation: agent.metadata.generation,
+        spec: SpecVersion::of(&**agent),
         fault: plan.faults.get(&agent.name_any()).cloned(),
         warnings: warnings(agent, plan),
         suspended: agent.spec.suspend,

@@ -17,14 +17,15 @@ use crate::api::{Agent, CronJob};
 use crate::declarations::wanted::{self, Wanted};
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::reconciler::ReconcileError;
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::openclaw::cron::calls::Declared;
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 use crate::openclaw::rpc::RpcError;
 use crate::world::gateways::Gateway;
+use crate::world::jobs_found::{JobFound, JobsFound, SyncState};
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::schedules::{Found, Schedule, SyncState};
 
 /// A gateway that could not be asked is left alone for this time.
 const UNREACHABLE: Duration = Duration::from_secs(5);
@@ -83,16 +84,16 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     }
     context.put_memory(&namespace, &name, memory);
     match synced {
-        Ok((schedule, again)) => {
-            context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
+        Ok((found, again)) => {
+            context.facts.jobs.publish(&namespace, &name, Arc::new(found));
             again
         }
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "cannot list the jobs of a gateway");
-            let before = context.facts.schedules.of(&namespace, &name).known();
-            let mut schedule = before.as_deref().cloned().unwrap_or_default();
-            schedule.jobs.values_mut().for_each(|found| found.state = SyncState::Failed(error.to_string()));
-            context.facts.schedules.publish(&namespace, &name, Arc::new(schedule));
+            let before = context.facts.jobs.of(&namespace, &name).known();
+            let mut found = before.as_deref().cloned().unwrap_or_default();
+            found.jobs.values_mut().for_each(|found| found.state = SyncState::Failed(error.to_string()));
+            context.facts.jobs.publish(&namespace, &name, Arc::new(found));
             UNREACHABLE
         }
     }
@@ -127,7 +128,7 @@ impl Sync<'_> {
         }
     }
 
-    async fn sync(&self, memory: &mut Memory) -> Result<(Schedule, Duration), RpcError> {
+    async fn sync(&self, memory: &mut Memory) -> Result<(JobsFound, Duration), RpcError> {
         let mut jobs = self.context.admin.cron_list(&self.gateway.endpoint).await?;
         let wanted = self.wanted.iter().map(|(key, (_, wanted))| (key.as_str(), wanted)).collect();
         let mut changes = changes(&wanted, &jobs);
@@ -152,7 +153,7 @@ impl Sync<'_> {
         }
         self.ask_for_runs(&jobs, &mut memory.history).await?;
         let again = self.requeue_after(&answers, memory, &jobs, amended || sent == MOST_CHANGES);
-        Ok((self.schedule(&jobs, &answers, &memory.history), again))
+        Ok((self.jobs_found(&jobs, &answers, &memory.history), again))
     }
 
     /// How long the gateway may be left alone.
@@ -275,7 +276,7 @@ impl Sync<'_> {
         }
     }
 
-    fn schedule(&self, jobs: &[Job], answers: &BTreeMap<String, SyncState>, history: &History) -> Schedule {
+    fn jobs_found(&self, jobs: &[Job], answers: &BTreeMap<String, SyncState>, history: &History) -> JobsFound {
         let found = |(key, (cron_job, wanted)): (&String, &(Arc<CronJob>, Wanted))| {
             let job = best(wanted, key, jobs).cloned();
             let unasked = match (&wanted.declaration, &job) {
@@ -285,9 +286,8 @@ impl Sync<'_> {
                 (Some(_), Some(_)) => SyncState::Synced,
                 (Some(_), None) => SyncState::Throttled,
             };
-            let found = Found {
-                uid: cron_job.uid().unwrap_or_default(),
-                generation: cron_job.metadata.generation,
+            let found = JobFound {
+                cron_job: SpecVersion::of(&**cron_job),
                 state: if matches!(unasked, SyncState::Synced | SyncState::Throttled) {
                     answers.get(key).cloned().unwrap_or(unasked)
                 } else {
@@ -300,7 +300,7 @@ impl Sync<'_> {
         };
         let beat = |job: &Job| Some((job.heartbeat_of()?.to_owned(), history.of(job).into_iter().next()?));
         let beats = self.watched(jobs).filter_map(beat).collect();
-        Schedule { jobs: self.wanted.iter().map(found).collect(), heartbeats: beats }
+        JobsFound { jobs: self.wanted.iter().map(found).collect(), heartbeats: beats }
     }
 }
 

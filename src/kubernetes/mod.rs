@@ -14,6 +14,7 @@
 //! | `reconciler` | why a reconcile could not be finished | nothing |
 //! | `backoff` | how long a failing object waits | nothing |
 //! | `debounce` | lets a burst of changes settle | nothing |
+//! | `spec_version` | which spec of which object something was found of | nothing |
 //! | `pod_status` | reads a Pod's status, whatever runs in it | nothing |
 //! | `caches` | values by object name, by version, by UID | memory |
 
@@ -32,4 +33,5 @@ pub mod ready;
 pub mod reconciler;
 #[cfg(test)]
 pub(crate) mod recording_api;
+pub mod spec_version;
 pub mod status;

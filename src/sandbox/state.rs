@@ -17,6 +17,7 @@ use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
 use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
 use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::SandboxNames;
 use crate::world::sandbox_states::SandboxState;
 
@@ -69,7 +70,7 @@ fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
         ready: unknown(SANDBOX_READY, reason::PENDING),
         isolation: unknown(ISOLATION_VERIFIED, reason::NOT_VERIFIED),
         pending: String::new(),
-        generation: agent.metadata.generation,
+        agent: SpecVersion::of(agent),
     }
 }
 

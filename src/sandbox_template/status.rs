@@ -119,6 +119,7 @@ fn pod(sandbox: &Sandbox, user: &User) -> SandboxPod {
 mod tests {
     use super::*;
     use crate::kubernetes::conditions::{ISOLATION_VERIFIED, SANDBOX_READY};
+    use crate::kubernetes::spec_version::SpecVersion;
 
     fn user(agent: &str, status: Status, reason: &'static str) -> User {
         let state = SandboxState {
@@ -127,7 +128,7 @@ mod tests {
             ready: Desired::new(SANDBOX_READY, status, reason, "words"),
             isolation: Desired::new(ISOLATION_VERIFIED, Status::Unknown, reason::NOT_VERIFIED, ""),
             pending: "spec.image changed".into(),
-            generation: Some(1),
+            agent: SpecVersion::default(),
         };
         User { agent: agent.into(), state: Fact::Known(Some(Arc::new(state))) }
     }

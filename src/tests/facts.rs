@@ -10,6 +10,7 @@ use super::small_world::{NAMESPACE, SmallWorld};
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, merge, reason};
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::references::digests::Fault;
 use crate::world::facts::{Fact, Facts};
 use crate::world::queues::{Controller, Trigger, queues};
@@ -56,7 +57,7 @@ fn state(sandbox: &str) -> Arc<SandboxState> {
         ready: Desired::new(SANDBOX_READY, Status::True, reason::RUNNING, ""),
         isolation: Desired::new(ISOLATION_VERIFIED, Status::True, reason::ISOLATED, ""),
         pending: String::new(),
-        generation: Some(1),
+        agent: SpecVersion::default(),
     })
 }
 

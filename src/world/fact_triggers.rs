@@ -8,9 +8,9 @@ use kube::ResourceExt;
 use super::facts::{Concerns, Fact, RefreshRequests};
 use super::gateway_state::GatewayFound;
 use super::gateways::Gateway;
+use super::jobs_found::JobsFound;
 use super::queues::{Controller, Trigger};
 use super::sandbox_states::SandboxState;
-use super::schedules::Schedule;
 use super::stores::Stores;
 use super::triggers::{agents_on_gateway, cron_jobs_on_gateway};
 
@@ -62,7 +62,7 @@ impl Concerns for Option<Arc<SandboxState>> {
     }
 }
 
-impl Concerns for Arc<Schedule> {
+impl Concerns for Arc<JobsFound> {
     /// The CronJobs and the heartbeats of which it says something new.
     fn concerns(
         namespace: &str,
@@ -71,7 +71,7 @@ impl Concerns for Arc<Schedule> {
         after: &Self,
         _stores: &Stores,
     ) -> BTreeSet<Trigger> {
-        let empty = Schedule::default();
+        let empty = JobsFound::default();
         let before = before.as_ref().known().map_or(&empty, AsRef::as_ref);
         let names = before.jobs.keys().chain(after.jobs.keys());
         let cron_jobs = names.filter(|name| before.jobs.get(*name) != after.jobs.get(*name));

@@ -12,9 +12,9 @@ use kube::ResourceExt;
 
 use super::gateway_state::GatewayFound;
 use super::gateways::Gateway;
+use super::jobs_found::JobsFound;
 use super::queues::{Queues, Trigger};
 use super::sandbox_states::SandboxState;
-use super::schedules::Schedule;
 use super::stores::{Stores, named};
 use crate::kubernetes::caches::by_name::ByName;
 use crate::kubernetes::conditions::find;
@@ -135,7 +135,7 @@ pub struct Facts {
     /// By Agent: its sandbox, if it has one.
     pub sandbox_states: Board<Option<Arc<SandboxState>>>,
     /// By the Agent that owns the gateway.
-    pub schedules: Board<Arc<Schedule>>,
+    pub jobs: Board<Arc<JobsFound>>,
     /// By the Agent that owns the gateway.
     refreshes: Board<RefreshRequests>,
     publisher: Publisher,
@@ -149,7 +149,7 @@ impl Facts {
             gateways: Board::new(&publisher),
             gateway_states: Board::new(&publisher),
             sandbox_states: Board::new(&publisher),
-            schedules: Board::new(&publisher),
+            jobs: Board::new(&publisher),
             refreshes: Board::new(&publisher),
             publisher,
         }
@@ -178,7 +178,7 @@ impl Facts {
 
     /// Forgets the jobs of a gateway that is gone.
     pub fn forget_jobs(&self, namespace: &str, owner: &str) {
-        self.schedules.forget(namespace, owner);
+        self.jobs.forget(namespace, owner);
         self.refreshes.forget(namespace, owner);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::api::agent::GatewayStatus;
 use crate::kubernetes::conditions::Desired;
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::references::digests::Fault;
 
 /// The gateway; or what of its own can't be had, so that it could not be looked at.
@@ -27,8 +28,8 @@ pub struct GatewayState {
 /// One Agent as the reconcile of its gateway saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The generation that was looked at.
-    pub generation: Option<i64>,
+    /// What was looked at.
+    pub spec: SpecVersion,
     pub fault: Option<AgentFault>,
     /// What it needs and is missing, and yet disturbs nothing that runs.
     pub warnings: Vec<Fault>,

@@ -6,7 +6,7 @@
 //! | `stores` | what the cluster looks like, one store a kind | memory |
 //! | `unparsable` | objects of our kinds that do not parse | memory |
 //! | `facts` | what one controller finds out and others use: published, compared, and queued for whom it concerns | memory |
-//! | `gateways`, `gateway_state`, `sandbox_states`, `schedules` | what the facts say | nothing |
+//! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found` | what the facts say | nothing |
 //! | `relations` | how Agents belong together | nothing |
 //! | `readers` | who reads which Secret and ConfigMap | nothing |
 //! | `memo` | a value that lasts until an object changes | memory |
@@ -20,6 +20,7 @@ pub mod fact_triggers;
 pub mod facts;
 pub mod gateway_state;
 pub mod gateways;
+pub mod jobs_found;
 pub mod memo;
 pub mod queues;
 pub mod readers;
@@ -27,7 +28,6 @@ pub mod registry;
 pub mod relations;
 pub mod runtime;
 pub mod sandbox_states;
-pub mod schedules;
 pub mod stores;
 pub mod triggers;
 pub mod unparsable;

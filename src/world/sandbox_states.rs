@@ -2,6 +2,7 @@
 
 use crate::api::sandbox::WorkspaceAccess;
 use crate::kubernetes::conditions::Desired;
+use crate::kubernetes::spec_version::SpecVersion;
 
 /// The sandbox of one Agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,6 @@ pub struct SandboxState {
     pub isolation: Desired,
     /// What a replacement of the Pod will bring, while `rotation` puts it off; empty: nothing.
     pub pending: String,
-    /// The generation of the Agent that was looked at.
-    pub generation: Option<i64>,
+    /// The Agent that was looked at.
+    pub agent: SpecVersion,
 }

@@ -84,7 +84,7 @@ Let {agent} read its workspace and no longer write it. Another sandbox Pod, the 
 /// A run, another schedule, and a rest.
 fn schedule_edits(namespace: &str, job: &str) -> String {
     format!(
-        r#"Schedule: run {job} once more, now; then another schedule, which it takes up with its history; then let it rest
+        r#"Schedule: run {job} now; then change its schedule, which keeps its history; then suspend it
   kubectl -n {namespace} annotate ccj {job} creel.dev/run-now=$(date +%s) --overwrite
   kubectl -n {namespace} get ccj {job} -o jsonpath='{{range .status.recentRuns[*]}}{{.time}} {{.status}} {{.duration}}{{"\n"}}{{end}}'
   kubectl -n {namespace} patch ccj {job} --type merge -p '{{"spec":{{"every":null,"schedule":"0 4 * * *","timeZone":"Europe/Paris"}}}}'
@@ -105,13 +105,13 @@ fn model_edits(place: &Place<'_>, endpoint: &Endpoint) -> Vec<String> {
     let mut sections = Vec::new();
     if let [_, other, ..] = endpoint.models.as_slice() {
         sections.push(format!(
-            "Edit: another model. Live within seconds, in the same Pod, without a restart\n  {}\n  kubectl -n {namespace} get agents,pods\n",
+            "Edit: another model, applied within seconds in the same Pod, without a restart\n  {}\n  kubectl -n {namespace} get agents,pods\n",
             patch(other)
         ));
     }
     if let Some(first) = endpoint.models.first() {
         sections.push(format!(
-            "Break: a slip in the model's name. What runs goes on; the message says what was probably meant. Then mend it\n  {}\n  kubectl -n {namespace} get agent {agent} -o wide\n  {}\n",
+            "Break: a typo in the model's name. The running configuration stays in force, and the message suggests the right name. Then undo it\n  {}\n  kubectl -n {namespace} get agent {agent} -o wide\n  {}\n",
             patch(&format!("{first}x")),
             patch(first)
         ));

@@ -44,8 +44,9 @@ pub async fn sandbox(progress: &Progress) -> Result<Image, Error> {
 }
 
 async fn debian(root: &Path) -> Result<(), CommandError> {
-    let mut mmdebstrap = Command::new("mmdebstrap");
-    mmdebstrap.args(["--quiet", "--variant=minbase", &format!("--include={PACKAGES}")]);
+    // Its mounts in the new root then end with it: one that was left behind would become part of the image.
+    let mut mmdebstrap = Command::new("unshare");
+    mmdebstrap.args(["--mount", "mmdebstrap", "--quiet", "--variant=minbase", &format!("--include={PACKAGES}")]);
     mmdebstrap.args(LEFT_OUT.map(|path| format!("--dpkgopt=path-exclude={path}")));
     // Debian's installation alone needs all of Perl.
     mmdebstrap.arg(r#"--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/usr/share/perl*"#);

@@ -23,10 +23,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::failure::error_body;
 use super::journal::{
     Filter, Journal, MAX_HEADER, MAX_HEADERS, MAX_PROMPT, MAX_TEXT, MAX_TOOLS, Prompt, Recorded, cut,
 };
-use super::protocol::{ChatRequest, Stamp, Turn, completion, error_body, events, model_list};
+use super::protocol::{ChatRequest, Stamp, Turn, completion, events, model_list};
 use super::rule::{Asked, Chat, Failure, Reply, Rule};
 use super::script::{Answer, ScriptError, Scripts};
 

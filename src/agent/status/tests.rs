@@ -3,7 +3,7 @@ use crate::api::sandbox::WorkspaceAccess;
 use crate::gateway::config_sync::state::ConfigState;
 use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
-
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
@@ -27,7 +27,7 @@ fn sandbox(status: Status, reason: &'static str) -> SandboxState {
         ready: Desired::new(SANDBOX_READY, status, reason, "of the sandbox"),
         isolation: Desired::new(ISOLATION_VERIFIED, Status::False, reason::NETWORK_POLICY_NOT_ENFORCED, "open"),
         pending: String::new(),
-        generation: Some(2),
+        agent: SpecVersion::of(&with_sandbox().0),
     }
 }
 
@@ -75,8 +75,14 @@ fn an_edit_that_the_gateway_has_not_seen_is_not_called_applied() {
         let told = find(&edited.conditions, kind).unwrap();
         assert_eq!((told.status.as_str(), told.observed_generation), ("True", seen), "{kind} is of the spec before");
     }
-    agent.status = None;
+}
+
+#[test]
+fn an_agent_that_was_recreated_is_not_called_applied_because_the_one_before_was() {
+    let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
+    agent.metadata.uid = Some("another".into());
     let (new, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&new), words("Unknown", "True", "False", "Pending"));
     assert_eq!(find(&new.conditions, CONFIG_APPLIED).unwrap().status, "Unknown");
 }
 
@@ -155,7 +161,8 @@ fn an_agent_is_ready_only_with_its_sandbox() {
 #[test]
 fn a_sandbox_that_was_not_looked_at_since_the_last_edit_is_work_in_progress() {
     let (agent, state) = with_sandbox();
-    let of_before = SandboxState { generation: Some(1), ..sandbox(Status::True, reason::RUNNING) };
+    let of_before =
+        SandboxState { agent: SpecVersion::of(&*company().owner), ..sandbox(Status::True, reason::RUNNING) };
     let (status, _) = status(&agent, &GatewayLookup::On(&state), Some(&of_before), Vec::new(), now());
     assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
 }

@@ -83,8 +83,8 @@ impl Bench {
         self.world.agents[0].clone()
     }
 
-    fn found(&self) -> Found {
-        self.context.facts.schedules.of(NAMESPACE, OWNER).known().unwrap().jobs["notes"].clone()
+    fn found(&self) -> JobFound {
+        self.context.facts.jobs.of(NAMESPACE, OWNER).known().unwrap().jobs["notes"].clone()
     }
 
     /// The CronJob as this process knows it.
@@ -215,7 +215,7 @@ async fn what_the_gateway_does_not_hold_yet_is_not_run() {
     let bench = Bench::new("{every: 24h}").await;
     bench.gateway.configure(&document(&[]).to_string());
     let _ = bench.gateway.take_methods();
-    let failed = Found { state: SyncState::Failed("no".into()), ..bench.found() };
+    let failed = JobFound { state: SyncState::Failed("no".into()), ..bench.found() };
     let job = bench.job();
     let served = serve(&bench.context, &job, &CronJobStatus::default(), &bench.owner(), &failed).await.unwrap();
     assert_eq!((served, bench.gateway.take_methods()), (None, Vec::new()));

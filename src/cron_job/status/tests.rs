@@ -3,8 +3,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::declarations::fixtures::{agent, at, cron_job, scope};
 use crate::kubernetes::conditions::{HEALTHY, READY, find};
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::openclaw::cron::job::listed;
-use crate::world::schedules::SyncState;
+use crate::world::jobs_found::SyncState;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
@@ -13,11 +14,10 @@ fn ms(time: &str) -> i64 {
 }
 
 /// What the pass over the gateway found: a job in this state, and these runs.
-fn found(enabled: bool, state: &Value, runs: &Value) -> Found {
+fn found(enabled: bool, state: &Value, runs: &Value) -> JobFound {
     let job = json!({"id": "the-id", "enabled": enabled, "state": state});
-    Found {
-        uid: "uid-of-notes".into(),
-        generation: Some(3),
+    JobFound {
+        cron_job: SpecVersion::of(&cron_job("notes", "{every: 10m}")),
         job: listed(&job),
         state: SyncState::Synced,
         runs: serde_json::from_value(runs.clone()).unwrap(),
@@ -27,13 +27,13 @@ fn found(enabled: bool, state: &Value, runs: &Value) -> Found {
 struct Case {
     job: CronJob,
     agent: Agent,
-    found: Option<Found>,
+    found: Option<JobFound>,
     answers: bool,
     fault: Option<Fault>,
 }
 
 impl Case {
-    fn new(spec: &str, found: Option<Found>) -> Self {
+    fn new(spec: &str, found: Option<JobFound>) -> Self {
         Self { job: cron_job("notes", spec), agent: agent("writer", "{}"), found, answers: true, fault: None }
     }
 

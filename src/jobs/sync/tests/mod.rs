@@ -27,17 +27,17 @@ impl Bench {
     }
 
     /// One reconcile: what it found, and when the next one is due.
-    async fn reconcile(&mut self) -> (Arc<Schedule>, Duration) {
+    async fn reconcile(&mut self) -> (Arc<JobsFound>, Duration) {
         let context = Context::new(seen(&self.world, endpoint(&self.gateway), OWNER, &self.agents), admin());
         context.put_memory(NAMESPACE, OWNER, std::mem::take(&mut self.memory));
         let owner = self.world.agents.iter().find(|agent| agent.name_any() == OWNER).unwrap().clone();
         let again = reconcile(&owner, &context).await;
         self.memory = context.take_memory(NAMESPACE, OWNER);
-        (context.facts.schedules.of(NAMESPACE, OWNER).known().unwrap_or_default(), again)
+        (context.facts.jobs.of(NAMESPACE, OWNER).known().unwrap_or_default(), again)
     }
 
     /// The same by an operator that was restarted: it remembers nothing, and so asks the gateway.
-    async fn after_restart(&mut self) -> Arc<Schedule> {
+    async fn after_restart(&mut self) -> Arc<JobsFound> {
         self.memory = Memory::default();
         self.reconcile().await.0
     }

@@ -72,9 +72,9 @@ async fn a_gateway_that_refuses_the_token_is_left_alone_for_a_while_and_what_was
         seen(&bench.world, Endpoint { token: "wrong".into(), ..endpoint(&bench.gateway) }, OWNER, &bench.agents),
         admin(),
     );
-    context.facts.schedules.publish(NAMESPACE, OWNER, known.clone());
+    context.facts.jobs.publish(NAMESPACE, OWNER, known.clone());
     assert_eq!(reconcile(&bench.world.agents[0], &context).await, UNREACHABLE);
-    let found = context.facts.schedules.of(NAMESPACE, OWNER).known().unwrap();
+    let found = context.facts.jobs.of(NAMESPACE, OWNER).known().unwrap();
     assert_eq!(found.jobs["notes"].job, known.jobs["notes"].job);
     assert!(matches!(&found.jobs["notes"].state, SyncState::Failed(why) if why.contains("token")), "{found:?}");
 }

@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::openclaw::cron::job::Job;
 use crate::openclaw::cron::run::Run;
 
-/// The schedule of one gateway.
+/// The jobs of one gateway.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Schedule {
+pub struct JobsFound {
     /// What belongs to each CronJob, by its name.
-    pub jobs: BTreeMap<String, Found>,
+    pub jobs: BTreeMap<String, JobFound>,
     /// The last heartbeat of each agent that has one.
     pub heartbeats: BTreeMap<String, Run>,
 }
 
 /// What belongs to one CronJob.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// The CronJob that was looked at, and its generation.
-    pub uid: String,
-    pub generation: Option<i64>,
+pub struct JobFound {
+    /// The CronJob that was looked at.
+    pub cron_job: SpecVersion,
     /// The job; `None`: the gateway holds none.
     pub job: Option<Job>,
     /// Whether it is what the CronJob says.
