@@ -10,7 +10,7 @@ use e2e::explain::explain;
 
 const DETAILS: &str = "\
 What it does, in order:
-  1. builds Kubernetes and the images of Creel, of OpenClaw and of a sandbox, all at once; only the first time, some 10 minutes
+  1. builds Kubernetes and the images of Creel, of OpenClaw and of a sandbox, all at once; only the first time, some 20 minutes on two cores
   2. starts a real Kubernetes on this machine (as root, on Debian) and imports the images, OpenClaw's in some 40 s
   3. installs charts/creel with Helm
   4. applies manifests/samples/: a Provider, a Sandbox, two Agents that share a gateway, one of them with a shell, and a CronJob

@@ -42,7 +42,7 @@ const CLUSTER: Build = Build {
     name: "programs",
     packages: &["./kubernetes", "./coredns", "helm.sh/helm/v4/cmd/helm"],
     sources: &["kubernetes/main.go", "kubernetes/hostpath.go", "coredns/main.go"],
-    what: "building Kubernetes, etcd, CoreDNS and Helm (once, some 5 minutes)",
+    what: "building Kubernetes, etcd, CoreDNS and Helm (once, some 8 minutes)",
 };
 
 /// No version of kwok compiles with the Kubernetes libraries of the other programs: it has its own.
