@@ -1,4 +1,4 @@
-//! Creel: OpenClaw assistants on Kubernetes. The map of the house.
+//! Creel: OpenClaw assistants on Kubernetes.
 //!
 //! ```text
 //! own kind watch ─► store ─┐                    ┌ gather    reads what the spec points at            IO
@@ -8,12 +8,14 @@
 //!                                               └ status    observed → conditions, if different      IO
 //! ```
 //!
-//! Modules name their neighbours only downwards:
+//! From the ground up; a module uses only modules above it in this table:
 //!
 //! | room | what is in it |
 //! |---|---|
 //! | [`api`] | the kinds: types, CEL rules, descriptions |
+//! | [`settings`] | arguments and environment, validated |
 //! | [`naming`] | labels, annotations, field managers, names of children |
+//! | [`telemetry`] | health, metrics, logs |
 //! | [`openclaw`] | what we know of OpenClaw: its configuration, its admin RPC, its exits |
 //! | [`kubernetes`] | what any operator needs of the API server: apply and ledger, conditions, events, errors |
 //! | [`references`] | what specs name: Secrets, ConfigMaps, keys, time zones |
@@ -22,8 +24,6 @@
 //! | [`declarations`] | what CronJobs want of their gateways |
 //! | [`gateway`], [`sandbox`], [`jobs`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs |
 //! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
-//! | [`telemetry`] | health, metrics, logs |
-//! | [`settings`] | arguments and environment, validated |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
 //!
 //! `creel-shell`, the small binary inside the Pods, is a crate of its own and shares no code with this one.
