@@ -33,7 +33,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    "All kinds", "`Ready`, `Reconciling` and `Stalled`, which also repeat the reason of the condition that decides them" {
+    "All kinds", "any condition; `Ready`, `Reconciling` and `Stalled` also repeat the reason of the condition that decides them" {
         /// The object works as specified.
         READY = "Ready", "";
         /// `Reconciling` or `Stalled` is `False`: there is nothing to report.
@@ -42,10 +42,10 @@ reasons! {
         PENDING = "Pending", "Wait; if it does not change for minutes, see the conditions of the Agent that owns the gateway and the log of the operator.";
         /// `spec.suspend` is `true`, on this object or on the Agent that it depends on.
         SUSPENDED = "Suspended", "Set `spec.suspend` to `false` to resume.";
-        /// The annotation `creel.dev/paused` is `"true"`: Creel writes nothing for this object.
+        /// The annotation `creel.dev/paused` is `"true"`: Creel changes nothing that belongs to this object.
         PAUSED = "Paused", "Remove the annotation to resume.";
     }
-    "References", "`ReferencesResolved` of an Agent, `CredentialsResolved` of a Provider, `Declared` of a CronJob" {
+    "References", "`ReferencesResolved`, `ConfigApplied` and `SandboxReady` of an Agent, `CredentialsResolved` of a Provider, `Ready` of a Sandbox, `Declared` of a CronJob" {
         /// Everything that the spec names exists.
         RESOLVED = "Resolved", "";
         /// The Provider needs no credentials.
@@ -85,7 +85,7 @@ reasons! {
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
         CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
     }
-    "Gateway", "`GatewayReady`" {
+    "Gateway", "`GatewayReady`; `PodPending`, `Unschedulable`, `ImagePullFailed`, `PodFailed` and `Starting` also on `SandboxReady`, about the sandbox Pod" {
         /// The gateway's Pod does not exist yet.
         POD_PENDING = "PodPending", "Wait; if it stays, describe the ReplicaSet of the gateway: a quota or an admission policy may reject the Pod.";
         /// No node can run the Pod.
@@ -105,11 +105,11 @@ reasons! {
         /// Another process uses the state on the claim.
         STATE_IN_USE = "StateInUse", "Wait. If it stays, find another Pod that mounts the same claim.";
         /// The gateway cannot write to its claim.
-        STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`.";
+        STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }
-    "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`, and on `Declared` of a CronJob" {
+    "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`; `Rejected` and `AdminUnreachable` also on `Declared` of a CronJob" {
         /// The gateway confirmed that it runs this configuration.
         APPLIED = "Applied", "";
         /// The gateway rejected the configuration, or the job. The last accepted configuration remains in use.
@@ -126,7 +126,7 @@ reasons! {
         RUNNING = "Running", "";
         /// The sandbox Pod is being replaced.
         RECREATING = "Recreating", "";
-        /// A sandbox is waiting for the node of its gateway, because they share a claim; or a CronJob is waiting for its gateway.
+        /// A sandbox is waiting for the claim, the key or the node of its gateway; or a CronJob is waiting for its gateway.
         WAITING_FOR_GATEWAY = "WaitingForGateway", "See the conditions of the Agent that owns the gateway.";
         /// The node of the Pod does not respond. Creel never force-deletes a Pod.
         NODE_LOST = "NodeLost", "Bring the node back, or delete the Node object if it is gone for good.";
@@ -145,7 +145,7 @@ reasons! {
         /// The sandbox has not reported the result of its checks yet.
         NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs.";
     }
-    "CronJob: the job", "`Declared` and `Ready` of a CronJob" {
+    "CronJob: the job", "`Declared` and `Ready` of a CronJob; `InvalidSchedule` also on `ReferencesResolved` of an Agent, for `spec.heartbeat.every`" {
         /// The gateway has exactly this job.
         DECLARED = "Declared", "";
         /// The schedule cannot be parsed.
@@ -161,7 +161,7 @@ reasons! {
         /// The gateway disabled the job after too many failures.
         DISABLED_BY_GATEWAY = "DisabledByGateway", "Fix the cause, then edit the spec (or toggle `spec.suspend`) to resume.";
     }
-    "CronJob: the runs", "`Healthy` of a CronJob, and `reason` of its `status.recentRuns`" {
+    "CronJob: the runs", "`Healthy` of a CronJob, and `reason` of its `status.recentRuns`, which can also be `ModelNotFound`" {
         /// No run has ended yet.
         NOT_RUN_YET = "NotRunYet", "";
         /// The last run succeeded.
@@ -183,8 +183,8 @@ reasons! {
         /// The model's endpoint is overloaded or failed.
         SERVER_ERROR = "ServerError", "Wait, or add fallbacks of another Provider.";
     }
-    "Events of a CronJob", "Events; those of other kinds repeat the reason of `Ready`" {
-        /// The runs of the job start to fail, or fail for another reason.
+    "Events of a CronJob", "Events of a CronJob; other Events of Agents and CronJobs repeat the reason of `Ready`, or announce a new Pod with `RollingOut`" {
+        /// The runs of the job start to fail.
         RUN_FAILING = "RunFailing", "See `Healthy`.";
         /// A run succeeded after failures.
         RUN_RECOVERED = "RunRecovered", "";
