@@ -44,7 +44,7 @@ pub struct AgentSpec {
     /// are kept on the claim. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// The models that answer. A change is applied without a restart.
+    /// The models that answer. A change is applied without a restart, unless it adds a Provider with a key that is new to the gateway.
     pub model: ModelSelection,
     /// Where the Agent's commands run. Default: the Agent has no shell, and its file tools are confined to its workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -176,7 +176,7 @@ pub struct CronJobStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub recent_runs: Vec<Run>,
-    /// The number of consecutive runs that failed or whose answer was not delivered, as the gateway counts them.
+    /// The number of consecutive runs that failed, or whose answer was not delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consecutive_failures: Option<i32>,
     /// Set when the gateway has disabled the job after too many failures. Any edit of the spec enables it again.
