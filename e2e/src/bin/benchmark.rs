@@ -8,29 +8,31 @@ use e2e::explain::explain;
 use e2e::progress::Progress;
 
 const ABOUT: &str = "\
-How fast and how small Creel is, as one table: ours, a stand-in measured in the same run, their ratio, and the goal.
+Prints one table of how fast and how small Creel is: Creel's value, a reference measured in the same run, their ratio, and
+the goal.
 
 It measures
   the size of the release binaries
   the time from an Agent's creation until its gateway's Pod is created, and the operator's part of it
-  the time from an edit of a model until the gateway itself says that it runs with it
+  the time from an edit of a model until the gateway confirms it
   the time from an Agent's creation until its sandbox's Pod is created
-  calls of exec, read and write in a sandbox, by creel-shell and by OpenSSH, beside a stand-in without a network
-  the operator's calls of a gateway with many CronJobs, and the time from a run's end to its result in the status
-  the memory of the operator when it has nothing to do
+  calls of exec, read and write in a sandbox, with creel-shell and with OpenSSH, compared with calls without a network
+  the operator's calls to a gateway with many CronJobs, and the time from the end of a run to its result in the status
+  the memory of the idle operator
 
 on a real Kubernetes on this machine (see `cargo cluster --help`). If necessary it starts the cluster and installs Creel; it
-leaves both running. It takes a few minutes; nothing else should run at the same time. It asserts nothing.";
+leaves both running. It takes a few minutes; nothing else should run at the same time. It is not a test and cannot fail on a
+slow result.";
 
 const EXAMPLES: &str = "\
 Examples:
   cargo benchmark                          everything
-  cargo benchmark --rounds 5 --edits 3 --calls 2 --jobs 20   a quick look
-  CREEL_KUBECONFIG=<file> cargo benchmark  Creel as it runs on that cluster, whose Pods must be reachable from here;
-                                           nothing is built, so no sizes
+  cargo benchmark --rounds 5 --edits 3 --calls 2 --jobs 20   a short run
+  CREEL_KUBECONFIG=<file> cargo benchmark  Creel as it runs on that cluster, whose Pods must be reachable from this
+                                           machine; nothing is built, so there are no sizes
   cargo cluster down                       removes the cluster";
 
-/// How fast and how small Creel is, as one table.
+/// Prints one table of how fast and how small Creel is.
 #[derive(Parser)]
 #[command(name = "cargo benchmark", bin_name = "cargo benchmark", long_about = ABOUT, after_help = EXAMPLES)]
 struct Arguments {

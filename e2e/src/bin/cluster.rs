@@ -8,10 +8,10 @@ use e2e::images::{self, Profile};
 use e2e::progress::Progress;
 
 const ABOUT: &str = "\
-A real Kubernetes on this machine: started in seconds, gone without a trace.
+Starts a real Kubernetes on this machine in seconds, and removes it completely.
 
 Runs as root on Debian. The first start installs Debian packages and builds Kubernetes, CoreDNS and Helm from their Go
-modules (some 6 minutes on two cores); they are cached in $XDG_CACHE_HOME/creel or ~/.cache/creel.
+modules (about 6 minutes on two cores); they are cached in $XDG_CACHE_HOME/creel or ~/.cache/creel.
 Set CREEL_KUBECONFIG to use a cluster of your own instead.";
 
 const EXAMPLE: &str = "\
@@ -21,7 +21,7 @@ Example:
   kubectl get nodes
   cargo cluster down";
 
-/// A real Kubernetes on this machine: started in seconds, gone without a trace.
+/// Starts a real Kubernetes on this machine in seconds, and removes it completely.
 #[derive(Parser)]
 #[command(name = "cargo cluster", bin_name = "cargo cluster", long_about = ABOUT, after_help = EXAMPLE)]
 struct Arguments {
@@ -33,15 +33,16 @@ struct Arguments {
 enum Command {
     /// Start the cluster, unless it is running. It keeps running when this command ends.
     Up,
-    /// Stop and remove the cluster, including the remains of an interrupted start. Images and built programs are kept.
+    /// Stop and remove the cluster, also one whose start was interrupted. Images and built programs are kept.
     Down,
     /// Show whether the cluster is running.
     Status,
     /// Print the path of the administrator's kubeconfig.
     Kubeconfig,
-    /// Build the images of the gateway, of Creel and of the model server, and import them into the cluster.
+    /// Build the images of the gateway, the sandbox, Creel and the model server, import them into the cluster, and print the
+    /// paths of their archives.
     Images {
-        /// Compile Creel for use elsewhere: slower to build, smaller, and faster.
+        /// Compile Creel for use on other clusters: this takes longer, and the programs are smaller and faster.
         #[arg(long)]
         release: bool,
     },

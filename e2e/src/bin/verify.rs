@@ -7,21 +7,21 @@ use e2e::progress::Progress;
 use e2e::verify::{Part, Wanted, verify};
 
 const ABOUT: &str = "\
-Every check and every test: format, lints, unit tests, generated files, the chart, and tests on a real Kubernetes, which it
-starts and removes. Each test runs in a process of its own.
+Runs every check and every test: format, lints, unit tests, generated files, the chart, and tests on a real Kubernetes, which
+it starts and removes. Each test runs in its own process.
 
-Runs as root on Debian with Go and npm. The first run on two cores takes about an hour, because Kubernetes and the
-gateway's image are built; later runs take half of it. Each check counts as one test. The last line of the output is the
+Runs as root on Debian with Go and npm. The first run takes about an hour on two cores, because it builds Kubernetes and the
+gateway's image; later runs take half as long. Each check counts as one test. The last line of the output is the
 summary, and the exit code is 0 only when nothing failed and nothing was skipped.";
 
 const EXAMPLES: &str = "\
 Examples:
   cargo verify                                  everything
   cargo verify --only clippy --only unit        two parts
-  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; the cluster stays
+  cargo verify --only real-pods --keep answers  tests whose name contains `answers`; keeps the cluster
   cargo soak                                    long versions of some tests, which are not part of everything";
 
-/// Every check and every test.
+/// Runs every check and every test.
 #[derive(Parser)]
 #[command(name = "cargo verify", bin_name = "cargo verify", long_about = ABOUT, after_help = EXAMPLES)]
 struct Arguments {

@@ -75,7 +75,7 @@ pub async fn up(wanted: &Wanted) -> Result<(), DemoError> {
         progress.say(format_args!("  {line}"));
     }
     let client = cluster.client().await?;
-    progress.say("waiting until every Provider, Sandbox, Agent and CronJob is ready; what each says about itself:");
+    progress.say("waiting until every Provider, Sandbox, Agent and CronJob is ready; their conditions:");
     // One Provider, one Sandbox, the Agents, and the CronJobs.
     let count = samples.agents.len() + samples.cron_jobs.len() + 2;
     until_ready(&client, &samples.namespace, count, &progress).await?;
@@ -85,7 +85,7 @@ pub async fn up(wanted: &Wanted) -> Result<(), DemoError> {
         converse(&cluster, &client, &samples.namespace, &agent.name, question, &progress).await?;
     }
     for job in &samples.cron_jobs {
-        let what = format!("having CronJob {} run once, now", job.name);
+        let what = format!("running CronJob {} once", job.name);
         let became = progress.during(&what, run_now(&client, &samples.namespace, &job.name)).await?;
         println!("\n  {:<10} {}\n  {:<10} {became}", job.name, job.message, job.agent);
     }
@@ -113,15 +113,15 @@ pub async fn ask(kubeconfig: Option<&Path>, agent: &str, words: &str) -> Result<
 pub async fn down(cache: bool) -> Result<(), DemoError> {
     let progress = Progress::new();
     Cluster::down(Keep::Nothing, &progress).await?;
-    progress.say("the cluster is gone, with everything in it and its images");
+    progress.say("removed the cluster, everything in it, and its images");
     let (size, place) = (cache::size()?, cache::place()?);
     if cache {
         if cache::remove()? {
-            progress.say(format_args!("what was built is gone too: {} in {}", gigabytes(size), place.display()));
+            progress.say(format_args!("removed the built files: {} in {}", gigabytes(size), place.display()));
         }
     } else if size > 0 {
         progress.say(format_args!(
-            "what was built remains, for the next start: {} in {}; `cargo demo down --cache` removes it too",
+            "kept the built files for the next start: {} in {}; `cargo demo down --cache` removes them too",
             gigabytes(size),
             place.display()
         ));

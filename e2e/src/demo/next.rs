@@ -25,7 +25,7 @@ pub fn steps(place: &Place<'_>, endpoint: &Endpoint) -> String {
     let Place { namespace, agent, .. } = place;
     let provider = endpoint.provider;
     let mut sections = vec![format!(
-        r#"What to try next. Everything goes on running until `cargo demo down`. In each new terminal, first:
+        r#"What to try next. Everything keeps running until `cargo demo down`. In each new terminal, run this first:
 
   export KUBECONFIG={kubeconfig} PATH={programs}:$PATH
 
@@ -41,7 +41,7 @@ Ask something else
     // A real endpoint would refuse an invented key.
     let key = if endpoint.scripted { "another-key" } else { "<another key of yours>" };
     sections.push(format!(
-        r#"Rotate: another key. The gateway's Pod is replaced; a few seconds later the status says why
+        r#"Use another key. The gateway's Pod is replaced; a few seconds later the status says why
   kubectl -n {namespace} patch secret {provider} -p '{{"stringData":{{"api-key":"{key}"}}}}'
   kubectl -n {namespace} get agent {agent} -o jsonpath='{{.status.gateway.lastRollout}}{{"\n"}}'
 
@@ -54,7 +54,7 @@ Look
     ));
     if let Some(address) = place.model_server {
         sections.push(format!(
-            r#"The model server here is a scripted one: see what it was asked, tell it what to say, and take that back
+            r#"The model server is scripted: list its requests, set an answer, and remove it again
   curl -s http://{address}/requests
   curl -s -X PUT http://{address}/scripts/demo -d '[{{"reply":{{"text":"Hello from the script."}}}}]'
   cargo demo ask {agent} "Hello?"
@@ -62,18 +62,18 @@ Look
 "#
         ));
     }
-    sections.push("Start over with the samples as they were: `cargo demo`. End: `cargo demo down`.\n".to_owned());
+    sections.push("Apply the samples again: `cargo demo`. Remove everything: `cargo demo down`.\n".to_owned());
     sections.join("\n")
 }
 
 /// A command, and another access to the workspace.
 fn shell_edits(namespace: &str, agent: &str) -> String {
     format!(
-        r#"Have {agent} run a command. It runs in the Pod {agent}-sandbox, whose workspace is the gateway's own
+        r#"Let {agent} run a command. It runs in the Pod {agent}-sandbox, which mounts the workspace from the gateway's claim
   cargo demo ask {agent} 'Run `id; ls -la; touch note.txt && ls` in your shell.'
   kubectl -n {namespace} exec {agent}-sandbox -c shell -- ls -l /workspaces
 
-Let {agent} read its workspace and no longer write it. Another sandbox Pod, the same gateway; then the way back
+Mount the workspace of {agent} read-only, then read-write again. The sandbox Pod is replaced, the gateway's Pod is not
   kubectl -n {namespace} patch agent {agent} --type merge -p '{{"spec":{{"sandbox":{{"workspaceAccess":"ro"}}}}}}'
   kubectl -n {namespace} get sandboxes,pods
   kubectl -n {namespace} patch agent {agent} --type merge -p '{{"spec":{{"sandbox":{{"workspaceAccess":"rw"}}}}}}'
@@ -84,7 +84,7 @@ Let {agent} read its workspace and no longer write it. Another sandbox Pod, the 
 /// A run, another schedule, and a rest.
 fn schedule_edits(namespace: &str, job: &str) -> String {
     format!(
-        r#"Schedule: run {job} now; then change its schedule, which keeps its history; then suspend it
+        r#"Run {job} now, change its schedule (its history is kept), and suspend it
   kubectl -n {namespace} annotate ccj {job} creel.dev/run-now=$(date +%s) --overwrite
   kubectl -n {namespace} get ccj {job} -o jsonpath='{{range .status.recentRuns[*]}}{{.time}} {{.status}} {{.duration}}{{"\n"}}{{end}}'
   kubectl -n {namespace} patch ccj {job} --type merge -p '{{"spec":{{"every":null,"schedule":"0 4 * * *","timeZone":"Europe/Paris"}}}}'
@@ -105,13 +105,13 @@ fn model_edits(place: &Place<'_>, endpoint: &Endpoint) -> Vec<String> {
     let mut sections = Vec::new();
     if let [_, other, ..] = endpoint.models.as_slice() {
         sections.push(format!(
-            "Edit: another model, applied within seconds in the same Pod, without a restart\n  {}\n  kubectl -n {namespace} get agents,pods\n",
+            "Use another model. The running gateway applies it within seconds, without a restart\n  {}\n  kubectl -n {namespace} get agents,pods\n",
             patch(other)
         ));
     }
     if let Some(first) = endpoint.models.first() {
         sections.push(format!(
-            "Break: a typo in the model's name. The running configuration stays in force, and the message suggests the right name. Then undo it\n  {}\n  kubectl -n {namespace} get agent {agent} -o wide\n  {}\n",
+            "Make a typo in the name of the model. The last valid model stays in use, and the message suggests the right name. Then undo it\n  {}\n  kubectl -n {namespace} get agent {agent} -o wide\n  {}\n",
             patch(&format!("{first}x")),
             patch(first)
         ));

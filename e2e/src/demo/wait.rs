@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub enum WaitError {
     #[error("the objects of namespace {namespace} cannot be listed")]
     List { namespace: String, source: Box<kube::Error> },
-    #[error("this needs a person's hand: {}", said.join("; "))]
+    #[error("a person must act: {}", said.join("; "))]
     Stalled { said: Vec<String> },
     #[error("not ready after {} s: {}", LIMIT.as_secs(), said.join("; "))]
     Late { said: Vec<String> },
@@ -97,7 +97,7 @@ fn says(object: &DynamicObject) -> Said {
     let find = |sort: &str| conditions.iter().find(|condition| condition["type"] == sort);
     let Some(ready) = find("Ready").filter(|ready| ready["observedGeneration"].as_i64() == object.metadata.generation)
     else {
-        return Said::Waiting("not looked at yet".into());
+        return Said::Waiting("not checked yet".into());
     };
     match (ready["status"].as_str(), find("Stalled")) {
         (Some("True"), _) => Said::Ready(sentence(ready)),
