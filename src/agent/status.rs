@@ -132,7 +132,7 @@ fn conditions(
             |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been checked yet.");
         all.extend([unknown(GATEWAY_READY), unknown(CONFIG_APPLIED)]);
     }
-    all.extend(sandbox_conditions(shell));
+    all.extend(sandbox_conditions(agent, shell));
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut conditions = merge(before, &all, agent.metadata.generation, now);
     let mut as_before: Vec<&str> = match (shell.keeps(agent), summary) {
@@ -145,6 +145,11 @@ fn conditions(
     {
         as_before.extend([REFERENCES_RESOLVED, CONFIG_APPLIED]);
     }
+    if let Shell::InSandbox(state) = shell
+        && !state.agent.is_of(agent)
+    {
+        as_before.extend([SANDBOX_READY, ISOLATION_VERIFIED]);
+    }
     for condition in conditions.iter_mut().filter(|condition| as_before.contains(&condition.type_.as_str())) {
         if let Some(before) = find(before, &condition.type_) {
             condition.clone_from(before);
@@ -154,15 +159,15 @@ fn conditions(
 }
 
 /// What the reconcile of the sandbox found; an Agent without a sandbox has neither condition.
-fn sandbox_conditions(shell: Shell<'_>) -> Vec<Desired> {
+fn sandbox_conditions(agent: &Agent, shell: Shell<'_>) -> Vec<Desired> {
     match shell {
         Shell::None => Vec::new(),
-        Shell::Unknown => {
+        Shell::InSandbox(state) if state.agent.is_of(agent) => vec![state.ready.clone(), state.isolation.clone()],
+        Shell::Unknown | Shell::InSandbox(_) => {
             let unknown =
                 |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The sandbox has not been checked yet.");
             vec![unknown(SANDBOX_READY), unknown(ISOLATION_VERIFIED)]
         }
-        Shell::InSandbox(state) => vec![state.ready.clone(), state.isolation.clone()],
     }
 }
 

@@ -1,4 +1,4 @@
-//! A CronJob and its scope → what its gateway shall hold, or what stands in the way. Pure: `now` is an argument.
+//! A CronJob and its scope → what its gateway is to hold, or what stands in the way. Pure: `now` is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,13 +26,13 @@ const DISPLAYED: usize = 120;
 pub struct GatewayScope {
     /// The Providers that Agents of the gateway use: only those are in its configuration.
     pub on_gateway: BTreeSet<String>,
-    /// What each Agent that rests on it uses: it is there again as soon as the Agent is, and its jobs wait as long.
+    /// What each suspended Agent on it uses: it is there again as soon as the Agent is, and its jobs wait as long.
     pub suspended: BTreeMap<String, BTreeSet<String>>,
     /// All Providers of the namespace.
     pub providers: BTreeMap<String, Arc<Provider>>,
 }
 
-/// What the gateway shall hold.
+/// What the gateway is to hold.
 pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<Declaration, Fault> {
     let schedule = schedule::schedule(job, now)?;
     if let Some(model) = &job.spec.model {

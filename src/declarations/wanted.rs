@@ -44,9 +44,10 @@ pub fn agents(stores: &Stores, namespace: &str, owner: &str) -> Vec<Arc<Agent>> 
 #[must_use]
 pub fn scope(stores: &Stores, namespace: &str, agents: &[Arc<Agent>]) -> GatewayScope {
     let providers = within(&stores.providers, namespace, |_| true);
-    // A gateway that rests comes back with all of them.
-    let gateway_rests = agents.iter().any(|agent| agent.spec.gateway_ref.is_none() && agent.spec.suspend);
-    let (suspended, working): (Vec<_>, Vec<_>) = agents.iter().partition(|agent| agent.spec.suspend && !gateway_rests);
+    // A suspended gateway comes back with all of them.
+    let gateway_suspended = agents.iter().any(|agent| agent.spec.gateway_ref.is_none() && agent.spec.suspend);
+    let (suspended, working): (Vec<_>, Vec<_>) =
+        agents.iter().partition(|agent| agent.spec.suspend && !gateway_suspended);
     GatewayScope {
         on_gateway: working.into_iter().flat_map(|agent| providers_of(agent)).collect(),
         suspended: suspended.into_iter().map(|agent| (agent.name_any(), providers_of(agent))).collect(),

@@ -80,17 +80,15 @@ impl Live {
         Some(Arc::new(ConfigDocument::read_back(text)))
     }
 
+    /// The variables of the live gateway whose values are in Secrets.
+    pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
+        self.environment.iter().filter_map(SecretVariable::read_back)
+    }
+
     /// How many Pods the live Deployment wants.
     #[must_use]
     pub fn replicas(&self) -> Option<i32> {
         self.deployment.as_ref()?.object.spec.as_ref()?.replicas
-    }
-}
-
-impl Live {
-    /// The variables of the live gateway whose values are in Secrets.
-    pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
-        self.environment.iter().filter_map(SecretVariable::read_back)
     }
 }
 
@@ -207,7 +205,9 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> 
     live.digests =
         live.annotation(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     live.parts = live.annotation(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    live.config = live.annotation(naming::PLAN).and_then(|plan| live.read_back(&names.config(plan)));
+    let mounted = live.annotation(naming::PLAN).and_then(|plan| live.read_back(&names.config(plan)));
+    // One that was deleted by hand, or that the cache does not show yet, must not cost an Agent its last good state.
+    live.config = mounted.or_else(|| live.deployment.as_ref().and_then(|_| live.last_good(names)));
     live
 }
 

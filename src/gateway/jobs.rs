@@ -97,8 +97,9 @@ pub fn keep(context: &Context, gathered: &Gathered) {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
     let gateways = &context.facts.gateways;
     let runs = |run: &str| gathered.live.pods.iter().any(|pod| is_ready(pod) && pod::run(pod) == run);
-    let known = gateways.of(&namespace, &owner).known().flatten();
-    gateways.publish(&namespace, &owner, known.filter(|known| runs(&known.run)));
+    if let Fact::Known(known) = gateways.of(&namespace, &owner) {
+        gateways.publish(&namespace, &owner, known.filter(|known| runs(&known.run)));
+    }
 }
 
 #[cfg(test)]

@@ -79,9 +79,9 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
     if wanted.paused {
         return None;
     }
-    let must_rest = !wanted.enabled || !wanted.agent_known;
+    let must_stop = !wanted.enabled || !wanted.agent_known;
     // To disable a job cuts off its run, which then counts as failed: that waits for its end.
-    let stops = job.enabled && must_rest;
+    let stops = job.enabled && must_stop;
     if stops && job.state.running_since().is_some() {
         return None;
     }
@@ -89,10 +89,10 @@ fn edit(wanted: &Wanted, job: &Job) -> Option<Change> {
     // Its time has passed, and the gateway may still be about to make up for it; another time is of an earlier edit.
     let is_of_an_earlier_edit = || wanted.declaration.as_ref().is_some_and(|declaration| !declaration.is_due_with(job));
     if wanted.over {
-        return if must_rest || is_of_an_earlier_edit() { disable() } else { None };
+        return if must_stop || is_of_an_earlier_edit() { disable() } else { None };
     }
     let Some(declaration) = wanted.declaration.as_ref().filter(|_| wanted.agent_known) else {
-        return if must_rest { disable() } else { None };
+        return if must_stop { disable() } else { None };
     };
     if let Some(patch) = declaration.amendment(job) {
         return Some(Change::Amend { id: job.id.clone(), patch });

@@ -1,7 +1,7 @@
 //! What a pass over the jobs of a gateway leaves to the next one. Pure: `now` is an argument.
 //!
-//! Each status that is written wakes the passes around it, and most of what wakes them changes nothing of what a gateway shall hold:
-//! so a gateway is left alone until its time comes, or until something that a pass goes by has changed.
+//! Each status that is written triggers reconciles, and most triggers change nothing of what a gateway is to hold: so a gateway is left
+//! alone until its time comes, or until something that a reconcile depends on has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::history::History;
 use crate::declarations::wanted::Wanted;
 use crate::world::facts::RefreshRequests;
 
-/// How soon what the gateway did not accept is sent again: somebody may have mended the gateway.
+/// How soon what the gateway did not accept is sent again: the gateway may have been repaired.
 pub const RETRY: Duration = Duration::from_secs(30);
 
 /// What a pass goes by.
@@ -24,7 +24,7 @@ pub struct Inputs {
     pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
     /// The agents that have a heartbeat.
     pub with_heartbeat: BTreeSet<String>,
-    /// Whether jobs that nobody seems to want stay.
+    /// Whether jobs stay that no CronJob seems to want.
     pub keeps_unowned: bool,
     /// How often something was asked of the gateway that nothing else here shows.
     pub refreshes: RefreshRequests,

@@ -48,7 +48,7 @@ impl Reconciler for Context {
 
     fn forget(&self, gone: &Gone<'_>) {
         self.facts.forget_jobs(gone.namespace, gone.name);
-        drop(self.take_memory(gone.namespace, gone.name));
+        Self::forget(self, gone.namespace, gone.name);
     }
 }
 
@@ -60,7 +60,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     let wanted = wanted::wanted(&context.stores, &namespace, &agents, &gateway, now);
     let with_heartbeat =
         agents.iter().filter(|agent| agent.spec.heartbeat.is_some()).map(|agent| agent.name_any()).collect();
-    let mut memory = context.take_memory(&namespace, &name);
+    let mut memory = context.memory(&namespace, &name);
     let keeps_unowned = context.stores.keeps_unowned_jobs(&namespace);
     let sync = Sync {
         context,
@@ -74,7 +74,6 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     };
     let inputs = sync.inputs();
     if let Some(left) = memory.idle_for(&inputs, Instant::now()) {
-        context.put_memory(&namespace, &name, memory);
         return left;
     }
     memory.begin(&inputs);
@@ -82,7 +81,6 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     if let Ok((_, again)) = &synced {
         memory.idle_until(inputs, Instant::now() + *again);
     }
-    context.put_memory(&namespace, &name, memory);
     match synced {
         Ok((found, again)) => {
             context.facts.jobs.publish(&namespace, &name, Arc::new(found));
@@ -108,7 +106,7 @@ struct Sync<'a> {
     wanted: &'a WantedJobs,
     /// The agents that have a heartbeat.
     with_heartbeat: &'a BTreeSet<String>,
-    /// Whether jobs that nobody seems to want stay.
+    /// Whether jobs stay that no CronJob seems to want.
     keeps_unowned: bool,
     now: Timestamp,
 }
@@ -208,9 +206,12 @@ impl Sync<'_> {
                     Err(error) => Err(error),
                 }
             }
-            Change::Amend { id, patch } => {
-                admin.cron_update(endpoint, &id, &patch).await.map(|()| SyncState::NotDeclared)
-            }
+            Change::Amend { id, patch } => admin.cron_update(endpoint, &id, &patch).await.map(|()| {
+                // What is due again although it was accepted would be sent for ever.
+                let words = format!("it accepted the change {patch}, and does not show it");
+                memory.refused(key, change.clone(), words, Instant::now());
+                SyncState::NotDeclared
+            }),
             Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
                 jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.enabled = false);
                 SyncState::NotDeclared
@@ -224,6 +225,10 @@ impl Sync<'_> {
             Err(RpcError::Refused { retry_after: Some(wait), .. }) => {
                 memory.throttle(&change, Instant::now() + wait);
                 Ok(SyncState::Throttled)
+            }
+            Err(error @ RpcError::Refused { .. }) if matches!(change, Change::Amend { .. }) => {
+                memory.refused(key, change, error.to_string(), Instant::now());
+                Ok(SyncState::Rejected(error.to_string()))
             }
             Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => {
                 Ok(SyncState::Failed(error.to_string()))

@@ -1,4 +1,4 @@
-//! Reads what an Agent's sandbox rests on: stores first, the API server for what no store holds. Touches the network.
+//! Reads what an Agent's sandbox depends on: stores first, the API server for what no store holds. Touches the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -40,9 +40,9 @@ pub enum Step {
 /// Why a Pod is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Its gateway is gone or rests.
+    /// Its gateway is gone or suspended.
     Stopped,
-    /// It has ended by itself or was evicted.
+    /// It has ended on its own or was evicted.
     Ended,
     /// Its gateway is on another node, and the claim can't be on both.
     GatewayMoved,

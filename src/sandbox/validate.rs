@@ -74,7 +74,7 @@ pub fn validate(gathered: &Gathered) -> Verdict {
     Verdict { plan, warnings }
 }
 
-/// A sandbox without a gateway has nobody to serve.
+/// A sandbox without a gateway serves no one.
 fn stopped(gathered: &Gathered) -> Result<(), Blocked> {
     let agent = gathered.agent.name_any();
     let stop = |status, reason, message| Err(Blocked { status, reason, message, stops: true });

@@ -43,7 +43,7 @@ struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The model that the assistants use. Default: gpt-4o-mini, or claude-haiku-4-5 with ANTHROPIC_API_KEY.
+    /// The model that the assistants use. Default: gpt-4o-mini, or claude-haiku-4-5 if the key is one of Anthropic.
     #[arg(long)]
     model: Option<String>,
 

@@ -94,7 +94,8 @@ pub async fn check(root: &Path, helm: &Path) -> Result<(), FilesError> {
 fn creel(root: &Path) -> Command {
     // Set by cargo for what it runs: the same toolchain, also where none is on the path.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["run", "--quiet", "--package", "creel", "--bin", "creel", "--"]);
+    // No package is named: its dependencies are then compiled with the features that they have everywhere else.
+    command.current_dir(root).args(["run", "--quiet", "--bin", "creel", "--"]);
     command
 }
 

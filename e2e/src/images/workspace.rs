@@ -19,7 +19,7 @@ pub const MODEL_SERVER_IMAGE: &str = concat!("ghcr.io/creel-dev/model-server:", 
 /// For what the images are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// To be tried or tested: compiled in a third of the time.
+    /// To be tried or tested: compiled quickly.
     E2e,
     /// To be measured: as a release, except that measurements bring configurations of their own onto a gateway.
     Benchmark,

@@ -120,10 +120,9 @@ async fn validate(
 }
 
 fn validator(sources: &[Value]) -> Pod {
-    let script = r#"for file in /configurations/*; do
-        said=$(OPENCLAW_CONFIG_PATH=$file node openclaw.mjs config validate --json 2>&1); code=$?
-        echo "configuration $(basename "$file") $code $(echo "$said" | tr '\n' ' ')"
-    done"#;
+    let script = r#"ls /configurations/* | xargs -P 2 -I FILE sh -c '
+        said=$(OPENCLAW_CONFIG_PATH=FILE node openclaw.mjs config validate --json 2>&1); code=$?
+        echo "configuration $(basename FILE) $code $(echo "$said" | tr "\n" " ")"'"#;
     serde_json::from_value(json!({
         "metadata": {"name": "validator"},
         "spec": {

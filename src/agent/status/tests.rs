@@ -163,8 +163,16 @@ fn a_sandbox_that_was_not_looked_at_since_the_last_edit_is_work_in_progress() {
     let (agent, state) = with_sandbox();
     let of_before =
         SandboxState { agent: SpecVersion::of(&*company().owner), ..sandbox(Status::True, reason::RUNNING) };
-    let (status, _) = status(&agent, &GatewayLookup::On(&state), Some(&of_before), Vec::new(), now());
-    assert_eq!(summary_of(&status), words("Unknown", "True", "False", "Pending"));
+    let (new, _) = status(&agent, &GatewayLookup::On(&state), Some(&of_before), Vec::new(), now());
+    assert_eq!(summary_of(&new), words("Unknown", "True", "False", "Pending"));
+    assert_eq!(find(&new.conditions, SANDBOX_READY).unwrap().status, "Unknown");
+    let mut edited = agent.clone();
+    let known = sandbox(Status::True, reason::RUNNING);
+    edited.status = Some(status(&agent, &GatewayLookup::On(&state), Some(&known), Vec::new(), now()).0);
+    edited.metadata.generation = Some(3);
+    let (edited, _) = status(&edited, &GatewayLookup::On(&state), Some(&known), Vec::new(), now());
+    let told = find(&edited.conditions, SANDBOX_READY).unwrap();
+    assert_eq!((told.status.as_str(), told.observed_generation), ("True", Some(2)), "it is of the spec before");
 }
 
 #[test]

@@ -18,12 +18,25 @@ pub enum Step<'a> {
     ReplacePod,
 }
 
-/// `fresh`: whether this reconcile has sent anything, so that the Pod can't have seen it yet.
+/// What happened before this look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    /// This reconcile has sent something, so that the Pod can't have seen it yet.
+    pub sent: bool,
+    /// A Pod was replaced already because it did not take up this very configuration: another one would do no better.
+    pub replaced: bool,
+}
+
 #[must_use]
-pub fn decide<'a>(pod: &'a PodState, state: Option<&'a ConfigState>, config: &ConfigRevision, fresh: bool) -> Step<'a> {
+pub fn decide<'a>(
+    pod: &'a PodState,
+    state: Option<&'a ConfigState>,
+    config: &ConfigRevision,
+    before: Before,
+) -> Step<'a> {
     match (pod, state) {
         // The kubelet would wait up to five minutes before it tries again.
-        (PodState::ConfigurationRejected { .. }, _) if fresh => Step::ReplacePod,
+        (PodState::ConfigurationRejected { .. }, _) if before.sent => Step::ReplacePod,
         // Once: if the last good one is rejected too, the retries are left to the kubelet.
         (PodState::ConfigurationRejected { message }, _) => {
             Step::RollBack { message, replace_pod: config.rejection.is_none() }
@@ -33,7 +46,7 @@ pub fn decide<'a>(pod: &'a PodState, state: Option<&'a ConfigState>, config: &Co
         (_, Some(ConfigState::Rejected(message))) if config.rejection.is_none() => {
             Step::RollBack { message, replace_pod: false }
         }
-        (_, Some(ConfigState::Stalled)) => Step::ReplacePod,
+        (_, Some(ConfigState::Stalled)) if !before.replaced => Step::ReplacePod,
         _ => Step::Wait,
     }
 }
@@ -57,6 +70,8 @@ mod tests {
         ConfigRevision { name: "a".into(), current: document(current), desired: document("desired"), rejection }
     }
 
+    const NOTHING: Before = Before { sent: false, replaced: false };
+
     fn ended() -> PodState {
         PodState::ConfigurationRejected { message: "no".into() }
     }
@@ -64,45 +79,50 @@ mod tests {
     #[test]
     fn a_desired_configuration_that_runs_is_saved() {
         let applied = ConfigState::Applied;
-        assert_eq!(decide(&PodState::Ready, Some(&applied), &revision("desired", false), false), Step::SaveLastGood);
-        assert_eq!(decide(&PodState::Ready, Some(&applied), &revision("earlier", true), false), Step::Wait);
+        assert_eq!(decide(&PodState::Ready, Some(&applied), &revision("desired", false), NOTHING), Step::SaveLastGood);
+        assert_eq!(decide(&PodState::Ready, Some(&applied), &revision("earlier", true), NOTHING), Step::Wait);
     }
 
     #[test]
     fn a_rejection_while_running_is_rolled_back_once_and_disturbs_no_pod() {
         let rejected = ConfigState::Rejected("no".into());
         let step = Step::RollBack { message: "no", replace_pod: false };
-        assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("desired", false), false), step);
-        assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("earlier", true), false), Step::Wait);
+        assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("desired", false), NOTHING), step);
+        assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("earlier", true), NOTHING), Step::Wait);
     }
 
     #[test]
     fn a_gateway_that_ended_over_its_configuration_is_replaced_once() {
         let step = |replace_pod| Step::RollBack { message: "no", replace_pod };
-        assert_eq!(decide(&ended(), None, &revision("desired", false), false), step(true));
-        assert_eq!(decide(&ended(), None, &revision("earlier", true), false), step(false));
+        assert_eq!(decide(&ended(), None, &revision("desired", false), NOTHING), step(true));
+        assert_eq!(decide(&ended(), None, &revision("earlier", true), NOTHING), step(false));
     }
 
     #[test]
     fn a_gateway_that_ended_over_an_earlier_configuration_is_replaced_with_the_next() {
-        assert_eq!(decide(&ended(), None, &revision("desired", false), true), Step::ReplacePod);
+        assert_eq!(
+            decide(&ended(), None, &revision("desired", false), Before { sent: true, ..NOTHING }),
+            Step::ReplacePod
+        );
     }
 
     #[test]
-    fn a_gateway_that_takes_up_nothing_is_replaced() {
+    fn a_gateway_that_takes_up_nothing_is_replaced_once_for_a_configuration() {
         let stalled = ConfigState::Stalled;
-        assert_eq!(decide(&PodState::Ready, Some(&stalled), &revision("desired", false), false), Step::ReplacePod);
+        let again = Before { replaced: true, ..NOTHING };
+        assert_eq!(decide(&PodState::Ready, Some(&stalled), &revision("desired", false), again), Step::Wait);
+        assert_eq!(decide(&PodState::Ready, Some(&stalled), &revision("desired", false), NOTHING), Step::ReplacePod);
     }
 
     #[test]
     fn a_pod_that_starts_is_left_alone() {
         let starts = PodState::Waiting { reason: "Starting", message: String::new() };
-        assert_eq!(decide(&starts, None, &revision("desired", false), false), Step::Wait);
+        assert_eq!(decide(&starts, None, &revision("desired", false), NOTHING), Step::Wait);
     }
 
     #[test]
     fn a_gateway_that_cannot_be_asked_is_left_alone() {
         let unreachable = ConfigState::Unreachable("no".into());
-        assert_eq!(decide(&PodState::Ready, Some(&unreachable), &revision("desired", false), false), Step::Wait);
+        assert_eq!(decide(&PodState::Ready, Some(&unreachable), &revision("desired", false), NOTHING), Step::Wait);
     }
 }

@@ -22,7 +22,7 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use self::decide::{Step, decide};
+use self::decide::{Before, Step, decide};
 use self::state::{ConfigState, Subject};
 use super::apply::Applied;
 use super::context::Context;
@@ -76,7 +76,12 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         Some(process) => Some(query(context, &owner, current, process, &config).await?),
         None => None,
     };
-    let step = decide(&pod, state.as_ref(), &config, applied.sent);
+    let hash = config.current.hash();
+    let before = Before { sent: applied.sent, replaced: context.configs.is_stalled(&owner, hash) };
+    let step = decide(&pod, state.as_ref(), &config, before);
+    if state == Some(ConfigState::Stalled) && step == Step::ReplacePod {
+        context.configs.mark_stalled(&owner, hash);
+    }
     let config = act(context, gathered, current, config, step).await?;
     Ok(Synced { pod: Some(pod), process, state, config: Some(config) })
 }

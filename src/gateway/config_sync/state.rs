@@ -62,6 +62,12 @@ impl Memory {
         Self { subject, since: now, syncs: 0, before: seen.clone(), seen, answer: None }
     }
 
+    /// Whether the gateway said last that it runs the configuration.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        matches!(self.answer, Some((ConfigState::Applied, _)))
+    }
+
     /// The last answer, while it still holds.
     #[must_use]
     pub fn settled(&self, now: Instant) -> Option<ConfigState> {

@@ -15,6 +15,8 @@ pub struct ConfigTracker {
     memories: Mutex<HashMap<String, Memory>>,
     /// The UID of the Pod of each gateway that was deleted to be replaced: the cache may show it a little longer.
     deleted: Mutex<HashMap<String, String>>,
+    /// The hash of the configuration that each gateway did not take up, so that its Pod was replaced.
+    stalled: Mutex<HashMap<String, String>>,
 }
 
 impl ConfigTracker {
@@ -29,6 +31,9 @@ impl ConfigTracker {
     }
 
     pub fn remember(&self, owner: &str, memory: Memory) {
+        if memory.is_applied() {
+            lock(&self.stalled).remove(owner);
+        }
         lock(&self.memories).insert(owner.to_owned(), memory);
     }
 
@@ -42,8 +47,19 @@ impl ConfigTracker {
         lock(&self.deleted).get(owner).is_some_and(|uid| Some(uid) == pod.uid().as_ref())
     }
 
+    /// Remembers that the gateway's Pod was replaced because it did not take up this configuration.
+    pub fn mark_stalled(&self, owner: &str, document: &str) {
+        lock(&self.stalled).insert(owner.to_owned(), document.to_owned());
+    }
+
+    /// Whether its Pod was replaced for this configuration, which no Pod has taken up since.
+    pub fn is_stalled(&self, owner: &str, document: &str) -> bool {
+        lock(&self.stalled).get(owner).is_some_and(|stalled| stalled == document)
+    }
+
     /// Forgets a gateway that is gone.
     pub fn forget(&self, owner: &str) {
+        lock(&self.stalled).remove(owner);
         lock(&self.memories).remove(owner);
         lock(&self.deleted).remove(owner);
     }
@@ -87,6 +103,19 @@ mod tests {
         tracker.remember("owner", memory);
         let next = tracker.recall("owner", subject("pod/1", "one"), now);
         assert_eq!((next.settled(now), next.before), (None, None));
+    }
+
+    #[test]
+    fn a_configuration_stays_stalled_over_pods_until_one_takes_it_up() {
+        let (tracker, now) = (ConfigTracker::default(), Instant::now());
+        tracker.mark_stalled("owner", "one");
+        let mut next = tracker.recall("owner", subject("another/0", "one"), now);
+        next.record(ConfigState::Pending, now);
+        tracker.remember("owner", next.clone());
+        assert!(tracker.is_stalled("owner", "one") && !tracker.is_stalled("owner", "two"));
+        next.record(ConfigState::Applied, now);
+        tracker.remember("owner", next);
+        assert!(!tracker.is_stalled("owner", "one"));
     }
 
     #[test]

@@ -75,6 +75,13 @@ fn a_job_that_moves_to_another_agent_keeps_its_id() {
 }
 
 #[test]
+fn a_job_of_an_earlier_release_is_declared_once_and_needs_no_amendment() {
+    let wanted = wanted();
+    let earlier = json!({"description": "(uid-of-n, generation 3)", "displayName": null});
+    assert_eq!(sent(&wanted, &[job(&wanted, &earlier)]), [declare(&wanted, None)]);
+}
+
+#[test]
 fn an_edit_by_hand_is_undone() {
     let wanted = wanted();
     let renamed = Change::Amend { id: "the-id".into(), patch: json!({"name": "notes"}) };

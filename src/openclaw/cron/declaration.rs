@@ -84,6 +84,8 @@ impl Declaration {
     #[must_use]
     pub fn amendment(&self, job: &Job) -> Option<Value> {
         let mut patch = self.fixed();
+        // It only tells people where to edit the job.
+        patch.remove("description");
         patch.retain(|name, wanted| job.definition.get(name) != Some(wanted));
         // The payload of the one session is none of the other.
         if patch.contains_key("sessionTarget") {
@@ -255,7 +257,7 @@ mod tests {
         };
         assert_eq!(wanted.amendment(&listed(&held(&wanted)).unwrap()), None);
         assert_eq!(amendment("agentId", "other"), Some(json!({"agentId": "writer"})));
-        assert_eq!(amendment("description", "mine"), Some(json!({"description": "edit it elsewhere"})));
+        assert_eq!(amendment("description", "mine"), None);
         let payload = wanted.parameters(None)["payload"].clone();
         assert_eq!(amendment("sessionTarget", "main"), Some(json!({"sessionTarget": "isolated", "payload": payload})));
     }

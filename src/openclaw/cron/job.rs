@@ -37,7 +37,7 @@ pub struct JobState {
     pub auto_disabled: Option<AutoDisabled>,
 }
 
-/// That the gateway has stopped a job by itself.
+/// That the gateway has stopped a job on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AutoDisabled {

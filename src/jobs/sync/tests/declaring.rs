@@ -87,6 +87,23 @@ async fn a_job_that_moves_to_another_agent_keeps_its_id() {
 }
 
 #[tokio::test]
+async fn a_change_that_the_gateway_accepts_and_does_not_show_is_not_sent_again_at_once() {
+    let mut bench = Bench::new(vec![notes()]).await;
+    bench.reconcile().await;
+    let (id, unknown) = (bench.only_job()["id"].clone(), json!({"name": "mine"}));
+    let _ = bench.gateway.ask("cron.update", &json!({"id": id, "patch": unknown}));
+    bench.edit(|_| {});
+    bench.reconcile().await;
+    // Somebody who changes it back each time looks the same.
+    let _ = bench.gateway.ask("cron.update", &json!({"id": id, "patch": unknown}));
+    bench.writes();
+    bench.edit(|_| {});
+    let state = bench.reconcile().await.0.jobs["notes"].state.clone();
+    assert!(matches!(&state, SyncState::Rejected(words) if words.contains("does not show it")), "{state:?}");
+    assert_eq!(bench.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_job_goes_with_its_cron_job_and_those_of_others_stay() {
     let mut bench = Bench::new(vec![notes()]).await;
     bench.reconcile().await;

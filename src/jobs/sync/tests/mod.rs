@@ -29,10 +29,10 @@ impl Bench {
     /// One reconcile: what it found, and when the next one is due.
     async fn reconcile(&mut self) -> (Arc<JobsFound>, Duration) {
         let context = Context::new(seen(&self.world, endpoint(&self.gateway), OWNER, &self.agents), admin());
-        context.put_memory(NAMESPACE, OWNER, std::mem::take(&mut self.memory));
+        *context.memory(NAMESPACE, OWNER) = std::mem::take(&mut self.memory);
         let owner = self.world.agents.iter().find(|agent| agent.name_any() == OWNER).unwrap().clone();
         let again = reconcile(&owner, &context).await;
-        self.memory = context.take_memory(NAMESPACE, OWNER);
+        self.memory = std::mem::take(&mut context.memory(NAMESPACE, OWNER));
         (context.facts.jobs.of(NAMESPACE, OWNER).known().unwrap_or_default(), again)
     }
 
