@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::{Request, Response};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::reflector::{Lookup, Store};
 use serde_json::{Value, json};
 
-use super::small_world::NAMESPACE;
+use super::small_world::{NAMESPACE, SmallWorld};
+use crate::kubernetes::apply::Applier;
+use crate::kubernetes::recording_api::RecordingApi;
+use crate::kubernetes::status::write_status;
+use crate::naming::AGENT_MANAGER;
 use crate::references::digests::{Read, SourceKind, SourceName};
 use crate::references::read::{DigestKey, References, Versions};
 use crate::settings::LogFormat;
@@ -174,6 +179,23 @@ async fn a_watch_goes_on_after_an_object_whatever_is_in_it() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_child_is_applied_and_a_status_written_whatever_their_answers_hold() {
+    for (name, poison) in poisons() {
+        let api = RecordingApi::default();
+        let metadata = |poison: &Value| object("", name, 1, poison)["metadata"].clone();
+        let child = |poison: &Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(poison)});
+        api.knows(&child(&poison));
+        api.knows(&json!({"kind": "Agent", "metadata": metadata(&poison)}));
+        let client = api.client(|_| None);
+        let desired: ConfigMap = serde_json::from_value(child(&json!({}))).unwrap();
+        assert!(Applier::new(client.clone(), AGENT_MANAGER).apply(&desired, None, "owner").await.unwrap(), "{name}");
+        assert!(write_status(&client, AGENT_MANAGER, &SmallWorld::agent(name), &json!({})).await.unwrap(), "{name}");
+        let writes = [format!("PATCH configmaps/{name}"), format!("PATCH {name}/status")];
+        assert_eq!(api.take_writes(), writes);
+    }
 }
 
 /// Nothing is known without reading it.
