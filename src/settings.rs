@@ -28,7 +28,8 @@ pub struct Settings {
     #[arg(long, env = "POD_NAME", default_value = "creel-operator")]
     pub identity: String,
 
-    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`.
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`. Because values of Secrets
+    /// pass through libraries, these log no more than info, and the Kubernetes client logs errors only.
     #[arg(long, env = "CREEL_LOG", default_value = "info")]
     pub log: String,
 

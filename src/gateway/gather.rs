@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
 use super::build::pod_spec::GATEWAY_CONTAINER;
@@ -15,6 +16,7 @@ use super::plan::SecretVariable;
 use super::secret::SecretError;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
+use crate::kubernetes::received::Received;
 use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
@@ -213,7 +215,8 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> 
 
 async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Option<bool> {
     let name = owner.spec.gateway.as_ref()?.storage.existing_claim.as_ref()?;
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
+    let api: Api<Received<PartialObjectMeta<PersistentVolumeClaim>>> =
+        Api::namespaced(context.client.clone(), namespace);
     // One that cannot be read now counts as existing: the Pod then waits for it, and what runs is not disturbed.
-    Some(!matches!(api.get_metadata_opt(name).await, Ok(None)))
+    Some(!matches!(api.get_opt(name).await, Ok(None)))
 }

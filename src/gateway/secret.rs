@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use crate::api::Agent;
 use crate::api::references::SecretKeySelector;
 use crate::kubernetes::caches::versioned::VersionedCache;
+use crate::kubernetes::received::Received;
 use crate::naming::{AGENT_MANAGER, GatewayNames, child_of};
 pub use crate::references::generated_secret::SecretError;
 use crate::references::generated_secret::{self, DIGEST_KEY, ensure, known_version, version_of};
@@ -61,9 +62,9 @@ impl SecretMemory {
         if let Some(token) = version.and_then(|version| self.tokens.get(namespace, &place, &version)) {
             return Ok(token);
         }
-        let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: selector.name.clone(), source: Box::new(source) };
-        let secret = api.get(&selector.name).await.map_err(fail)?;
+        let secret = api.get(&selector.name).await.and_then(Received::whole).map_err(fail)?;
         let missing = || SecretError::NoToken { name: selector.name.clone(), key: selector.key.clone() };
         let value = secret.data.as_ref().and_then(|data| data.get(&selector.key)).ok_or_else(missing)?;
         let token = SecretString::from(String::from_utf8(value.0.clone()).map_err(|_| missing())?);

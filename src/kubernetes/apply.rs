@@ -20,6 +20,7 @@ use super::errors::is_refusal;
 use super::ledger::{ChildKey, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
+use super::received::{self, Received};
 use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY};
 
 /// Why a child could not be brought about.
@@ -121,12 +122,12 @@ impl Applier {
             source,
         })?;
         let hash = xxh3_64(&body);
-        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
+        let api: Api<Received<K>> = Api::namespaced(self.client.clone(), &key.namespace);
         match cached {
             Some(child) => check_ours(desired, &child.object, owner)?,
             // The cache holds only what carries our label: look before the first apply takes something over.
             None if self.ledger.is_due(&key, hash, None, Instant::now()) => {
-                if let Some(child) = api.get_opt(&key.name).await.map_err(fail)? {
+                if let Some(child) = received::get(&api, &key.name).await.map_err(fail)? {
                     check_ours(desired, &child, owner)?;
                 }
             }
@@ -152,9 +153,15 @@ impl Applier {
     }
 
     /// Applies with force. What is refused because of values that no apply can clear is tried again once they are cleared.
-    async fn send<K: Child>(&self, api: &Api<K>, name: &str, desired: &K, exists: bool) -> Result<K, kube::Error> {
+    async fn send<K: Child>(
+        &self,
+        api: &Api<Received<K>>,
+        name: &str,
+        desired: &K,
+        exists: bool,
+    ) -> Result<K, kube::Error> {
         let params = PatchParams::apply(self.manager).force();
-        match (api.patch(name, &params, &Patch::Apply(desired)).await, K::CLEARS) {
+        let applied = match (api.patch(name, &params, &Patch::Apply(desired)).await, K::CLEARS) {
             (Err(refused), Some(clears)) if exists && is_refusal(&refused) => {
                 let clears: Value = serde_json::from_str(clears).unwrap_or_default();
                 let update = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
@@ -162,7 +169,8 @@ impl Applier {
                 api.patch(name, &params, &Patch::Apply(desired)).await
             }
             (applied, _) => applied,
-        }
+        };
+        applied?.whole()
     }
 
     /// Deletes the child, if it is still the one that was seen.
@@ -174,9 +182,9 @@ impl Applier {
 
     /// Writes the object back without what others added. Only removals: a replace that set a value would make us its owner by
     /// update, and a later apply could not drop it any more.
-    async fn take_out_additions<K: Child>(&self, api: &Api<K>, key: &ChildKey) -> Result<bool, ApplyError> {
+    async fn take_out_additions<K: Child>(&self, api: &Api<Received<K>>, key: &ChildKey) -> Result<bool, ApplyError> {
         let fail = |source: kube::Error| failed(key, source);
-        let Some(live) = api.get_opt(&key.name).await.map_err(fail)? else { return Ok(false) };
+        let Some(live) = received::get(api, &key.name).await.map_err(fail)? else { return Ok(false) };
         let additions = managed_fields::additions::<K>(live.managed_fields(), self.manager);
         if additions.is_empty() {
             return Ok(false);
@@ -184,7 +192,7 @@ impl Applier {
         let serialise = |source| ApplyError::Serialise { kind: key.kind.clone(), name: key.name.clone(), source };
         let mut body = serde_json::to_value(&live).map_err(serialise)?;
         managed_fields::strip(&mut body, &additions);
-        let body: K = serde_json::from_value(body).map_err(serialise)?;
+        let body = Received::Whole(serde_json::from_value(body).map_err(serialise)?);
         let params = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
         api.replace(&key.name, &params, &body).await.map_err(fail)?;
         tracing::info!(
@@ -204,7 +212,7 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
 {
     let key = key_of(object);
-    let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
+    let api: Api<Received<K>> = Api::namespaced(client.clone(), &key.namespace);
     let only_this = Preconditions { uid: object.uid(), resource_version: None };
     let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
     match api.delete(&key.name, &params).await {

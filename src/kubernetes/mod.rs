@@ -6,6 +6,7 @@
 //! | `ledger` | whether a child has to be sent again | nothing |
 //! | `managed_fields` | what others added to a child where only Creel may write | nothing |
 //! | `observed` | an object as the cache keeps it: pruned, with the hash of our own managedFields | nothing |
+//! | `received` | an object as the API server sent it, whatever is in it | nothing, or the network to get it |
 //! | `conditions` | condition types, reasons and how a list of them changes | nothing |
 //! | `ready` | `Ready`, `Reconciling` and `Stalled` from one summary | nothing |
 //! | `events` | Events on transitions of a condition | nothing |
@@ -30,6 +31,7 @@ pub mod managed_fields;
 pub mod observed;
 pub mod pod_status;
 pub mod ready;
+pub mod received;
 pub mod reconciler;
 #[cfg(test)]
 pub(crate) mod recording_api;

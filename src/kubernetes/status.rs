@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::received::Received;
+
 /// Applies the whole status; returns `false` if the object is gone. Only to this very object: one that was deleted and created again is
 /// another.
 pub async fn write_status<K, S>(client: &Client, manager: &str, object: &K, status: &S) -> Result<bool, kube::Error>
@@ -16,7 +18,7 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
     S: Serialize,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let api: Api<Received<K>> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     let name = object.name_any();
     let patch = json!({
         "apiVersion": K::api_version(&()),

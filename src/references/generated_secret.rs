@@ -12,6 +12,7 @@ use super::ssh_keys::SshKeyError;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::{brief, is_refusal};
+use crate::kubernetes::received::{self, Received};
 use crate::kubernetes::reconciler::Failure;
 use crate::naming::is_child_of;
 
@@ -72,17 +73,19 @@ pub async fn ensure(
     name: &str,
     generate: impl FnOnce() -> Result<Secret, SecretError>,
 ) -> Result<Secret, SecretError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    let api: Api<Received<Secret>> = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
     let fail = |source| SecretError::Api { name: name.to_owned(), source: Box::new(source) };
-    let present = api.get_opt(name).await.map_err(fail)?;
+    let present = received::get(&api, name).await.map_err(fail)?;
     let secret = if let Some(secret) = present {
         secret
     } else {
         let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
-        match api.create(&params, &generate()?).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await.map_err(fail)?,
-            created => created.map_err(fail)?,
+        match api.create(&params, &Received::Whole(generate()?)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await,
+            created => created,
         }
+        .and_then(Received::whole)
+        .map_err(fail)?
     };
     if is_child_of(&secret, owner) { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
 }

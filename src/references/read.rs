@@ -10,6 +10,7 @@ use kube::{Api, Client};
 
 use super::digests::{Read, SourceKind, SourceName, digest};
 use crate::kubernetes::errors::brief;
+use crate::kubernetes::received::{self, Received};
 
 /// So many reads at once for one object.
 const MAX_CONCURRENT: usize = 8;
@@ -117,13 +118,13 @@ type Data = BTreeMap<String, Vec<u8>>;
 async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
     let (metadata, data): (_, Data) = match kind {
         SourceKind::Secret => {
-            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let Some(secret) = api.get_opt(name).await.map_err(|error| brief(&error))? else { return Ok(None) };
+            let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
+            let Some(secret) = received::get(&api, name).await.map_err(|error| brief(&error))? else { return Ok(None) };
             (secret.metadata, secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
         }
         SourceKind::ConfigMap => {
-            let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            let Some(map) = api.get_opt(name).await.map_err(|error| brief(&error))? else { return Ok(None) };
+            let api: Api<Received<ConfigMap>> = Api::namespaced(client.clone(), namespace);
+            let Some(map) = received::get(&api, name).await.map_err(|error| brief(&error))? else { return Ok(None) };
             let text = map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes()));
             let binary = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
             (map.metadata, text.chain(binary).collect())

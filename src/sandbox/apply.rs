@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::is_refusal;
+use crate::kubernetes::received::{self, Received};
 use crate::naming::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
 use crate::references::digests::Fault;
 use crate::world::stores::named;
@@ -124,9 +126,9 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
 /// Makes the Pod. One that is there already and was not seen has lost the label that the store selects by, or has only just been made.
 async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, ApplyError> {
     let key = key_of(wanted);
-    let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.namespace);
+    let api: Api<Received<Pod>> = Api::namespaced(context.client.clone(), &key.namespace);
     let params = PostParams { field_manager: Some(SANDBOX_MANAGER.to_owned()), ..PostParams::default() };
-    let taken = match api.create(&params, wanted).await {
+    let taken = match api.create(&params, &Received::Whole(wanted.clone())).await {
         Ok(_) => {
             tracing::info!(namespace = key.namespace, name = key.name, "created the Pod");
             return Ok(true);
@@ -135,7 +137,7 @@ async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, 
         Err(source) => return Err(failed(&key, source)),
     };
     // Gone in between: looked at again soon, as any conflict.
-    let Some(present) = api.get_opt(&key.name).await.map_err(|source| failed(&key, source))? else {
+    let Some(present) = received::get(&api, &key.name).await.map_err(|source| failed(&key, source))? else {
         return Err(failed(&key, taken));
     };
     // The Pod of an Agent of this name before it. Its end wakes this Agent, by the label.
@@ -157,7 +159,7 @@ async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, 
 async fn patch(context: &Context, pod: &Pod, mut metadata: Value) -> Result<(), ApplyError> {
     let key = key_of(pod);
     metadata["uid"] = json!(pod.uid());
-    let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.namespace);
+    let api: Api<Received<PartialObjectMeta<Pod>>> = Api::namespaced(context.client.clone(), &key.namespace);
     let params = PatchParams { field_manager: Some(SANDBOX_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch(&key.name, &params, &Patch::Merge(json!({"metadata": metadata}))).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

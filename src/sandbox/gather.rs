@@ -14,6 +14,7 @@ use crate::api::{Agent, Sandbox};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::pod_status::{has_ended, node};
+use crate::kubernetes::received::{self, Received};
 use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
@@ -188,8 +189,8 @@ async fn access_modes(context: &Context, namespace: &str, owner: &Agent) -> Foun
     if let Some(claim) = named(&context.stores.claims, namespace, &name) {
         return modes(&claim.object);
     }
-    let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), namespace);
-    match api.get_opt(&name).await {
+    let api: Api<Received<PersistentVolumeClaim>> = Api::namespaced(context.client.clone(), namespace);
+    match received::get(&api, &name).await {
         Ok(claim) => claim.as_ref().map_or(Found::Missing, modes),
         Err(error) => Found::Unreadable(brief(&error)),
     }

@@ -8,6 +8,7 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::api::Agent;
 use crate::kubernetes::caches::versioned::VersionedCache;
+use crate::kubernetes::received::{self, Received};
 use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
 use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, known_version, value, version_of};
 use crate::references::read::DigestKey;
@@ -71,9 +72,9 @@ impl KeyMemory {
         if let Some(key) = self.gateways.get(namespace, &name, &version) {
             return Ok(key);
         }
-        let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: name.clone(), source: Box::new(source) };
-        let Some(secret) = api.get_opt(&name).await.map_err(fail)? else { return Ok(None) };
+        let Some(secret) = received::get(&api, &name).await.map_err(fail)? else { return Ok(None) };
         let key = secret.data.as_ref().and_then(|data| public_of(&data.get(SSH_KEY)?.0));
         self.gateways.put(namespace, &name, version_of(&secret), key.clone());
         Ok(key)

@@ -6,6 +6,7 @@
 //! | `triggers` | what a reconcile reads queues it when it changes |
 //! | `facts` | what is published queues those whom it concerns |
 //! | `small_world` | generated worlds for that |
+//! | `poisoned` | no object hinders another one, whatever is in it |
 //! | `creel_shell` | `creel-shell` understands what Pods run |
 //! | `stand_in` | the gateway that stands in for the real one, and a namespace around it |
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -13,6 +14,7 @@
 mod creel_shell;
 mod facts;
 mod layers;
+mod poisoned;
 pub(crate) mod small_world;
 pub(crate) mod stand_in;
 mod triggers;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `queues` | the queue of each controller | memory |
 //! | `stores` | what the cluster looks like, one store a kind | memory |
-//! | `unparsable` | objects of our kinds that do not parse | memory |
+//! | `unparsable` | watched objects that do not parse | memory |
 //! | `facts` | what one controller finds out and others use: published, compared, and queued for whom it concerns | memory |
 //! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found` | what the facts say | nothing |
 //! | `relations` | how Agents belong together | nothing |

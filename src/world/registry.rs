@@ -1,18 +1,20 @@
 //! The registry of watched kinds: what of each kind is watched, and what its store keeps. Touches the network (watches).
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, future};
+use futures::{FutureExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{Lookup, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -27,7 +29,10 @@ use super::watch::{Change, Convert, Watch};
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
-use crate::naming::{AGENT_MANAGER, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER};
+use crate::kubernetes::received::{Received, Unreadable};
+use crate::naming::{
+    AGENT_MANAGER, LABEL_AGENT, LABEL_COMPONENT, LABEL_GATEWAY, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER,
+};
 
 /// Every watched kind, one line each.
 fn register(kinds: &mut Kinds) -> Stores {
@@ -83,8 +88,8 @@ pub struct NotServed {
 pub async fn served(client: &Client) -> Result<(), NotServed> {
     let required = kinds(client).into_iter().filter(|kind| kind.need == Required);
     future::try_join_all(required.map(async |Kind { resource: kind, .. }| {
-        let api = Api::<DynamicObject>::all_with(client.clone(), &kind);
-        match api.list_metadata(&ListParams::default().limit(1)).await {
+        let api = Api::<Received<PartialObjectMeta<DynamicObject>>>::all_with(client.clone(), &kind);
+        match api.list(&ListParams::default().limit(1)).await {
             Ok(_) => Ok(()),
             Err(source) => Err(NotServed { kind, source }),
         }
@@ -137,21 +142,15 @@ impl Kinds {
         }
     }
 
-    /// A kind of ours: an object that does not parse is a warning, not a dead watch.
+    /// A kind of ours.
     pub fn ours<K>(&mut self, need: Need) -> Store<K>
     where
         K: Resource<DynamicType = ()> + Watched + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        let stream = watcher(Api::<DeserializeGuard<K>>::all(self.client.clone()), watcher::Config::default());
-        self.store(Kind::of::<K>(need), stream, |DeserializeGuard(parsed)| match parsed {
-            Ok(mut object) => {
-                object.meta_mut().managed_fields = None;
-                Ok(object)
-            }
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), name = error.metadata.name, %error, "cannot parse an object");
-                Err(Box::new(error.metadata))
-            }
+        self.store(need, watcher::Config::default(), |object: Received<K>| {
+            let mut object = parsed(object)?;
+            object.meta_mut().managed_fields = None;
+            Ok(object)
         })
     }
 
@@ -161,22 +160,22 @@ impl Kinds {
         K: Child + 'static,
         Observed<K>: Watched,
     {
-        let stream = watcher(Api::<K>::all(self.client.clone()), labelled());
-        self.store(Kind::of::<K>(need), stream, |child| {
+        self.store(need, labelled(), |child: Received<K>| {
+            let child = parsed(child)?;
             let manager = if is_sandbox(child.meta()) { SANDBOX_MANAGER } else { AGENT_MANAGER };
             Ok(Observed::new(child, manager))
         })
     }
 
     pub fn pods(&mut self, need: Need) -> Store<Pod> {
-        let stream = watcher(Api::<Pod>::all(self.client.clone()), labelled());
-        self.store(Kind::of::<Pod>(need), stream, |mut pod: Pod| {
+        self.store(need, labelled(), |pod: Received<Pod>| {
+            let mut pod = parsed(pod)?;
             pod.metadata.managed_fields = None;
             Ok(pod)
         })
     }
 
-    /// Only names, versions and owners: what users keep in these objects does not belong in our memory.
+    /// Only what the code reads of their metadata: what users keep in these objects does not belong in our memory.
     pub fn metadata<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -188,27 +187,20 @@ impl Kinds {
             + 'static,
         PartialObjectMeta<K>: Watched,
     {
-        let stream = watcher(Api::<PartialObjectMeta<K>>::all(self.client.clone()), watcher::Config::default());
-        self.store(Kind::of::<K>(need), stream, |mut object: PartialObjectMeta<K>| {
-            object.metadata.managed_fields = None;
-            object.metadata.annotations = None;
-            Ok(object)
+        self.store(need, watcher::Config::default(), |object: Received<PartialObjectMeta<K>>| {
+            Ok(PartialObjectMeta { types: None, metadata: kept(object.meta()), _phantom: PhantomData })
         })
     }
 
-    fn store<W, K>(
-        &mut self,
-        kind: Kind,
-        stream: impl Stream<Item = watcher::Result<Event<W>>> + Send + 'static,
-        convert: Convert<W, K>,
-    ) -> Store<K>
+    fn store<W, K>(&mut self, need: Need, config: watcher::Config, convert: Convert<Received<W>, K>) -> Store<K>
     where
-        W: Send + 'static,
+        W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
         K: Lookup<DynamicType = ()> + Watched + Clone + Debug + Send + Sync + 'static,
     {
+        let stream = watcher(Api::<Received<W>>::all(self.client.clone()), config);
         let writer = Writer::<K>::default();
         let reader = writer.as_reader();
-        let (waits, unparsable, need) = (reader.clone(), Arc::clone(&self.unparsable), kind.need);
+        let (waits, unparsable) = (reader.clone(), Arc::clone(&self.unparsable));
         self.ready.push(async move { waits.wait_until_ready().await }.boxed());
         self.pending.push(Box::new(move |stores, queues| {
             let triggers = move |change: Change<'_, K>| {
@@ -222,8 +214,35 @@ impl Kinds {
             };
             Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream.default_backoff()).boxed()
         }));
-        self.watched.push(kind);
+        self.watched.push(Kind::of::<W>(need));
         reader
+    }
+}
+
+/// The object; of one that does not parse, its metadata.
+fn parsed<K: Resource<DynamicType = ()>>(object: Received<K>) -> Result<K, Box<ObjectMeta>> {
+    match object {
+        Received::Whole(object) => Ok(object),
+        Received::Unreadable(Unreadable { metadata, why }) => {
+            let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+            tracing::warn!(kind = %K::kind(&()), namespace, name, why, "cannot parse an object");
+            Err(metadata)
+        }
+    }
+}
+
+/// What is read of the metadata of a Secret or ConfigMap. Of labels alone each may have a mebibyte.
+fn kept(metadata: &ObjectMeta) -> ObjectMeta {
+    let labels =
+        metadata.labels.iter().flatten().filter(|(label, _)| [LABEL_AGENT, LABEL_GATEWAY].contains(&label.as_str()));
+    let labels: BTreeMap<_, _> = labels.map(|(label, value)| (label.clone(), value.clone())).collect();
+    ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        labels: (!labels.is_empty()).then_some(labels),
+        ..ObjectMeta::default()
     }
 }
 

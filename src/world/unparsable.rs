@@ -1,4 +1,4 @@
-//! The objects of our kinds that do not parse, for example because they were written by a newer schema. Memory only.
+//! The watched objects that do not parse, for example because they were written by a newer schema. Memory only.
 //!
 //! In a namespace with one it is unknown what is still wanted: what would be removed because no object asks for it stays.
 

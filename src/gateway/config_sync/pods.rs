@@ -2,9 +2,11 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+use crate::kubernetes::received::Received;
 use crate::naming::{AGENT_MANAGER, CONFIG_SYNC};
 
 /// Annotates the Pod: the kubelet brings a changed ConfigMap to a Pod within a minute or so, and at once if the Pod itself changes. Only
@@ -12,9 +14,10 @@ use crate::naming::{AGENT_MANAGER, CONFIG_SYNC};
 pub async fn trigger_sync(client: &Client, pod: &Pod, document: &str, attempt: usize) -> Result<(), kube::Error> {
     let value = format!("{document}-{attempt}");
     let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {CONFIG_SYNC: value}}});
-    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let api: Api<Received<PartialObjectMeta<Pod>>> =
+        Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let params = PatchParams { field_manager: Some(AGENT_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch_metadata(&pod.name_any(), &params, &Patch::Merge(&patch)).await {
+    match api.patch(&pod.name_any(), &params, &Patch::Merge(&patch)).await {
         // The Pod is gone: its successor starts with the new configuration.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => Ok(()),
         patched => patched.map(|_| ()),
@@ -23,7 +26,8 @@ pub async fn trigger_sync(client: &Client, pod: &Pod, document: &str, attempt: u
 
 /// Deletes this Pod and no other.
 pub async fn delete(client: &Client, pod: &Pod) -> Result<(), kube::Error> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let api: Api<Received<PartialObjectMeta<Pod>>> =
+        Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let only_this = Preconditions { uid: pod.uid(), resource_version: None };
     let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
     match api.delete(&pod.name_any(), &params).await {

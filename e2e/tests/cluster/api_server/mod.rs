@@ -21,5 +21,5 @@ mod schema_agent;
 mod schema_cron_job;
 mod schema_provider;
 mod schema_sandbox;
-mod stage;
+pub mod stage;
 mod storage;
