@@ -47,8 +47,6 @@ enum MainError {
     Crd(#[from] creel::api::CrdError),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("cannot start threads")]
-    Runtime(#[from] std::io::Error),
 }
 
 fn main() -> ExitCode {
@@ -65,7 +63,7 @@ fn run(command: Command) -> Result<(), MainError> {
     match command {
         Command::Operator(settings) => {
             logs::start(&settings.log, settings.log_format)?;
-            creel::operator::block_on(creel::operator::run(*settings))??;
+            creel::operator::run(*settings)?;
         }
         Command::Crds { directory } => write_crds(directory.as_deref())?,
         Command::Reasons => print!("{}", creel::kubernetes::conditions::reference()),

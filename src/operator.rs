@@ -1,13 +1,22 @@
 //! `creel operator`: stores, controllers, leader election, one shutdown. Touches the network.
+//!
+//! The Lease, health and signals have a thread of their own, and the watches and controllers have others: however long these compute,
+//! the Lease is renewed in time and the kubelet gets its answer.
 
-use std::future::Future;
+use std::collections::BTreeSet;
+use std::future::{self, Future};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use k8s_controller::LeaderElection;
 use kube::Client;
 use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::agent;
 use crate::cron_job;
@@ -20,11 +29,11 @@ use crate::references::checker::ReferenceChecker;
 use crate::sandbox;
 use crate::sandbox_template;
 use crate::settings::Settings;
-use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::health::{self, Health};
 use crate::telemetry::metrics::Metrics;
 use crate::world::facts::Facts;
 use crate::world::queues::queues;
-use crate::world::registry::{self, NotServed, Watching};
+use crate::world::registry::{self, Filling, NotServed, Watching};
 use crate::world::runtime::Runtime;
 use crate::world::stores::Stores;
 
@@ -32,6 +41,14 @@ use crate::world::stores::Stores;
 const LEASE: &str = "creel-operator";
 /// How long CRDs that were just applied may take to be served.
 const CRDS_TAKE: Duration = Duration::from_mins(1);
+/// How long reconciles in progress have to stop. What computes for longer is cut off.
+const STOPPING_TAKES: Duration = Duration::from_secs(1);
+/// An API server that does not answer must not keep the process until the kubelet kills it: a Lease also runs out.
+const RELEASE_TAKES: Duration = Duration::from_secs(3);
+
+/// How often the work says that it goes on.
+const BEAT: Duration = Duration::from_secs(5);
+
 /// Why the operator stopped.
 #[derive(Debug, Error)]
 pub enum OperatorError {
@@ -41,6 +58,8 @@ pub enum OperatorError {
     NotServed(Box<NotServed>),
     #[error("cannot listen on {listen} for health and metrics")]
     Listen { listen: std::net::SocketAddr, source: std::io::Error },
+    #[error("cannot start threads")]
+    Threads(#[source] std::io::Error),
     #[error("cannot receive signals")]
     Signals(#[source] std::io::Error),
     #[error("cannot build the client for gateways")]
@@ -54,21 +73,45 @@ pub enum OperatorError {
 }
 
 /// Runs until a signal, or until something makes going on wrong.
-pub async fn run(settings: Settings) -> Result<(), OperatorError> {
-    let client = Client::try_default().await.map_err(|source| OperatorError::Cluster(Box::new(source)))?;
-    let readiness = Arc::new(Readiness::default());
+pub fn run(settings: Settings) -> Result<(), OperatorError> {
+    let workers = Builder::new_multi_thread().enable_all().build().map_err(OperatorError::Threads)?;
+    let watchful = Builder::new_current_thread().enable_all().build().map_err(OperatorError::Threads)?;
+    // Made on the thread that uses it: a client leaves part of its work to the threads on which it was made.
+    let client = watchful.block_on(client())?;
+    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
+    let result = watchful.block_on(supervise(client, settings, &election, workers.handle()));
+    // Nothing is reconciled any more when the next replica begins.
+    workers.shutdown_timeout(STOPPING_TAKES);
+    watchful.block_on(release(&election));
+    result
+}
+
+async fn client() -> Result<Client, OperatorError> {
+    Client::try_default().await.map_err(|source| OperatorError::Cluster(Box::new(source)))
+}
+
+/// The next replica need not wait until the Lease runs out.
+async fn release(election: &LeaderElection) {
+    if tokio::time::timeout(RELEASE_TAKES, election.release()).await.is_err() {
+        tracing::warn!("cannot release the Lease: the API server does not answer");
+    }
+}
+
+async fn supervise(
+    client: Client,
+    settings: Settings,
+    election: &LeaderElection,
+    workers: &Handle,
+) -> Result<(), OperatorError> {
+    let health = Arc::new(Health::default());
     let metrics = Arc::new(Metrics::default());
     let listen = settings.listen;
-    let serve = health::serve(listen, Arc::clone(&readiness), Arc::clone(&metrics));
-    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
-    let result = tokio::select! {
-        served = serve => served.map_err(|source| OperatorError::Listen { listen, source }),
-        worked = lead(client, settings, &election, &readiness, &metrics) => worked,
+    let listener = TcpListener::bind(listen).await.map_err(|source| OperatorError::Listen { listen, source })?;
+    tokio::spawn(health::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
+    tokio::select! {
+        worked = lead(client, settings, election, workers, health, metrics) => worked,
         stopped = stop_signal() => stopped.map_err(OperatorError::Signals),
-    };
-    // The next replica need not wait until the Lease runs out.
-    election.release().await;
-    result
+    }
 }
 
 async fn stop_signal() -> Result<(), std::io::Error> {
@@ -86,21 +129,40 @@ async fn lead(
     client: Client,
     settings: Settings,
     election: &LeaderElection,
-    readiness: &Readiness,
-    metrics: &Arc<Metrics>,
+    workers: &Handle,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
 ) -> Result<(), OperatorError> {
-    wait_for_kinds(&client, readiness).await?;
-    readiness.set(None);
-    // On the heap: it holds every controller.
-    let work = Box::pin(control(client, settings, readiness, metrics));
-    let result = election.with_lease(work).await;
+    wait_for_kinds(&client, &health).await?;
+    health.set_missing(None);
+    let work = control(settings, health, Arc::clone(&metrics));
+    let result = while_leading(election, workers, work).await;
     metrics.leads(false);
-    result.unwrap_or(Err(OperatorError::LeaseLost))
+    result
+}
+
+/// Begins the work on the threads of the workers once this replica holds the Lease, and waits for its end or for the loss of the Lease.
+/// Whoever calls this stops the workers afterwards.
+async fn while_leading(
+    election: &LeaderElection,
+    workers: &Handle,
+    work: impl Future<Output = Result<(), OperatorError>> + Send + 'static,
+) -> Result<(), OperatorError> {
+    let (ended, result) = oneshot::channel();
+    let leading = election.with_lease(async {
+        workers.spawn(async move { ended.send(work.await) });
+        // An end here would release the Lease before the workers have stopped.
+        future::pending::<()>().await;
+    });
+    tokio::select! {
+        _lost = leading => Err(OperatorError::LeaseLost),
+        result = result => result.unwrap_or(Err(OperatorError::WatchEnded)),
+    }
 }
 
 /// A fresh `helm install` may start the operator a moment before its CRDs are served. An API server that does not answer is waited for.
-async fn wait_for_kinds(client: &Client, readiness: &Readiness) -> Result<(), OperatorError> {
-    readiness.set(Some("not every kind that is watched can be listed yet: see the log"));
+async fn wait_for_kinds(client: &Client, health: &Health) -> Result<(), OperatorError> {
+    health.set_missing(Some("not every kind that is watched can be listed yet: see the log".to_owned()));
     let started = Instant::now();
     loop {
         match registry::served(client).await {
@@ -117,29 +179,49 @@ async fn wait_for_kinds(client: &Client, readiness: &Readiness) -> Result<(), Op
 }
 
 /// Fills the stores, then runs the controllers on them.
-async fn control(
-    client: Client,
-    settings: Settings,
-    readiness: &Readiness,
-    metrics: &Arc<Metrics>,
-) -> Result<(), OperatorError> {
+async fn control(settings: Settings, health: Arc<Health>, metrics: Arc<Metrics>) -> Result<(), OperatorError> {
     metrics.leads(true);
-    readiness.set(Some("the caches are not filled yet"));
+    let client = client().await?;
     let (queues, receivers) = queues();
-    let Watching { stores, ready, watches } = registry::watch(&client, &queues);
+    let Watching { stores, filling, watches } = registry::watch(&client, &queues);
     let facts = Arc::new(Facts::new(Arc::clone(&stores), queues));
-    let runtime = Runtime::new(receivers, Arc::clone(metrics));
-    let runtime = controllers(runtime, &client, &stores, &facts, settings, metrics)?;
+    let runtime = Runtime::new(receivers, Arc::clone(&metrics));
+    let runtime = controllers(runtime, &client, &stores, &facts, settings, &metrics)?;
     let work = async {
-        ready.await.map_err(|_| OperatorError::WatchEnded)?;
-        readiness.set(None);
+        fill(filling, &health).await?;
         tracing::info!("the stores are filled; working");
         runtime.run().await;
         Ok(())
     };
+    // Of the same task as the watches: what is stuck with them is silent too.
+    let beats = async {
+        loop {
+            health.beat();
+            tokio::time::sleep(BEAT).await;
+        }
+    };
     tokio::select! {
         () = watches => Err(OperatorError::WatchEnded),
         worked = work => worked,
+        never = beats => never,
+    }
+}
+
+/// Waits until every store is filled. Meanwhile `/readyz` names the kinds of those that are not.
+async fn fill(stores: Vec<Filling>, health: &Health) -> Result<(), OperatorError> {
+    let mut missing: Vec<String> = stores.iter().map(|store| store.kind.clone()).collect();
+    let filled = stores.into_iter().map(|store| async { store.filled.await.map(|()| store.kind) });
+    let mut filled = filled.collect::<FuturesUnordered<_>>();
+    loop {
+        let names = missing.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        health
+            .set_missing((!names.is_empty()).then(|| format!("these kinds are not listed yet: {}", names.join(", "))));
+        let Some(kind) = filled.next().await else { return Ok(()) };
+        let kind = kind.map_err(|_| OperatorError::WatchEnded)?;
+        // Two stores may be of one kind.
+        if let Some(place) = missing.iter().position(|name| *name == kind) {
+            missing.swap_remove(place);
+        }
     }
 }
 
@@ -178,8 +260,5 @@ fn controllers(
         .controller(&stores.providers, providers))
 }
 
-/// Kept here so that the whole life of the process is in one place.
-pub fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(future))
-}
+#[cfg(test)]
+mod tests;

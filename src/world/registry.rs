@@ -101,10 +101,17 @@ pub async fn served(client: &Client) -> Result<(), NotServed> {
 /// The stores, and what keeps them true.
 pub struct Watching {
     pub stores: Arc<Stores>,
-    /// Ends once every store has seen the whole cluster once.
-    pub ready: BoxFuture<'static, Result<(), WriterDropped>>,
+    pub filling: Vec<Filling>,
     /// Drives every watch and never ends; drop it to stop.
     pub watches: BoxFuture<'static, ()>,
+}
+
+/// A store that is being filled.
+pub struct Filling {
+    /// The plural of its kind.
+    pub kind: String,
+    /// Ends once the store has seen the whole cluster once.
+    pub filled: BoxFuture<'static, Result<(), WriterDropped>>,
 }
 
 /// Starts every watch.
@@ -112,10 +119,9 @@ pub struct Watching {
 pub fn watch(client: &Client, queues: &Queues) -> Watching {
     let mut kinds = Kinds::new(client.clone());
     let stores = Arc::new(register(&mut kinds));
-    let ready = future::try_join_all(kinds.ready).map(|ready| ready.map(drop)).boxed();
     let started = kinds.pending.into_iter().map(|start| start(Arc::clone(&stores), queues.clone()));
     let watches = future::join_all(started.collect::<Vec<_>>()).map(drop).boxed();
-    Watching { stores, ready, watches }
+    Watching { stores, filling: kinds.filling, watches }
 }
 
 type Start = Box<dyn FnOnce(Arc<Stores>, Queues) -> BoxFuture<'static, ()> + Send>;
@@ -125,7 +131,7 @@ pub struct Kinds {
     client: Client,
     watched: Vec<Kind>,
     pending: Vec<Start>,
-    ready: Vec<BoxFuture<'static, Result<(), WriterDropped>>>,
+    filling: Vec<Filling>,
     unparsable: Arc<Unparsable>,
     readers: Arc<Memo<Index>>,
 }
@@ -136,7 +142,7 @@ impl Kinds {
             client,
             watched: Vec::new(),
             pending: Vec::new(),
-            ready: Vec::new(),
+            filling: Vec::new(),
             unparsable: Arc::default(),
             readers: Arc::default(),
         }
@@ -201,7 +207,8 @@ impl Kinds {
         let writer = Writer::<K>::default();
         let reader = writer.as_reader();
         let (waits, unparsable) = (reader.clone(), Arc::clone(&self.unparsable));
-        self.ready.push(async move { waits.wait_until_ready().await }.boxed());
+        let filled = async move { waits.wait_until_ready().await }.boxed();
+        self.filling.push(Filling { kind: K::plural(&()).into_owned(), filled });
         self.pending.push(Box::new(move |stores, queues| {
             let triggers = move |change: Change<'_, K>| {
                 if K::NAMES_SOURCES {
