@@ -34,8 +34,12 @@ pub const SSH_KEY: &str = "ssh-key";
 #[must_use]
 pub fn of_gateway(agent: &Agent) -> Vec<Source> {
     let name = agent.name_any();
-    let gateway = agent.spec.gateway.clone().unwrap_or_default();
-    let field = if gateway.auth.is_some() { "spec.gateway.auth.token.secretKeyRef" } else { "the generated token" };
+    let gateway = agent.spec.gateway.as_ref();
+    let field = if gateway.is_some_and(|gateway| gateway.auth.is_some()) {
+        "spec.gateway.auth.token.secretKeyRef"
+    } else {
+        "the generated token"
+    };
     let token = token(agent);
     let token = Source {
         kind: SourceKind::Secret,
@@ -52,8 +56,9 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
         optional: false,
         field: format!("the generated key to the sandboxes of Agent \"{name}\""),
     };
-    let of_user = of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\""));
-    [token, ssh_key].into_iter().chain(of_user).collect()
+    let of_user = gateway
+        .map(|gateway| of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\"")));
+    [token, ssh_key].into_iter().chain(of_user.into_iter().flatten()).collect()
 }
 
 /// What the Pods of a Sandbox read: `env` and `envFrom`.

@@ -16,7 +16,7 @@ use crate::references::digests::{Source, SourceKind, SourceName};
 use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
 use crate::world::stores::{Stores, named};
-use crate::world::triggers::{Watched, gateway_owner, providers_of, sandbox_name};
+use crate::world::triggers::{Watched, gateway_owner, of_change, providers_of, sandbox_name};
 use crate::{declarations, gateway, sandbox, sandbox_template};
 
 /// An object that a reconcile looks at, whether it is there or not.
@@ -233,6 +233,23 @@ fn who_reads_a_secret_is_looked_up_again_after_a_change() {
     world.agents.push(SmallWorld::agent("concierge"));
     let stores = Stores { readers: stores.readers, ..world.stores() };
     assert!(triggers(&world, &token, &stores).is_empty(), "what was found is kept");
-    stores.readers.changed();
+    stores.readers.changed(NAMESPACE);
+    assert_eq!(of(Controller::Gateway, &triggers(&world, &token, &stores)), ["concierge"]);
+}
+
+#[test]
+fn who_reads_a_secret_is_not_looked_up_again_after_a_change_of_a_status() {
+    let mut world = SmallWorld::default();
+    let stores = world.stores();
+    let token = secret(GatewayNames::of("concierge").secret);
+    assert!(triggers(&world, &token, &stores).is_empty());
+    let before = SmallWorld::agent("concierge");
+    world.agents.push(before.clone());
+    let stores = Stores { readers: stores.readers, ..world.stores() };
+    of_change(Some(&before), &before, &stores);
+    assert!(triggers(&world, &token, &stores).is_empty(), "it was looked up again");
+    let mut edited = before.clone();
+    edited.metadata.generation = Some(2);
+    of_change(Some(&before), &edited, &stores);
     assert_eq!(of(Controller::Gateway, &triggers(&world, &token, &stores)), ["concierge"]);
 }

@@ -210,14 +210,9 @@ impl Kinds {
         let filled = async move { waits.wait_until_ready().await }.boxed();
         self.filling.push(Filling { kind: K::plural(&()).into_owned(), filled });
         self.pending.push(Box::new(move |stores, queues| {
-            let triggers = move |change: Change<'_, K>| {
-                if K::NAMES_SOURCES {
-                    stores.readers.changed();
-                }
-                match change {
-                    Change::To { before, after } => of_change(before, after, &stores),
-                    Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
-                }
+            let triggers = move |change: Change<'_, K>| match change {
+                Change::To { before, after } => of_change(before, after, &stores),
+                Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
             };
             Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream.default_backoff()).boxed()
         }));

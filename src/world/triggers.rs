@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
+use kube::runtime::reflector;
 use kube::{Resource, ResourceExt};
 
 use super::queues::{Controller, Trigger};
@@ -24,8 +25,10 @@ pub trait Watched {
     /// Whom it concerns as it is.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger>;
 
-    /// Whether it may name Secrets or ConfigMaps.
-    const NAMES_SOURCES: bool = false;
+    /// Whether it may name other Secrets or ConfigMaps than it did before.
+    fn names_other_sources(&self, _before: Option<&Self>) -> bool {
+        false
+    }
 
     /// Whom it concerns that an object of this name does not parse, or does again.
     #[must_use]
@@ -41,13 +44,21 @@ pub trait Watched {
 
 /// Whom the step from one state of an object to the next concerns. What it named before concerns as many as what it names now: an Agent
 /// that leaves, a label edited by hand.
-pub fn of_change<K: Watched>(before: Option<&K>, after: &K, stores: &Stores) -> BTreeSet<Trigger> {
+pub fn of_change<K: Watched + reflector::Lookup>(before: Option<&K>, after: &K, stores: &Stores) -> BTreeSet<Trigger> {
+    if after.names_other_sources(before) {
+        stores.readers.changed(&after.namespace().unwrap_or_default());
+    }
     if let Some(trigger) = before.and_then(|before| after.status_concerns(before)) {
         return BTreeSet::from([trigger]);
     }
     let mut triggers = after.concerns(stores);
     triggers.extend(before.into_iter().flat_map(|before| before.concerns(stores)));
     triggers
+}
+
+/// Whether the object may name other Secrets or ConfigMaps than it did before: what it names is in its spec and its labels.
+fn more_than_status_differs<K: Resource>(before: Option<&K>, after: &K) -> bool {
+    !before.is_some_and(|before| differs_in_status_only(before, after))
 }
 
 /// Whether nothing but the status differs: no controller reads the status of an object that another one reports.
@@ -81,7 +92,9 @@ fn gateways_in(stores: &Stores, namespace: &str, controllers: &[Controller]) -> 
 }
 
 impl Watched for Agent {
-    const NAMES_SOURCES: bool = true;
+    fn names_other_sources(&self, before: Option<&Self>) -> bool {
+        more_than_status_differs(before, self)
+    }
 
     /// What it does not say it may want of any gateway. Those that joined it may have no gateway.
     fn parsing_concerns(namespace: &str, name: &str, stores: &Stores) -> BTreeSet<Trigger> {
@@ -130,7 +143,9 @@ fn of_status<K: Resource>(controller: Controller, before: &K, after: &K) -> Opti
 }
 
 impl Watched for Provider {
-    const NAMES_SOURCES: bool = true;
+    fn names_other_sources(&self, before: Option<&Self>) -> bool {
+        more_than_status_differs(before, self)
+    }
 
     /// Itself, the gateways of the Agents that use it with their CronJobs (what a run costs is in the Provider), and the CronJobs that
     /// name it.
@@ -174,7 +189,9 @@ impl Watched for CronJob {
 }
 
 impl Watched for Sandbox {
-    const NAMES_SOURCES: bool = true;
+    fn names_other_sources(&self, before: Option<&Self>) -> bool {
+        more_than_status_differs(before, self)
+    }
 
     /// Itself, and of the Agents that name it the sandboxes and the gateways.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
@@ -234,11 +251,19 @@ impl Watched for Observed<PersistentVolumeClaim> {
     }
 }
 
-macro_rules! concerns_whom_its_labels_name {
-    ($($kind:ty: $names_sources:literal),*) => {
-        $(impl Watched for Observed<$kind> {
-            const NAMES_SOURCES: bool = $names_sources;
+impl Watched for Observed<Deployment> {
+    fn names_other_sources(&self, before: Option<&Self>) -> bool {
+        more_than_status_differs(before.map(|before| &before.object), &self.object)
+    }
 
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        labelled(&self.object, stores)
+    }
+}
+
+macro_rules! concerns_whom_its_labels_name {
+    ($($kind:ty),*) => {
+        $(impl Watched for Observed<$kind> {
             fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
                 labelled(&self.object, stores)
             }
@@ -246,7 +271,7 @@ macro_rules! concerns_whom_its_labels_name {
     };
 }
 
-concerns_whom_its_labels_name!(ConfigMap: false, Deployment: true, NetworkPolicy: false, Service: false, ServiceAccount: false);
+concerns_whom_its_labels_name!(ConfigMap, NetworkPolicy, Service, ServiceAccount);
 
 /// The sandboxes that the gateway to which the object belongs connects to.
 fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {

@@ -15,6 +15,9 @@ use super::unparsable::Unparsable;
 /// What the store keeps of a watched object; of one that does not parse, its metadata.
 pub type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
 
+/// After so many objects of a list other work gets its turn: whom an object concerns is looked up in all stores.
+const AT_ONCE: usize = 100;
+
 /// Whether the operator can work without a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -60,12 +63,12 @@ where
                 Ok(event) => {
                     let event = self.read(event);
                     if let Some(event) = event {
-                        self.apply(&event);
+                        self.apply(&event).await;
                     }
                 }
                 Err(error) if self.need == Need::Optional && is_not_served(&error) => {
-                    self.apply(&Event::Init);
-                    self.apply(&Event::InitDone);
+                    self.apply(&Event::Init).await;
+                    self.apply(&Event::InitDone).await;
                 }
                 Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted"),
             }
@@ -112,7 +115,7 @@ where
         self.writer.as_reader()
     }
 
-    fn apply(&mut self, event: &Event<K>) {
+    async fn apply(&mut self, event: &Event<K>) {
         let reader = self.reader();
         let before = match event {
             Event::InitDone => reader.state(),
@@ -127,7 +130,10 @@ where
             Event::Delete(object) => self.queue(Change::To { before: None, after: object }),
             Event::InitDone => {
                 let gone = |object: &&Arc<K>| reader.get(&object.to_object_ref(())).is_none();
-                for object in reader.state().iter().chain(before.iter().filter(gone)) {
+                for (count, object) in reader.state().iter().chain(before.iter().filter(gone)).enumerate() {
+                    if count % AT_ONCE == AT_ONCE - 1 {
+                        tokio::task::yield_now().await;
+                    }
                     self.queue(Change::To { before: None, after: object });
                 }
             }
@@ -197,6 +203,26 @@ mod tests {
         let events = list(&["gone"]).into_iter().chain(list(&["here"])).collect();
         let (queued, held) = watched(Need::Required, events).await;
         assert_eq!((queued, held), (vec!["gone".into(), "here".into(), "gone".into()], vec!["here".into()]));
+    }
+
+    #[tokio::test]
+    async fn a_long_list_leaves_other_work_its_turn() {
+        let (turns, objects) = (std::cell::Cell::new(0), 10 * AT_ONCE);
+        let list = (0..objects).map(|number| Ok(Event::InitApply(map(&number.to_string()))));
+        let events = std::iter::once(Ok(Event::Init)).chain(list).chain([Ok(Event::InitDone)]).collect();
+        let other = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let queued = tokio::select! {
+            biased;
+            (queued, _) = watched(Need::Required, events) => queued,
+            () = other => Vec::new(),
+        };
+        assert_eq!(queued.len(), objects);
+        assert!(turns.get() >= 9, "{} turns", turns.get());
     }
 
     #[tokio::test]
