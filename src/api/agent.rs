@@ -67,7 +67,7 @@ pub struct AgentSpec {
 pub struct Heartbeat {
     /// The interval between heartbeats, 15 seconds to 8760 hours. A heartbeat is skipped while the gateway is busy. Example: `30m`.
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every must be a duration from 15s to 8760h, for example 30m or 1h30m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,11}h)?([0-9]{1,11}m)?([0-9]{1,11}s)?([0-9]{1,11}ms)?$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every must be a duration from 15s to 8760h, for example 30m or 1h30m"))]
     pub every: String,
     /// The hours of the day during which heartbeats run. Default: all day.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -52,7 +52,7 @@ pub struct CronJobSpec {
     /// CronJob. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')").message("every must be a duration from 1s to 8760h, for example 30m or 1h30m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,11}h)?([0-9]{1,11}m)?([0-9]{1,11}s)?([0-9]{1,11}ms)?$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')").message("every must be a duration from 1s to 8760h, for example 30m or 1h30m"))]
     pub every: Option<String>,
     /// The time of a single run, in RFC 3339 format. If that time passes before the gateway has the job, the run does not take place and
     /// the reason in the status is `Missed`. Example: `2027-02-01T16:00:00+01:00`.
@@ -77,7 +77,7 @@ pub struct CronJobSpec {
     /// of 60 minutes. Example: `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout must be a duration from 1s to 24h, for example 10m"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,11}h)?([0-9]{1,11}m)?([0-9]{1,11}s)?([0-9]{1,11}ms)?$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("timeout must be a duration from 1s to 24h, for example 10m"))]
     pub timeout: Option<String>,
     /// The thinking level, as OpenClaw names it. Quote `"off"`, because YAML reads the bare word as false. Models without reasoning
     /// ignore it. Default: the level of the Agent's sessions.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -38,6 +39,7 @@ pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<D
     if let Some(model) = &job.spec.model {
         check_model(job, model, scope)?;
     }
+    let timeout = timeout(job)?;
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
     Ok(Declaration {
         key: key(&namespace, &name),
@@ -46,7 +48,7 @@ pub fn validate(job: &CronJob, scope: &GatewayScope, now: Timestamp) -> Result<D
         name,
         agent: job.spec.agent_ref.name.clone(),
         schedule,
-        work: work(job),
+        work: work(job, timeout),
         delivery: delivery(job),
     })
 }
@@ -60,7 +62,16 @@ pub fn display_name(job: &CronJob) -> String {
     format!("{name} ({uid}, generation {})", job.metadata.generation.unwrap_or_default())
 }
 
-fn work(job: &CronJob) -> Work {
+/// An object may be older than its schema.
+fn timeout(job: &CronJob) -> Result<Option<Duration>, Fault> {
+    let Some(timeout) = &job.spec.timeout else { return Ok(None) };
+    let name = job.name_any();
+    let message =
+        format!("\"{timeout}\" is not a valid duration (spec.timeout of CronJob \"{name}\"), for example 10m");
+    duration::parse(timeout).map(Some).ok_or(Fault { reason: reason::INVALID_SCHEDULE, message, carried: false })
+}
+
+fn work(job: &CronJob, timeout: Option<Duration>) -> Work {
     let spec = &job.spec;
     // As the gateway keeps it: a block of YAML ends with a line break.
     let message = spec.message.trim().to_owned();
@@ -73,7 +84,7 @@ fn work(job: &CronJob) -> Work {
                 .as_ref()
                 .map(|model| (model_name(&model.primary), model.fallbacks.iter().map(model_name).collect())),
             thinking: spec.thinking.and_then(|level| Some(serde_json::to_value(level).ok()?.as_str()?.to_owned())),
-            timeout: spec.timeout.as_deref().and_then(duration::parse),
+            timeout,
         },
     }
 }
@@ -171,6 +182,16 @@ mod tests {
         let (reason, message) = fault("openai", "smal");
         assert_eq!(reason, reason::MODEL_NOT_FOUND);
         assert!(message.contains("small"), "{message}");
+    }
+
+    #[test]
+    fn a_timeout_that_cannot_be_read_is_not_dropped() {
+        let fault = validated("{every: 10m, timeout: 1h1h}").unwrap_err();
+        assert_eq!(fault.reason, reason::INVALID_SCHEDULE);
+        assert_eq!(
+            fault.message,
+            "\"1h1h\" is not a valid duration (spec.timeout of CronJob \"notes\"), for example 10m"
+        );
     }
 
     #[test]

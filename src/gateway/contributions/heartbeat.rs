@@ -21,7 +21,7 @@ fn contribute(_: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
     let Some(heartbeat) = &agent.spec.heartbeat else { return Ok(Contribution::default()) };
     let name = agent.name_any();
     let fault = |reason, message| Fault { reason, message, carried: false };
-    // The schema admits units in any order, and a parser wants the largest first.
+    // An object may be older than its schema.
     let every = duration::parse(&heartbeat.every).ok_or_else(|| {
         let message = format!(
             "\"{}\" is not a valid duration (spec.heartbeat.every of Agent \"{name}\"), for example 30m or 1h30m",

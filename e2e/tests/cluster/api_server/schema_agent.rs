@@ -166,7 +166,7 @@ async fn a_model_is_required_and_a_misspelt_field_is_named() {
 async fn a_heartbeat_comes_every_fifteen_seconds_at_most_and_in_a_part_of_the_day_that_exists() {
     let server = Server::new().await;
     let heartbeat = |heartbeat: Value| json!({"heartbeat": heartbeat});
-    for every in ["5s", "14999ms", "8761h", "30", "1d"] {
+    for every in ["5s", "14999ms", "8761h", "30", "1d", "30m1h", "1h1h"] {
         let words = "every must be a duration from 15s to 8760h, for example 30m or 1h30m";
         refused(&server, heartbeat(json!({"every": every})), words).await;
     }

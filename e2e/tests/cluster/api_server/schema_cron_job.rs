@@ -74,10 +74,13 @@ async fn a_time_zone_goes_with_a_schedule_only() {
 #[tokio::test]
 async fn every_is_a_duration_from_a_second_to_a_year() {
     let server = Server::new().await;
-    for every in ["0s", "500ms", "999ms", "8761h", "9000h", "30", "1d", "-30m", "1.5h", "half an hour"] {
+    let too_short_or_long = ["0s", "500ms", "999ms", "8761h", "9000h"];
+    // From the largest unit to the smallest, each once.
+    let otherwise_written = ["30", "1d", "-30m", "1.5h", "half an hour", "30m1h", "1h1h", "5ms1s"];
+    for every in too_short_or_long.iter().chain(&otherwise_written) {
         refused(&server, without_schedule(json!({"every": every})), "every must be a duration from 1s to 8760h").await;
     }
-    for every in ["1s", "1500ms", "1h30m", "8760h"] {
+    for every in ["1s", "1500ms", "1h30m", "1h30m10s5ms", "1h5ms", "8760h"] {
         accepted(&server, without_schedule(json!({"every": every}))).await;
     }
 }
@@ -85,7 +88,7 @@ async fn every_is_a_duration_from_a_second_to_a_year() {
 #[tokio::test]
 async fn a_run_may_take_from_a_second_to_a_day() {
     let server = Server::new().await;
-    for timeout in ["0s", "100ms", "25h", "24h1s", "10"] {
+    for timeout in ["0s", "100ms", "25h", "24h1s", "10", "30m1h", "1h1h"] {
         refused(&server, json!({"timeout": timeout}), "timeout must be a duration from 1s to 24h").await;
     }
     for timeout in ["1s", "10m", "24h"] {
