@@ -140,7 +140,8 @@ pub fn env_from(source: &environment::EnvFromSource) -> EnvFromSource {
     }
 }
 
-/// The user's amounts over the defaults, each for itself; a default request yields to a lower limit.
+/// The user's amounts over the defaults, each for itself. A default request yields to a lower limit, and a default limit to a higher
+/// request: the API server refuses a request above its limit.
 #[must_use]
 pub fn merged_resources(mut defaults: ResourceRequirements, user: Option<&Resources>) -> ResourceRequirements {
     let Some(user) = user else { return defaults };
@@ -150,17 +151,18 @@ pub fn merged_resources(mut defaults: ResourceRequirements, user: Option<&Resour
     };
     over(&mut defaults.requests, &user.requests);
     over(&mut defaults.limits, &user.limits);
-    let bytes = |amount: &Quantity| crate::api::Quantity(amount.0.clone()).bytes();
-    let limits = defaults.limits.clone().unwrap_or_default();
-    for (name, request) in defaults.requests.iter_mut().flatten().filter(|(name, _)| !user.requests.contains_key(*name))
-    {
-        let lower =
-            |limit: &&Quantity| bytes(limit).zip(bytes(request)).is_some_and(|(limit, request)| limit < request);
-        if let Some(limit) = limits.get(name).filter(lower) {
-            *request = limit.clone();
+    let nano = |amount: &Quantity| crate::api::Quantity(amount.0.clone()).nano();
+    let (mut requests, mut limits) = (defaults.requests.unwrap_or_default(), defaults.limits.unwrap_or_default());
+    for (name, request) in &mut requests {
+        let Some(limit) = limits.get_mut(name) else { continue };
+        let exceeds = nano(limit).zip(nano(request)).is_some_and(|(limit, request)| limit < request);
+        match (user.requests.contains_key(name), user.limits.contains_key(name)) {
+            (false, _) if exceeds => *request = limit.clone(),
+            (true, false) if exceeds => *limit = request.clone(),
+            _ => {}
         }
     }
-    defaults
+    ResourceRequirements { requests: Some(requests), limits: Some(limits), ..defaults }
 }
 
 /// Requests and limits by resource name.
@@ -204,17 +206,38 @@ mod tests {
 
     use super::*;
 
+    /// The request and the limit of this resource, over defaults of all kinds.
+    fn merged(name: &str, user: serde_json::Value) -> (Option<String>, Option<String>) {
+        let defaults = resources(&[("cpu", "250m"), ("memory", "256Mi")], &[("memory", "1Gi")]);
+        let user: Resources = serde_json::from_value(user).unwrap();
+        let ResourceRequirements { requests, limits, .. } = merged_resources(defaults, Some(&user));
+        let of = |amounts: Option<BTreeMap<String, Quantity>>| amounts?.remove(name).map(|amount| amount.0);
+        (of(requests), of(limits))
+    }
+
+    fn amounts(request: &str, limit: &str) -> (Option<String>, Option<String>) {
+        (Some(request.to_owned()), Some(limit.to_owned()))
+    }
+
     #[test]
-    fn a_limit_below_the_default_request_takes_the_request_down_with_it() {
-        let defaults = || resources(&[("cpu", "100m"), ("memory", "256Mi")], &[("memory", "1Gi")]);
-        let of = |user| {
-            let user: Resources = serde_json::from_value(user).unwrap();
-            let merged = merged_resources(defaults(), Some(&user));
-            (merged.requests.unwrap()["memory"].0.clone(), merged.limits.unwrap()["memory"].0.clone())
-        };
-        assert_eq!(of(json!({"limits": {"memory": "128Mi"}})), ("128Mi".to_owned(), "128Mi".to_owned()));
-        assert_eq!(of(json!({"limits": {"memory": "2Gi"}})), ("256Mi".to_owned(), "2Gi".to_owned()));
-        let asked = json!({"requests": {"memory": "512Mi"}, "limits": {"memory": "128Mi"}});
-        assert_eq!(of(asked), ("512Mi".to_owned(), "128Mi".to_owned()), "what the user asks for is the user's to mend");
+    fn a_default_request_yields_to_a_lower_limit() {
+        assert_eq!(merged("memory", json!({"limits": {"memory": "128Mi"}})), amounts("128Mi", "128Mi"));
+        assert_eq!(merged("memory", json!({"limits": {"memory": "1e8"}})), amounts("1e8", "1e8"));
+        assert_eq!(merged("memory", json!({"limits": {"memory": "2Gi"}})), amounts("256Mi", "2Gi"));
+        assert_eq!(merged("cpu", json!({"limits": {"cpu": "200m"}})), amounts("200m", "200m"));
+        assert_eq!(merged("cpu", json!({"limits": {"cpu": "0.2"}})), amounts("0.2", "0.2"));
+        assert_eq!(merged("cpu", json!({"limits": {"cpu": 1}})), amounts("250m", "1"));
+    }
+
+    #[test]
+    fn a_default_limit_yields_to_a_higher_request() {
+        assert_eq!(merged("memory", json!({"requests": {"memory": "4Gi"}})), amounts("4Gi", "4Gi"));
+        assert_eq!(merged("memory", json!({"requests": {"memory": "512Mi"}})), amounts("512Mi", "1Gi"));
+    }
+
+    #[test]
+    fn what_users_set_is_theirs_to_correct() {
+        let user = json!({"requests": {"memory": "512Mi"}, "limits": {"memory": "128Mi"}});
+        assert_eq!(merged("memory", user), amounts("512Mi", "128Mi"));
     }
 }

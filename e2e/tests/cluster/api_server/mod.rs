@@ -16,6 +16,7 @@ mod nodes;
 mod ownership;
 mod pause;
 mod policies;
+mod resources;
 mod rights;
 mod schema_agent;
 mod schema_cron_job;
