@@ -1,6 +1,7 @@
 //! One pass over one CronJob: names the steps. Touches the network through them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_controller::events::{Event, EventType};
@@ -61,7 +62,12 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
         (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
         _ => None,
     };
-    Ok(Action::requeue([again, asked].into_iter().flatten().min().unwrap_or_else(resync)))
+    Ok(Action::requeue(next_look([again, asked])))
+}
+
+/// The next reconcile: when something is due, and now and then in any case, because an event may have been lost.
+fn next_look(due: [Option<Duration>; 2]) -> Duration {
+    due.into_iter().flatten().fold(resync(), Duration::min)
 }
 
 /// Writes the status if it differs, and tells of turns in it; `None`: the object is gone.
@@ -170,5 +176,18 @@ fn agent_not_found(job: &CronJob, meant: &str) -> Fault {
             "Agent \"{agent}\" does not exist (spec.agentRef of CronJob \"{name}\"){meant}: create it, or use another name"
         ),
         carried: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_far_ahead_does_not_end_the_regular_looks() {
+        let (minute, year) = (Duration::from_mins(1), Duration::from_hours(8760));
+        assert!(next_look([Some(year), None]) < Duration::from_hours(1));
+        assert_eq!(next_look([Some(year), Some(minute)]), minute);
+        assert!(next_look([None, None]) < Duration::from_hours(1));
     }
 }
