@@ -65,9 +65,7 @@ impl SecretMemory {
         let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: selector.name.clone(), source: Box::new(source) };
         let secret = api.get(&selector.name).await.and_then(Received::whole).map_err(fail)?;
-        let missing = || SecretError::NoToken { name: selector.name.clone(), key: selector.key.clone() };
-        let value = secret.data.as_ref().and_then(|data| data.get(&selector.key)).ok_or_else(missing)?;
-        let token = SecretString::from(String::from_utf8(value.0.clone()).map_err(|_| missing())?);
+        let token = token_in(&secret, selector)?;
         self.tokens.put(namespace, &place, version_of(&secret), token.clone());
         Ok(token)
     }
@@ -76,6 +74,24 @@ impl SecretMemory {
     pub fn forget(&self, namespace: &str, names: &GatewayNames) -> Option<String> {
         self.tokens.forget(namespace, &format!("{}/{TOKEN_KEY}", names.secret));
         self.digest_keys.forget(namespace, &names.secret).map(|key| key.uid)
+    }
+}
+
+fn token_in(secret: &Secret, selector: &SecretKeySelector) -> Result<SecretString, SecretError> {
+    let (name, key) = (selector.name.clone(), selector.key.clone());
+    let Some(value) = secret.data.as_ref().and_then(|data| data.get(&key)) else {
+        return Err(SecretError::NoToken { name, key });
+    };
+    let unusable = |problem| Err(SecretError::UnusableToken { name, key, problem });
+    // A token is sent in a header of HTTP.
+    match std::str::from_utf8(&value.0) {
+        Err(_) => unusable("is not UTF-8 text"),
+        Ok("") => unusable("is empty"),
+        Ok(token) if token.contains(['\n', '\r']) => {
+            unusable("contains a line break, which `echo` adds at the end: use `printf` or `echo -n`")
+        }
+        Ok(token) if token.contains(char::is_control) => unusable("contains a control character"),
+        Ok(token) => Ok(SecretString::from(token)),
     }
 }
 
@@ -97,6 +113,8 @@ fn generate(owner: &Agent, names: &GatewayNames) -> Result<Secret, SecretError> 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
     use crate::gateway::fixtures::company;
     use crate::kubernetes::conditions::reason;
@@ -108,6 +126,29 @@ mod tests {
         assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
         assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
         assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_named_with_its_secret_and_what_is_wrong() {
+        let selector = SecretKeySelector { name: "entry".to_owned(), key: "token".to_owned() };
+        let token = |value: &[u8]| {
+            let data = Some(BTreeMap::from([("token".to_owned(), ByteString(value.to_vec()))]));
+            token_in(&Secret { data, ..Secret::default() }, &selector)
+        };
+        assert_eq!(token(b"s3cret token").unwrap().expose_secret(), "s3cret token");
+        for (value, problem) in [
+            (&b"s3cret\n"[..], "contains a line break"),
+            (b"s3\tcret", "contains a control character"),
+            (b"\xff\xfe", "is not UTF-8 text"),
+            (b"", "is empty"),
+        ] {
+            let said = token(value).unwrap_err().to_string();
+            let words = format!("key \"token\" of Secret \"entry\" is not a usable token: it {problem}");
+            assert!(said.starts_with(&words), "{said}");
+            assert!(!said.contains("s3"), "{said}");
+        }
+        let said = token_in(&Secret::default(), &selector).unwrap_err().to_string();
+        assert_eq!(said, "Secret \"entry\" has no key \"token\"");
     }
 
     #[test]

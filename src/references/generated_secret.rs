@@ -28,6 +28,8 @@ pub enum SecretError {
     Damaged { name: String, key: &'static str },
     #[error("Secret \"{name}\" has no key \"{key}\"")]
     NoToken { name: String, key: String },
+    #[error("key \"{key}\" of Secret \"{name}\" is not a usable token: it {problem}")]
+    UnusableToken { name: String, key: String, problem: &'static str },
     #[error("cannot read random bytes from the OS")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
@@ -54,7 +56,7 @@ impl SecretError {
             Self::NotOurs(_) => Some(reason::NAME_CONFLICT),
             Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
             Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REJECTED),
-            Self::Random(_) | Self::Key(_) => None,
+            Self::UnusableToken { .. } | Self::Random(_) | Self::Key(_) => None,
         }
     }
 
