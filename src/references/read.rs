@@ -1,6 +1,7 @@
 //! Reads Secrets and ConfigMaps that objects name. Touches the network; keeps digests, never values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt, stream};
@@ -34,11 +35,18 @@ pub fn version(metadata: &ObjectMeta) -> Option<String> {
 }
 
 /// Who reads, and the random key under which digests are made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DigestKey {
     /// The UID of the Secret that holds the key: a new key makes new digests.
     pub uid: String,
     pub key: Vec<u8>,
+}
+
+impl fmt::Debug for DigestKey {
+    /// Whoever knows the key can try values against the digests, so it is not shown.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DigestKey").field("uid", &self.uid).finish_non_exhaustive()
+    }
 }
 
 /// One remembered read: by namespace, source and digest key.
@@ -131,4 +139,15 @@ async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> R
         }
     };
     Ok(Some((version(&metadata).unwrap_or_default(), data)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_digests_is_not_in_its_debug_output() {
+        let key = DigestKey { uid: "uid-of-secret".to_owned(), key: vec![171, 171] };
+        assert_eq!(format!("{key:?}"), "DigestKey { uid: \"uid-of-secret\", .. }");
+    }
 }
