@@ -11,10 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent;
 use crate::cron_job;
+use crate::fence::fences::Fences;
 use crate::gateway;
 use crate::jobs;
 use crate::kubernetes::errors::is_not_found;
 use crate::openclaw::rpc::{AdminClient, RpcError};
+use crate::pods::resolv_conf::dns_servers;
 use crate::provider;
 use crate::references::checker::ReferenceChecker;
 use crate::sandbox;
@@ -54,7 +56,10 @@ pub enum OperatorError {
 }
 
 /// Runs until a signal, or until something makes going on wrong.
-pub async fn run(settings: Settings) -> Result<(), OperatorError> {
+pub async fn run(mut settings: Settings) -> Result<(), OperatorError> {
+    if settings.dns_servers.is_empty() {
+        settings.dns_servers = dns_servers();
+    }
     let client = Client::try_default().await.map_err(|source| OperatorError::Cluster(Box::new(source)))?;
     let readiness = Arc::new(Readiness::default());
     let metrics = Arc::new(Metrics::default());
@@ -155,8 +160,9 @@ fn controllers(
     let world = || (Arc::clone(stores), Arc::clone(facts));
     let references = || ReferenceChecker::new(client).map_err(OperatorError::Random);
     let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
+    let fences = Arc::new(Fences::new(client, Arc::clone(stores)));
     let agents = agent::context::Context::new(client, world(), &settings.identity);
-    let sandboxes = sandbox::context::Context::new(client, world(), &settings);
+    let sandboxes = sandbox::context::Context::new(client, world(), Arc::clone(&fences), &settings);
     let templates = sandbox_template::driver::Context {
         client: client.clone(),
         stores: Arc::clone(stores),
@@ -167,8 +173,9 @@ fn controllers(
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers =
         provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
-    let gateways = gateway::context::Context::new(client, world(), settings, admin);
+    let gateways = gateway::context::Context::new(client, world(), Arc::clone(&fences), settings, admin);
     Ok(runtime
+        .namespaces(fences)
         .controller(&stores.agents, gateways)
         .controller(&stores.agents, agents)
         .controller(&stores.agents, sandboxes)
