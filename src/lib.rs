@@ -22,6 +22,7 @@
 //! | [`pods`] | what all Pods of ours have in common |
 //! | [`world`] | what Creel sees and concludes: stores, facts, triggers |
 //! | [`declarations`] | what CronJobs want of their gateways |
+//! | [`fence`] | one policy per namespace that outlives the Agents' own |
 //! | [`gateway`], [`sandbox`], [`jobs`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs |
 //! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
@@ -32,6 +33,7 @@ pub mod agent;
 pub mod api;
 pub mod cron_job;
 pub mod declarations;
+pub mod fence;
 pub mod gateway;
 pub mod jobs;
 pub mod kubernetes;

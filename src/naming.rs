@@ -24,12 +24,16 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MANAGED_BY: &str = "creel";
 /// The application, always `openclaw`.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
-/// The part of it: [`GATEWAY`] or [`SANDBOX`].
+/// The part of it: [`GATEWAY`], [`SANDBOX`] or [`FENCE`].
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// A value of [`LABEL_COMPONENT`].
 pub const GATEWAY: &str = "gateway";
 /// A value of [`LABEL_COMPONENT`].
 pub const SANDBOX: &str = "sandbox";
+/// A value of [`LABEL_COMPONENT`].
+pub const FENCE: &str = "fence";
+/// The `NetworkPolicy` of a namespace that selects all Pods of ours there. No child of an Agent can have this name: none ends so.
+pub const FENCE_NAME: &str = "creel-fence";
 /// On a gateway's children: the Agent that owns the gateway.
 pub const LABEL_GATEWAY: &str = "creel.dev/gateway";
 /// On a sandbox's children: the Agent whose commands run there.

@@ -20,10 +20,12 @@ use tokio::sync::oneshot;
 
 use crate::agent;
 use crate::cron_job;
+use crate::fence::fences::Fences;
 use crate::gateway;
 use crate::jobs;
 use crate::kubernetes::errors::is_not_found;
 use crate::openclaw::rpc::{AdminClient, RpcError};
+use crate::pods::resolv_conf::dns_servers;
 use crate::provider;
 use crate::references::checker::ReferenceChecker;
 use crate::sandbox;
@@ -73,7 +75,10 @@ pub enum OperatorError {
 }
 
 /// Runs until a signal, or until something makes going on wrong.
-pub fn run(settings: Settings) -> Result<(), OperatorError> {
+pub fn run(mut settings: Settings) -> Result<(), OperatorError> {
+    if settings.dns_servers.is_empty() {
+        settings.dns_servers = dns_servers();
+    }
     let workers = Builder::new_multi_thread().enable_all().build().map_err(OperatorError::Threads)?;
     let watchful = Builder::new_current_thread().enable_all().build().map_err(OperatorError::Threads)?;
     // Made on the thread that uses it: a client leaves part of its work to the threads on which it was made.
@@ -237,8 +242,9 @@ fn controllers(
     let world = || (Arc::clone(stores), Arc::clone(facts));
     let references = || ReferenceChecker::new(client).map_err(OperatorError::Random);
     let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
+    let fences = Arc::new(Fences::new(client, Arc::clone(stores)));
     let agents = agent::context::Context::new(client, world(), &settings.identity);
-    let sandboxes = sandbox::context::Context::new(client, world(), &settings);
+    let sandboxes = sandbox::context::Context::new(client, world(), Arc::clone(&fences), &settings);
     let templates = sandbox_template::driver::Context {
         client: client.clone(),
         stores: Arc::clone(stores),
@@ -249,8 +255,9 @@ fn controllers(
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers =
         provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
-    let gateways = gateway::context::Context::new(client, world(), settings, admin);
+    let gateways = gateway::context::Context::new(client, world(), Arc::clone(&fences), settings, admin);
     Ok(runtime
+        .namespaces(fences)
         .controller(&stores.agents, gateways)
         .controller(&stores.agents, agents)
         .controller(&stores.agents, sandboxes)

@@ -28,6 +28,11 @@ pub struct Settings {
     #[arg(long, env = "POD_NAME", default_value = "creel-operator")]
     pub identity: String,
 
+    /// The DNS servers of the Pods in the cluster, separated by commas. Gateways, and sandboxes with `Internet` or `All`, can reach their
+    /// port 53, also where it is a link-local address. Default: those in the operator's own /etc/resolv.conf.
+    #[arg(long, env = "CREEL_DNS_SERVERS", value_delimiter = ',')]
+    pub dns_servers: Vec<IpAddr>,
+
     /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`. Because values of Secrets
     /// pass through libraries, these log no more than info, and the Kubernetes client logs errors only.
     #[arg(long, env = "CREEL_LOG", default_value = "info")]

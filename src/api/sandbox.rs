@@ -118,8 +118,8 @@ pub enum Rotation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Network {
     /// `None`: nothing; `Internet`: public addresses and the cluster's DNS, but no private or link-local addresses; `All`: everything
-    /// except link-local addresses, where clouds serve machine credentials. The cluster's network plugin enforces it; the condition
-    /// `IsolationVerified` of the Agent shows whether it does. Default: `None`.
+    /// except link-local and other addresses where clouds serve machine credentials. The cluster's network plugin enforces it; the
+    /// condition `IsolationVerified` of the Agent shows whether it does. Default: `None`.
     #[serde(default)]
     pub egress: Egress,
     /// Additional destinations that are allowed, at most 32. Default: none.

@@ -8,6 +8,7 @@ use super::build::{Desired, DesiredConfig};
 use super::gather::Gathered;
 use super::revision::ConfigRevision;
 use crate::api::agent::Rollout;
+use crate::fence::fences::Fences;
 use crate::kubernetes::apply::{Applier, ApplyError};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::is_refusal;
@@ -65,26 +66,31 @@ impl AppliedDeployment {
 
 /// Sends what differs and deletes what is obsolete. With what became of it, the error that ended it early: a refusal is a fault of the
 /// user's and no error.
-pub async fn apply(sender: &Applier, gathered: &Gathered, desired: &Desired) -> (Applied, Result<(), ApplyError>) {
+pub async fn apply(
+    (sender, fences): (&Applier, &Fences),
+    gathered: &Gathered,
+    desired: &Desired,
+) -> (Applied, Result<(), ApplyError>) {
     let mut applied = Applied::unchanged(gathered);
     let fault = |reason, error: &ApplyError| Some(Fault { reason, message: error.to_string(), carried: false });
-    match send(sender, gathered, desired, &mut applied).await {
-        Err(error @ ApplyError::NotOurs { .. }) => applied.fault = fault(reason::NAME_CONFLICT, &error),
+    match send((sender, fences), gathered, desired, &mut applied).await {
+        Err(error) if error.is_name_conflict() => applied.fault = fault(reason::NAME_CONFLICT, &error),
         Err(error) if error.api().is_some_and(is_refusal) => applied.fault = fault(reason::CHILD_REJECTED, &error),
         sent => return (applied, sent),
     }
     (applied, Ok(()))
 }
 
-/// Named one by one, so that a child that nothing sends does not compile.
+/// Named one by one, so that a child that nothing sends does not compile. The fence first: without it there is no Pod.
 async fn send(
-    sender: &Applier,
+    (sender, fences): (&Applier, &Fences),
     gathered: &Gathered,
     desired: &Desired,
     applied: &mut Applied,
 ) -> Result<(), ApplyError> {
     let Desired { service_account, network_policy, claim, service, config, deployment, obsolete } = desired;
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
+    applied.sent |= fences.ensure(&gathered.owner.namespace().unwrap_or_default()).await?;
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
     applied.sent |= sender.apply(network_policy, live.network_policy.as_deref(), &uid).await?;
     if let Some(claim) = claim {

@@ -10,6 +10,7 @@ use super::config_sync::tracker::ConfigTracker;
 use super::rollout::memory::RolloutMemory;
 use super::secret::SecretMemory;
 use crate::api::Agent;
+use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
 use crate::naming::{AGENT_MANAGER, GatewayNames};
 use crate::openclaw::rpc::AdminClient;
@@ -26,6 +27,7 @@ pub struct Context {
     pub facts: Arc<Facts>,
     pub settings: Settings,
     pub applier: Applier,
+    pub fences: Arc<Fences>,
     pub references: References,
     pub events: k8s_controller::events::EventRecorder,
     pub admin: AdminClient,
@@ -39,6 +41,7 @@ impl Context {
     pub fn new(
         client: &Client,
         (stores, facts): (Arc<Stores>, Arc<Facts>),
+        fences: Arc<Fences>,
         settings: Settings,
         admin: AdminClient,
     ) -> Self {
@@ -50,6 +53,7 @@ impl Context {
             facts,
             settings,
             applier: Applier::new(client.clone(), AGENT_MANAGER),
+            fences,
             references: References::default(),
             events: k8s_controller::events::EventRecorder::new(client.clone(), reporter),
             admin,

@@ -82,7 +82,7 @@ async fn roll_out<'a>(
     let decision = context.rollouts.decide(gathered, plan, &context.settings.shell_image, Timestamp::now());
     // On the heap: it holds every child whole.
     let desired = Box::new(build::build(gathered, plan, &decision, &context.settings));
-    let (applied, sent) = apply::apply(&context.applier, gathered, &desired).await;
+    let (applied, sent) = apply::apply((&context.applier, &context.fences), gathered, &desired).await;
     let deployment_sent = applied.deployment.as_ref().is_some_and(|deployment| deployment.sent);
     context.rollouts.record(gathered, plan, &decision, deployment_sent);
     sent?;

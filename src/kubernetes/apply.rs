@@ -30,6 +30,8 @@ pub enum ApplyError {
         "{kind} \"{name}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent"
     )]
     NotOurs { kind: String, name: String },
+    #[error("{kind} \"{name}\" already exists and does not belong to Creel: delete or rename it")]
+    NotCreels { kind: String, name: String },
     #[error("{kind} \"{name}\" cannot be serialised")]
     Serialise { kind: String, name: String, source: serde_json::Error },
     #[error("{kind} \"{name}\": {}", brief(source))]
@@ -37,6 +39,12 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Whether an object of somebody else has the name.
+    #[must_use]
+    pub fn is_name_conflict(&self) -> bool {
+        matches!(self, Self::NotOurs { .. } | Self::NotCreels { .. })
+    }
+
     /// The API server's answer, if it is one.
     #[must_use]
     pub fn api(&self) -> Option<&kube::Error> {
@@ -107,7 +115,8 @@ impl Applier {
 
     /// Brings the child about, if it is not as desired already. Returns whether anything was sent.
     ///
-    /// `owner` is the UID of the controlling object; a child without a controller is ours if it carries our labels.
+    /// `owner` is the UID of the controlling object, or what else the ledger is to know the owner by; a child without a controller is
+    /// ours if it carries our labels.
     pub async fn apply<K: Child>(
         &self,
         desired: &K,
@@ -124,11 +133,11 @@ impl Applier {
         let hash = xxh3_64(&body);
         let api: Api<Received<K>> = Api::namespaced(self.client.clone(), &key.namespace);
         match cached {
-            Some(child) => check_ours(desired, &child.object, owner)?,
+            Some(child) => check_ours(desired, child, owner)?,
             // The cache holds only what carries our label: look before the first apply takes something over.
             None if self.ledger.is_due(&key, hash, None, Instant::now()) => {
                 if let Some(child) = received::get(&api, &key.name).await.map_err(fail)? {
-                    check_ours(desired, &child, owner)?;
+                    check_ours(desired, &Observed::new(child, self.manager), owner)?;
                 }
             }
             None => {}
@@ -223,18 +232,26 @@ where
     Ok(())
 }
 
-/// A child must have this controller; a retained claim has none, but our labels.
-fn check_ours<K: Child>(desired: &K, present: &K, owner: &str) -> Result<(), ApplyError> {
-    let controller = present.owner_references().iter().find(|reference| reference.controller == Some(true));
+/// A child must have this controller. A retained claim has none, but our labels; what never has an owner may have lost them by hand, and
+/// then we have applied it. The labels alone count too: a restored backup has no managedFields.
+fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Result<(), ApplyError> {
+    let object = &present.object;
+    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
     // These two say whose it is; other labels may have been edited, and are put back.
-    let same = |key: &str| present.labels().get(key) == desired.labels().get(key);
-    let retained = K::ADOPTABLE && same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);
-    let ours = controller.map_or(retained, |controller| controller.uid == owner);
+    let same = |key: &str| object.labels().get(key) == desired.labels().get(key);
+    let labelled = same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);
+    let is_ownerless = !K::ADOPTABLE && desired.owner_references().is_empty();
+    let unowned = K::ADOPTABLE && labelled || is_ownerless && (labelled || present.own.is_some());
+    let ours = controller.map_or(unowned, |controller| controller.uid == owner);
     if ours {
         return Ok(());
     }
-    let key = key_of(present);
-    Err(ApplyError::NotOurs { kind: key.kind, name: key.name })
+    let key = key_of(object);
+    Err(if is_ownerless {
+        ApplyError::NotCreels { kind: key.kind, name: key.name }
+    } else {
+        ApplyError::NotOurs { kind: key.kind, name: key.name }
+    })
 }
 
 fn shown_of<K: Resource>(child: &Observed<K>) -> Shown {

@@ -1,11 +1,12 @@
-//! An API server for tests that holds nothing, records every request and gives back what it is sent.
+//! An API server for tests that holds only what it is given, records every request and gives back what it is sent.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response, StatusCode};
-use kube::Client;
 use kube::client::Body;
+use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,9 +15,23 @@ use serde_json::{Value, json};
 pub struct RecordingApi {
     requests: Arc<Mutex<Vec<String>>>,
     objects: Arc<Mutex<Vec<Value>>>,
+    /// What is there to be read, by the end of its path.
+    present: Arc<Mutex<HashMap<String, Value>>>,
 }
 
 impl RecordingApi {
+    /// From now on this object can be read.
+    pub fn holds<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        let path = format!("{}/{}", K::plural(&()), object.name_any());
+        let object = serde_json::to_value(object).unwrap_or_default();
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).insert(path, object);
+    }
+
+    fn read(&self, path: &str) -> Option<Response<Body>> {
+        let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Response::new(Body::from(present.get(path)?.to_string().into_bytes())))
+    }
+
     /// From now on a patch of this object is answered with the whole of it.
     pub fn knows(&self, object: &impl Serialize) {
         let object = serde_json::to_value(object).unwrap_or_default();
@@ -43,11 +58,12 @@ impl RecordingApi {
             async move {
                 let (parts, body) = request.into_parts();
                 let place: Vec<&str> = parts.uri.path().rsplit('/').take(2).collect();
-                let line = format!("{} {}/{}", parts.method, place[1], place[0]);
+                let path = format!("{}/{}", place[1], place[0]);
+                let line = format!("{} {path}", parts.method);
                 let body = body.collect().await?.to_bytes();
                 let answer = match refuses(&line) {
                     Some(code) => status(code),
-                    None if parts.method == Method::GET => status(404),
+                    None if parts.method == Method::GET => this.read(&path).unwrap_or_else(|| status(404)),
                     None => accepted(this.merged(serde_json::from_slice(&body).unwrap_or_default())),
                 };
                 this.requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);

@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | `containers` | security context, environment, resources, volumes | nothing |
 //! | `network` | Services and policies: one port, ranges of addresses, selectors | nothing |
+//! | `resolv_conf` | the DNS servers of Pods | a file |
 //! | `fingerprint` | a plan in parts, one short hash each | nothing |
 
 pub mod containers;
 pub mod fingerprint;
 pub mod network;
+pub mod resolv_conf;

@@ -52,21 +52,22 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
     let mut applied = Applied::default();
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
     applied.fault = match children(context, pass, &mut applied).await {
-        Err(error @ ApplyError::NotOurs { .. }) => fault(reason::NAME_CONFLICT, error.to_string()),
+        Err(error) if error.is_name_conflict() => fault(reason::NAME_CONFLICT, error.to_string()),
         Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REJECTED, error.to_string()),
         other => other.map(|()| None)?,
     };
     Ok(applied)
 }
 
-/// The policy first: no Pod ever runs without it.
+/// The fence and the policy first: no Pod ever runs without them.
 async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
     let gathered = pass.gathered;
     let (agent, live) = (&gathered.agent, &gathered.live);
     let names = SandboxNames::of(&agent.name_any());
     let uid = agent.uid().unwrap_or_default();
+    applied.sent |= context.fences.ensure(&agent.namespace().unwrap_or_default()).await?;
     if let Some(network) = gathered.network() {
-        let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network);
+        let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network, &context.dns_servers);
         applied.sent |= context.applier.apply(&policy, live.network_policy.as_deref(), &uid).await?;
     }
     let access = live.access().unwrap_or_else(|| gathered.access());
@@ -189,3 +190,7 @@ pub async fn remove(context: &Context, agent: &Agent) -> Result<(), ApplyError> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

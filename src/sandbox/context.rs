@@ -1,12 +1,13 @@
 //! What all passes over sandboxes share: the client, the stores and the memory between passes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use kube::Client;
 
 use super::restarts::Restarts;
 use super::secret::KeyMemory;
+use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::debounce::Debounce;
 use crate::naming::SANDBOX_MANAGER;
@@ -24,7 +25,10 @@ pub struct Context {
     pub shell_image: String,
     /// Where Pods find the Kubernetes API, if that is known.
     pub api_server: Option<SocketAddr>,
+    /// The servers that Pods ask for names.
+    pub dns_servers: Vec<IpAddr>,
     pub applier: Applier,
+    pub fences: Arc<Fences>,
     pub references: References,
     /// Plans that wait until a burst of changes has settled, by the Agent's UID.
     pub debounce: Debounce<String>,
@@ -34,14 +38,21 @@ pub struct Context {
 
 impl Context {
     #[must_use]
-    pub fn new(client: &Client, (stores, facts): (Arc<Stores>, Arc<Facts>), settings: &Settings) -> Self {
+    pub fn new(
+        client: &Client,
+        (stores, facts): (Arc<Stores>, Arc<Facts>),
+        fences: Arc<Fences>,
+        settings: &Settings,
+    ) -> Self {
         Self {
             client: client.clone(),
             stores,
             facts,
             shell_image: settings.shell_image.clone(),
             api_server: settings.api_server(),
+            dns_servers: settings.dns_servers.clone(),
             applier: Applier::new(client.clone(), SANDBOX_MANAGER),
+            fences,
             references: References::default(),
             debounce: Debounce::default(),
             keys: KeyMemory::default(),

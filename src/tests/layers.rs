@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 10] = [
     &["openclaw", "kubernetes"],
     &["references", "pods"],
     &["world"],
-    &["declarations"],
+    &["declarations", "fence"],
     &["gateway", "agent", "sandbox", "sandbox_template", "jobs", "cron_job", "provider"],
     &["operator"],
     &["lib"],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{Lookup, Store};
 use kube::runtime::watcher::Event;
@@ -30,6 +31,7 @@ pub struct SmallWorld {
     pub deployments: Vec<Deployment>,
     pub services: Vec<Service>,
     pub claims: Vec<PersistentVolumeClaim>,
+    pub network_policies: Vec<NetworkPolicy>,
     pub pods: Vec<Pod>,
 }
 
@@ -67,7 +69,9 @@ impl SmallWorld {
             config_maps: filled(Vec::new()),
             services: filled(self.services.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
             service_accounts: filled(Vec::new()),
-            network_policies: filled(Vec::new()),
+            network_policies: filled(
+                self.network_policies.iter().map(|it| Observed::new(it.clone(), no_manager)).collect(),
+            ),
             claims: filled(self.claims.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
             pods: filled(self.pods.clone()),
             unparsable: Arc::default(),

@@ -125,6 +125,10 @@ fn all_reads(world: &SmallWorld, stores: &Stores) -> Vec<(Trigger, Reads)> {
             all.push((key(Controller::Jobs, name.clone()), jobs_reads(world, stores, &name)));
         }
     }
+    let needing_the_fence = agents(stores.agents.state())
+        .chain(world.pods.iter().map(|pod| Seen::Pod(pod.name_any())))
+        .chain(world.deployments.iter().map(|deployment| Seen::Deployment(deployment.name_any())));
+    all.push((Trigger::fence(NAMESPACE), needing_the_fence.collect()));
     for provider in &world.providers {
         let users = world.agents.iter().filter(|agent| providers_of(agent).contains(&provider.name_any()));
         let users = users.map(|agent| Seen::Agent(agent.name_any()));

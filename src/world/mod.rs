@@ -13,15 +13,19 @@
 //! | `triggers` | whom a change of an object concerns | nothing |
 //! | `fact_triggers` | whom a published fact concerns | nothing |
 //! | `watch` | keeps one store true | the network |
-//! | `runtime` | runs the controllers | the network, through them |
+//! | `attempt` | one reconcile within its time, and when to try again | the network, through it |
+//! | `runtime` | runs the controllers of objects | the network, through them |
+//! | `namespaces` | runs the controllers of namespaces | the network, through them |
 //! | `registry` | every watched kind, one line each | the network |
 
+pub mod attempt;
 pub mod fact_triggers;
 pub mod facts;
 pub mod gateway_state;
 pub mod gateways;
 pub mod jobs_found;
 pub mod memo;
+pub mod namespaces;
 pub mod queues;
 pub mod readers;
 pub mod registry;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::naming::FENCE_NAME;
+
 /// The controllers, by what they reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Controller {
@@ -15,6 +17,8 @@ pub enum Controller {
     Agent,
     /// A CronJob: its status, and the runs that it asks for.
     CronJob,
+    /// The fence of a namespace, by [`FENCE_NAME`].
+    Fence,
     /// The gateway of the Agent that owns it.
     Gateway,
     /// The jobs of one gateway, by the Agent that owns it.
@@ -27,8 +31,16 @@ pub enum Controller {
 }
 
 impl Controller {
-    pub const ALL: [Self; 7] =
-        [Self::Agent, Self::CronJob, Self::Gateway, Self::Jobs, Self::Provider, Self::Sandbox, Self::SandboxTemplate];
+    pub const ALL: [Self; 8] = [
+        Self::Agent,
+        Self::CronJob,
+        Self::Fence,
+        Self::Gateway,
+        Self::Jobs,
+        Self::Provider,
+        Self::Sandbox,
+        Self::SandboxTemplate,
+    ];
 
     /// In metrics and logs.
     #[must_use]
@@ -36,6 +48,7 @@ impl Controller {
         match self {
             Self::Agent => "agent",
             Self::CronJob => "cron-job",
+            Self::Fence => "fence",
             Self::Gateway => "gateway",
             Self::Jobs => "jobs",
             Self::Provider => "provider",
@@ -57,6 +70,12 @@ impl Trigger {
     #[must_use]
     pub fn new(controller: Controller, namespace: &str, name: impl Into<String>) -> Self {
         Self { controller, namespace: namespace.to_owned(), name: name.into() }
+    }
+
+    /// The fence of this namespace.
+    #[must_use]
+    pub fn fence(namespace: &str) -> Self {
+        Self::new(Controller::Fence, namespace, FENCE_NAME)
     }
 }
 

@@ -1,9 +1,8 @@
-//! Runs the controllers on the shared stores: a limit in number and in time, back-off, metrics. Touches the network through them.
+//! Runs the controllers on the shared stores: a limit in number, back-off, what is kept of each object. Touches the network through them.
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, future, stream};
@@ -13,20 +12,17 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::attempt::{wait_after, within_time};
+use super::namespaces::{self, NamespaceReconciler};
 use super::queues::{Controller, Receivers, Trigger};
 use super::stores::key_of;
 use crate::kubernetes::backoff::Backoff;
 use crate::kubernetes::caches::uids::UidTracker;
-use crate::kubernetes::errors::{is_conflict, is_namespace_terminating};
 use crate::kubernetes::reconciler::ReconcileError;
-use crate::telemetry::metrics::{Metrics, Outcome};
+use crate::telemetry::metrics::Metrics;
 
 /// So many objects of a controller at once: without a limit memory triples and everything gets slower.
 const MAX_CONCURRENT: u16 = 16;
-/// A reconcile that takes longer is given up and tried again later.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-/// How soon to try again after another writer was faster.
-const CONFLICT: Duration = Duration::from_millis(500);
 
 /// A controller: one reconcile of one object, and what is shared between reconciles.
 pub trait Reconciler: Send + Sync + 'static {
@@ -77,6 +73,14 @@ impl Runtime {
         self
     }
 
+    /// Adds a controller of namespaces.
+    #[must_use]
+    pub fn namespaces<R: NamespaceReconciler>(mut self, reconciler: Arc<R>) -> Self {
+        let queue = self.receivers.take(R::CONTROLLER);
+        self.controllers.push(namespaces::run(reconciler, queue, Arc::clone(&self.metrics)).boxed());
+        self
+    }
+
     /// Runs all of them until the process ends.
     pub async fn run(self) {
         future::join_all(self.controllers).await;
@@ -112,17 +116,9 @@ async fn run<R: Reconciler>(runner: Arc<Runner<R>>, queue: UnboundedReceiver<Tri
 
 impl<R: Reconciler> Runner<R> {
     async fn reconcile(&self, object: Arc<R::Object>) -> Result<Action, ReconcileError> {
-        let (started, uid) = (Instant::now(), object.uid().unwrap_or_default());
+        let uid = object.uid().unwrap_or_default();
         self.track(&object, &uid);
-        // On the heap: a reconcile may hold many children at once.
-        let reconciled = tokio::time::timeout(TIME_LIMIT, Box::pin(self.reconciler.reconcile(object))).await;
-        let outcome = match &reconciled {
-            Ok(Ok(_)) => Outcome::Done,
-            Ok(Err(_)) => Outcome::Failed,
-            Err(_elapsed) => Outcome::TimedOut,
-        };
-        self.metrics.reconciled(R::CONTROLLER.name(), outcome, started.elapsed());
-        let result = reconciled.unwrap_or_else(|_elapsed| Err(ReconcileError::TimedOut(TIME_LIMIT)));
+        let result = within_time(R::CONTROLLER, &self.metrics, self.reconciler.reconcile(object)).await;
         if result.is_ok() {
             self.backoff.succeeded(&uid);
         }
@@ -130,18 +126,9 @@ impl<R: Reconciler> Runner<R> {
     }
 
     fn failed(&self, object: &R::Object, error: &ReconcileError) -> Action {
-        let (controller, (namespace, name)) = (R::CONTROLLER.name(), key_of(object));
-        if error.api().is_some_and(is_conflict) {
-            tracing::info!(controller, name, namespace, %error, "conflict, retrying");
-            return Action::requeue(CONFLICT);
-        }
-        if error.api().is_some_and(is_namespace_terminating) {
-            tracing::debug!(controller, name, namespace, "the namespace is being deleted");
-            return Action::await_change();
-        }
-        let wait = self.backoff.failed(&object.uid().unwrap_or_default());
-        tracing::warn!(controller, name, namespace, %error, wait = wait.as_secs(), "a reconcile failed");
-        Action::requeue(wait)
+        let ((namespace, name), uid) = (key_of(object), object.uid().unwrap_or_default());
+        let wait = wait_after(error, R::CONTROLLER, (&namespace, &name), &self.backoff, &uid);
+        wait.map_or_else(Action::await_change, Action::requeue)
     }
 
     /// Remembers the UID behind a name, for the time when the object is gone.

@@ -17,7 +17,7 @@ pub use super::relations::{agents_on_gateway, gateway_owner, providers_of, sandb
 use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
-use crate::naming::{LABEL_AGENT, LABEL_GATEWAY};
+use crate::naming::{FENCE_NAME, LABEL_AGENT, LABEL_GATEWAY};
 use crate::references::digests::SourceKind;
 
 /// A watched object, which knows whom it concerns.
@@ -99,6 +99,7 @@ impl Watched for Agent {
     /// What it does not say it may want of any gateway. Those that joined it may have no gateway.
     fn parsing_concerns(namespace: &str, name: &str, stores: &Stores) -> BTreeSet<Trigger> {
         let mut triggers = gateways_in(stores, namespace, &[Controller::Gateway, Controller::Jobs]);
+        triggers.insert(Trigger::fence(namespace));
         for agent in agents_on_gateway(stores, namespace, name) {
             triggers.insert(Trigger::new(Controller::Agent, namespace, agent.name_any()));
             triggers.insert(Trigger::new(Controller::Sandbox, namespace, agent.name_any()));
@@ -106,8 +107,8 @@ impl Watched for Agent {
         triggers
     }
 
-    /// Its own status, its gateway, its sandbox, the jobs of its gateway, and the Providers and the Sandbox that it uses (they count their
-    /// Agents). If others joined it: their status and sandboxes. And all CronJobs of the gateway: which models they may name depends on
+    /// Its own status, its gateway, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses (they count their
+    /// Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all CronJobs of the gateway: which models they may name depends on
     /// the Agents there.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
@@ -117,6 +118,7 @@ impl Watched for Agent {
             trigger(Controller::Gateway, name.clone()),
             trigger(Controller::Gateway, owner.clone()),
             trigger(Controller::Jobs, owner.clone()),
+            Trigger::fence(&namespace),
         ]);
         let joined = agents_on_gateway(stores, &namespace, &name);
         for other in joined.iter().map(|other| other.name_any()).chain([name.clone()]) {
@@ -234,10 +236,11 @@ impl Watched for PartialObjectMeta<ConfigMap> {
 }
 
 impl Watched for Pod {
-    /// A sandbox follows its gateway's Pod from node to node.
+    /// A sandbox follows its gateway's Pod from node to node. The fence stays for the last Pod.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let mut triggers = labelled(self, stores);
         triggers.extend(sandboxes_of_gateway(self, stores));
+        triggers.extend(self.namespace().as_deref().map(Trigger::fence));
         triggers
     }
 }
@@ -256,8 +259,20 @@ impl Watched for Observed<Deployment> {
         more_than_status_differs(before.map(|before| &before.object), &self.object)
     }
 
+    /// Until it is gone its Pod may come back, so the fence stays.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
-        labelled(&self.object, stores)
+        let mut triggers = labelled(&self.object, stores);
+        triggers.extend(self.object.namespace().as_deref().map(Trigger::fence));
+        triggers
+    }
+}
+
+impl Watched for Observed<NetworkPolicy> {
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let mut triggers = labelled(&self.object, stores);
+        let is_fence = self.object.name_any() == FENCE_NAME;
+        triggers.extend(self.object.namespace().filter(|_| is_fence).as_deref().map(Trigger::fence));
+        triggers
     }
 }
 
@@ -271,7 +286,7 @@ macro_rules! concerns_whom_its_labels_name {
     };
 }
 
-concerns_whom_its_labels_name!(ConfigMap, NetworkPolicy, Service, ServiceAccount);
+concerns_whom_its_labels_name!(ConfigMap, Service, ServiceAccount);
 
 /// The sandboxes that the gateway to which the object belongs connects to.
 fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {

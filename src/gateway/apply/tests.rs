@@ -1,12 +1,16 @@
 use std::sync::Arc;
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::*;
 use crate::gateway::build::build;
 use crate::gateway::fixtures::{company, plan, settings, settle};
 use crate::gateway::rollout::Decision;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::recording_api::RecordingApi;
-use crate::naming::AGENT_MANAGER;
+use crate::naming::{AGENT_MANAGER, FENCE_NAME};
+use crate::tests::small_world::SmallWorld;
 
 fn desired(gathered: &Gathered) -> Desired {
     let decision = Decision::Apply { replaces_pod: false, rollout: None };
@@ -17,21 +21,32 @@ fn config_map(gathered: &Gathered) -> String {
     GatewayNames::of("concierge").config(&plan(gathered).pod.unwrap().hash())
 }
 
-/// An API server that answers requests for objects like this one with this code.
-fn refusing(api: &RecordingApi, what: &'static str, code: u16) -> Applier {
-    let client = api.client(move |request| (request.starts_with("PATCH") && request.contains(what)).then_some(code));
-    Applier::new(client, AGENT_MANAGER)
+/// What sends to an API server of which requests like this one get this code.
+struct Senders(Applier, Fences);
+
+impl Senders {
+    fn refused(api: &RecordingApi, what: &'static str, code: u16) -> Self {
+        let refused = move |request: &str| request.starts_with("PATCH") && request.contains(what);
+        let client = api.client(move |request| refused(request).then_some(code));
+        let stores = Arc::new(SmallWorld::default().stores());
+        Self(Applier::new(client.clone(), AGENT_MANAGER), Fences::new(&client, stores))
+    }
+
+    async fn apply(&self, gathered: &Gathered) -> (Applied, Result<(), ApplyError>) {
+        apply((&self.0, &self.1), gathered, &desired(gathered)).await
+    }
 }
 
 #[tokio::test]
 async fn what_others_mount_is_sent_before_those_that_mount_it_and_a_second_apply_sends_nothing() {
     let (api, gathered) = (RecordingApi::default(), company());
-    let sender = Applier::new(api.client(|_| None), AGENT_MANAGER);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let sender = Senders::refused(&api, "nothing", 403);
+    let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert!(applied.sent && applied.deployment.unwrap().sent && applied.service);
     let map = format!("PATCH configmaps/{}", config_map(&gathered));
     let order = [
+        "PATCH networkpolicies/creel-fence",
         "PATCH serviceaccounts/concierge-gateway",
         "PATCH networkpolicies/concierge-gateway",
         "PATCH persistentvolumeclaims/concierge-claim",
@@ -40,7 +55,7 @@ async fn what_others_mount_is_sent_before_those_that_mount_it_and_a_second_apply
         "PATCH deployments/concierge-gateway",
     ];
     assert_eq!(api.take_writes(), order);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert!(!applied.sent && !applied.deployment.unwrap().sent);
     assert_eq!(api.take(), Vec::<String>::new());
@@ -49,8 +64,8 @@ async fn what_others_mount_is_sent_before_those_that_mount_it_and_a_second_apply
 #[tokio::test]
 async fn a_refused_child_is_a_fault_and_ends_the_apply_before_what_needs_it() {
     let (api, gathered) = (RecordingApi::default(), company());
-    let sender = refusing(&api, "networkpolicies/", 403);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let sender = Senders::refused(&api, "networkpolicies/concierge", 403);
+    let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert_eq!(applied.fault.unwrap().reason, reason::CHILD_REJECTED);
     assert!(applied.plan.is_none() && applied.config.is_none() && applied.deployment.is_none() && !applied.service);
@@ -58,11 +73,29 @@ async fn a_refused_child_is_a_fault_and_ends_the_apply_before_what_needs_it() {
 }
 
 #[tokio::test]
+async fn without_a_fence_nothing_is_made_that_may_become_a_pod() {
+    let (api, gathered) = (RecordingApi::default(), company());
+    let (applied, sent) = Senders::refused(&api, "networkpolicies/creel-fence", 403).apply(&gathered).await;
+    sent.unwrap();
+    assert_eq!(applied.fault.unwrap().reason, reason::CHILD_REJECTED);
+    assert_eq!(api.take_writes(), ["PATCH networkpolicies/creel-fence"]);
+
+    let metadata = ObjectMeta { name: Some(FENCE_NAME.to_owned()), ..ObjectMeta::default() };
+    api.holds(&NetworkPolicy { metadata, spec: None });
+    let (applied, sent) = Senders::refused(&api, "nothing", 403).apply(&gathered).await;
+    sent.unwrap();
+    let fault = applied.fault.unwrap();
+    assert_eq!(fault.reason, reason::NAME_CONFLICT);
+    assert!(fault.message.contains("NetworkPolicy \"creel-fence\""), "{}", fault.message);
+    assert_eq!(api.take_writes(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_refused_deployment_leaves_the_one_before_and_the_configuration_for_the_next() {
     let (api, mut gathered) = (RecordingApi::default(), company());
     settle(&mut gathered);
-    let sender = refusing(&api, "deployments/", 422);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let sender = Senders::refused(&api, "deployments/", 422);
+    let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert_eq!(applied.fault.unwrap().reason, reason::CHILD_REJECTED);
     assert_eq!(applied.config.unwrap().name, config_map(&gathered));
@@ -74,8 +107,8 @@ async fn a_claim_that_cannot_be_changed_does_not_stop_the_rest() {
     let (api, mut gathered) = (RecordingApi::default(), company());
     let claim = desired(&gathered).claim.unwrap();
     gathered.live.claim = Some(Arc::new(Observed::new(claim, AGENT_MANAGER)));
-    let sender = refusing(&api, "persistentvolumeclaims/", 422);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let sender = Senders::refused(&api, "persistentvolumeclaims/", 422);
+    let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert_eq!(applied.fault.unwrap().reason, reason::CLAIM_CHANGE_REJECTED);
     assert!(applied.deployment.unwrap().sent);
@@ -84,8 +117,8 @@ async fn a_claim_that_cannot_be_changed_does_not_stop_the_rest() {
 #[tokio::test]
 async fn an_api_server_that_fails_is_an_error_and_no_fault_and_what_was_sent_is_known() {
     let (api, gathered) = (RecordingApi::default(), company());
-    let sender = refusing(&api, "deployments/", 500);
-    let (applied, sent) = apply(&sender, &gathered, &desired(&gathered)).await;
+    let sender = Senders::refused(&api, "deployments/", 500);
+    let (applied, sent) = sender.apply(&gathered).await;
     assert!(sent.is_err());
     assert!(applied.fault.is_none() && applied.sent && applied.config.is_some());
 }

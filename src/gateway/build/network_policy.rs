@@ -1,22 +1,22 @@
 //! Who may talk to the gateway, and whom it may talk to.
 
-use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::net::IpAddr;
+
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::metadata;
 use crate::api::Agent;
-use crate::naming::GatewayNames;
+use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX};
 use crate::openclaw::paths;
-use crate::pods::network::{all_but_link_local, namespace, port};
+use crate::pods::network::{everywhere, namespace, port};
 
-/// In: the gateway's port, from its own namespace and from the operator's. Out: everything but link-local addresses, where
-/// clouds keep the credentials of their machines.
+/// In: the gateway's port, from its own namespace except from sandboxes, and from the operator's. Out: everything but the metadata servers
+/// of clouds.
 #[must_use]
-pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str) -> NetworkPolicy {
-    let own_namespace =
-        NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
+pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_servers: &[IpAddr]) -> NetworkPolicy {
+    // A sandbox of ours has both labels; what has one of them is somebody else's.
+    let [other_component, not_ours] = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY)].map(without);
     let operator =
         NetworkPolicyPeer { namespace_selector: Some(namespace(operator_namespace)), ..NetworkPolicyPeer::default() };
     NetworkPolicy {
@@ -25,10 +25,21 @@ pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str) -> N
             pod_selector: Some(LabelSelector { match_labels: Some(names.selector()), ..LabelSelector::default() }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![own_namespace, operator]),
+                from: Some(vec![other_component, not_ours, operator]),
                 ports: Some(vec![port("TCP", paths::PORT)]),
             }]),
-            egress: Some(vec![NetworkPolicyEgressRule { to: Some(all_but_link_local()), ports: None }]),
+            egress: Some(everywhere(dns_servers)),
         }),
     }
+}
+
+/// The Pods of the namespace that do not have this label with this value.
+fn without((key, value): (&str, &str)) -> NetworkPolicyPeer {
+    let requirement = LabelSelectorRequirement {
+        key: key.to_owned(),
+        operator: "NotIn".to_owned(),
+        values: Some(vec![value.to_owned()]),
+    };
+    let selector = LabelSelector { match_expressions: Some(vec![requirement]), ..LabelSelector::default() };
+    NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
 }

@@ -19,7 +19,8 @@ fn the_children_of_a_gateway_look_like_this() {
     let gathered = company();
     let (owner, names) = (&gathered.owner, GatewayNames::of("concierge"));
     insta::assert_yaml_snapshot!("service_account", service_account::build(owner, &names));
-    insta::assert_yaml_snapshot!("network_policy", network_policy::build(owner, &names, "creel-system"));
+    let dns_servers = ["169.254.20.10".parse().unwrap()];
+    insta::assert_yaml_snapshot!("network_policy", network_policy::build(owner, &names, "creel-system", &dns_servers));
     insta::assert_yaml_snapshot!("claim", claim::build(owner, &names));
     insta::assert_yaml_snapshot!("service", service::build(owner, &names));
     let pod = plan(&gathered).pod.unwrap();

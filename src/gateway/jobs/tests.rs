@@ -4,6 +4,7 @@ use gateway_stand_in::StandIn;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::fence::fences::Fences;
 use crate::gateway::fixtures::{company, edit, plan, settings};
 use crate::gateway::revision::ConfigRevision;
 use crate::kubernetes::recording_api::RecordingApi;
@@ -89,7 +90,9 @@ impl Bench {
         let world = SmallWorld { agents: agents.map(|agent| (**agent).clone()).collect(), ..stand_in::world() };
         let confirmed = ["concierge", "writer"];
         let seen = stand_in::seen(&world, stand_in::endpoint(&self.gateway), "concierge", &confirmed);
-        let context = Context::new(&RecordingApi::default().client(|_| None), seen, settings(), stand_in::admin());
+        let client = RecordingApi::default().client(|_| None);
+        let fences = Arc::new(Fences::new(&client, Arc::clone(&seen.0)));
+        let context = Context::new(&client, seen, fences, settings(), stand_in::admin());
         super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
         context.facts
     }

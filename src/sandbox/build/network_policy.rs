@@ -1,6 +1,7 @@
 //! Who may talk to a sandbox, and whom its commands may reach.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -13,15 +14,16 @@ use crate::api::sandbox::{Allow, Egress, Network};
 use crate::naming::{GatewayNames, SandboxNames, child_of};
 use crate::openclaw::paths;
 use crate::pods::containers::some;
-use crate::pods::network::{all_but_link_local, block, labelled, namespace, port};
+use crate::pods::network::{block, dns, everywhere, labelled, namespace, port};
 
-/// Of the public IPv4 space: this host, private ranges, carriers' NAT, loopback, link-local, protocol assignments, benchmarks, multicast
-/// and the reserved rest.
-const NOT_INTERNET: [&str; 11] = [
+/// Of the public IPv4 space: this host, private ranges, carriers' NAT, loopback, the metadata server of Azure, link-local, protocol
+/// assignments, benchmarks, multicast and the reserved rest.
+const NOT_INTERNET: [&str; 12] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",
     "127.0.0.0/8",
+    "168.63.129.16/32",
     "169.254.0.0/16",
     "172.16.0.0/12",
     "192.0.0.0/24",
@@ -38,12 +40,18 @@ const NOT_INTERNET_V6: [&str; 2] = ["2001::/32", "2002::/16"];
 
 /// In: the shell's port, from its own gateway. Out: what the network says and nothing else.
 #[must_use]
-pub fn build(agent: &Agent, names: &SandboxNames, gateway: &str, network: &Network) -> NetworkPolicy {
+pub fn build(
+    agent: &Agent,
+    names: &SandboxNames,
+    gateway: &str,
+    network: &Network,
+    dns_servers: &[IpAddr],
+) -> NetworkPolicy {
     let from = pods_labelled(GatewayNames::of(gateway).selector());
     let mut egress = match network.egress {
         Egress::None => Vec::new(),
-        Egress::Internet => internet(),
-        Egress::All => vec![NetworkPolicyEgressRule { to: Some(all_but_link_local()), ports: None }],
+        Egress::Internet => internet(dns_servers),
+        Egress::All => everywhere(dns_servers),
     };
     // Each exception is a rule of its own, so that no port opens another's addresses.
     egress.extend(network.allow.iter().map(exception));
@@ -62,16 +70,21 @@ pub fn build(agent: &Agent, names: &SandboxNames, gateway: &str, network: &Netwo
 }
 
 /// Public addresses, and the cluster's DNS for their names.
-fn internet() -> Vec<NetworkPolicyEgressRule> {
-    let dns = NetworkPolicyPeer {
-        namespace_selector: Some(namespace("kube-system")),
-        ..pods_labelled(BTreeMap::from([("k8s-app".to_owned(), "kube-dns".to_owned())]))
-    };
+fn internet(dns_servers: &[IpAddr]) -> Vec<NetworkPolicyEgressRule> {
     let public = vec![block("0.0.0.0/0", &NOT_INTERNET), block(INTERNET_V6, &NOT_INTERNET_V6)];
-    vec![
-        NetworkPolicyEgressRule { to: Some(public), ports: None },
-        NetworkPolicyEgressRule { to: Some(vec![dns]), ports: Some(vec![port("UDP", 53), port("TCP", 53)]) },
-    ]
+    let public = NetworkPolicyEgressRule { to: Some(public), ports: None };
+    // The port of the Pods, not of their Service: on OpenShift it is another.
+    let kubernetes = dns_pods("kube-system", ("k8s-app", "kube-dns"), 53);
+    let openshift = dns_pods("openshift-dns", ("dns.operator.openshift.io/daemonset-dns", "default"), 5353);
+    [public, kubernetes, openshift].into_iter().chain(dns(dns_servers)).collect()
+}
+
+fn dns_pods(of: &str, (key, value): (&str, &str), number: u16) -> NetworkPolicyEgressRule {
+    let pods = NetworkPolicyPeer {
+        namespace_selector: Some(namespace(of)),
+        ..pods_labelled(BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    };
+    NetworkPolicyEgressRule { to: Some(vec![pods]), ports: Some(vec![port("UDP", number), port("TCP", number)]) }
 }
 
 fn exception(allow: &Allow) -> NetworkPolicyEgressRule {

@@ -6,8 +6,12 @@ use super::*;
 use crate::api::sandbox::{Network, WorkspaceAccess};
 use crate::naming::SandboxNames;
 use crate::openclaw::paths;
+use crate::pods::network::tests::{METADATA_SERVERS, opens};
 use crate::sandbox::fixtures::{self, edit_sandbox, office, plan};
 use crate::sandbox::gather::{Found, Gathered};
+
+/// As on Google Cloud, where it is the metadata server too.
+const DNS_SERVER: &str = "169.254.169.254";
 
 fn pod_of(gathered: &Gathered) -> Pod {
     fixtures::pod(gathered, &plan(gathered))
@@ -21,7 +25,8 @@ fn pod_with(access: WorkspaceAccess) -> Pod {
 
 fn policy(network: Value) -> NetworkPolicy {
     let network: Network = serde_json::from_value(network).unwrap();
-    network_policy::build(&office().agent, &SandboxNames::of("writer"), "concierge", &network)
+    let dns_servers = [DNS_SERVER.parse().unwrap()];
+    network_policy::build(&office().agent, &SandboxNames::of("writer"), "concierge", &network, &dns_servers)
 }
 
 fn egress(network: Value) -> Vec<NetworkPolicyEgressRule> {
@@ -161,4 +166,25 @@ fn only_the_own_gateway_comes_in() {
     let from = ingress[0].from.as_ref().unwrap();
     let labels = from[0].pod_selector.as_ref().unwrap().match_labels.as_ref().unwrap();
     assert_eq!((ingress.len(), from.len(), labels["creel.dev/gateway"].as_str()), (1, 1, "concierge"));
+}
+
+#[test]
+fn no_network_opens_a_metadata_server_and_dns_is_open_where_names_are_of_use() {
+    for (network, dns) in [("None", false), ("Internet", true), ("All", true)] {
+        let rules = egress(json!({"egress": network}));
+        for server in METADATA_SERVERS {
+            assert!(!opens(&rules, server, "TCP", 80), "{network}: {server}");
+        }
+        for protocol in ["TCP", "UDP"] {
+            assert_eq!(opens(&rules, DNS_SERVER, protocol, 53), dns, "{network}");
+        }
+    }
+}
+
+#[test]
+fn a_metadata_server_that_the_user_allows_is_open() {
+    for network in ["None", "Internet", "All"] {
+        let rules = egress(json!({"egress": network, "allow": [{"cidr": "168.63.129.16/32", "ports": [80]}]}));
+        assert!(opens(&rules, "168.63.129.16", "TCP", 80), "{network}");
+    }
 }

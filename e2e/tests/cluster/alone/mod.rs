@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::model_server::Rule;
 use e2e::suite::operator::{restart, while_stopped};
-use e2e::suite::{SOON, in_namespace};
+use e2e::suite::{SOON, agent, in_namespace, keyless_provider};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -21,6 +21,26 @@ async fn a_namespace_can_be_deleted_while_no_operator_runs() {
     in_namespace("orphaned", async |namespace| {
         settle(&namespace).await;
         while_stopped(&namespace.client, async || goes(&namespace).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fence_whose_last_agent_went_while_no_operator_ran_stays_until_one_is_back() {
+    in_namespace("fence-away", async |namespace| {
+        namespace.apply(&keyless_provider("p", &namespace.base_url("p"))).await;
+        namespace.apply(&format!("{}  suspend: true\n", agent("a", "p/small"))).await;
+        let fence = async || namespace.find("NetworkPolicy", "creel-fence").await.and_then(|fence| fence.metadata.uid);
+        let there = async || fence().await.map(drop).ok_or("no fence".to_owned());
+        namespace.eventually("the fence is there", SOON, there).await;
+        while_stopped(&namespace.client, async || {
+            namespace.delete("Agent", "a").await;
+            let uid = namespace.stays("the fence without an operator", Duration::from_secs(5), fence).await;
+            assert!(uid.is_some());
+        })
+        .await;
+        let gone = async || fence().await.map_or(Ok(()), Err);
+        namespace.eventually("the fence goes", SOON, gone).await;
     })
     .await;
 }

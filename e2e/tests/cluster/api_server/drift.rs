@@ -130,6 +130,32 @@ async fn a_network_policy_edited_by_hand_is_put_back() {
 }
 
 #[tokio::test]
+async fn the_fence_edited_or_deleted_by_hand_is_put_back() {
+    in_namespace("drift-fence", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        let label = |name: &str, value: &str| json!({"metadata": {"labels": {name: value}}});
+        let edits = [
+            ("an egress rule", json!({"spec": {"egress": [{}]}})),
+            ("an ingress rule", json!({"spec": {"ingress": [{}]}})),
+            ("the types", json!({"spec": {"policyTypes": ["Ingress"]}})),
+            ("fewer Pods", json!({"spec": {"podSelector": {"matchLabels": {"other": "pods"}}}})),
+            ("other Pods", json!({"spec": {"podSelector": {"matchExpressions": null}}})),
+            ("a label", label("app.kubernetes.io/component", "other")),
+            ("the label that the cache selects", label("app.kubernetes.io/managed-by", "me")),
+        ];
+        edits_are_undone(&namespace, "NetworkPolicy", "creel-fence", &edits).await;
+        let before = decided(&namespace.get("NetworkPolicy", "creel-fence").await);
+        namespace
+            .api("NetworkPolicy")
+            .delete("creel-fence", &kube::api::DeleteParams::default())
+            .await
+            .expect("a fence can be deleted");
+        is_put_back(&namespace, "NetworkPolicy", "creel-fence", &before, "deleted").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_service_edited_by_hand_is_put_back() {
     in_namespace("drift-service", async |namespace| {
         with_children(&namespace, json!({})).await;

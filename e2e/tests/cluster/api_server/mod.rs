@@ -7,6 +7,7 @@ mod addresses;
 mod conditions;
 mod cron_jobs;
 mod drift;
+mod fence;
 mod following;
 mod joining;
 mod judge;

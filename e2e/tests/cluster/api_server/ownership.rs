@@ -73,6 +73,11 @@ async fn a_network_policy_of_somebody_else_is_never_taken_over() {
 }
 
 #[tokio::test]
+async fn a_fence_of_somebody_else_is_never_taken_over() {
+    is_never_taken_over("NetworkPolicy", "creel-fence").await;
+}
+
+#[tokio::test]
 async fn a_claim_of_somebody_else_is_never_taken_over() {
     is_never_taken_over("PersistentVolumeClaim", "a-claim").await;
 }

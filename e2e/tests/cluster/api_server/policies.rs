@@ -12,8 +12,8 @@ use super::stage::{agent, make, merged, provider, resting, sandbox};
 
 const SSH: u16 = 2222;
 const GATEWAY: u16 = 18789;
-/// Ports that mean something: DNS, the web, the API server, the kubelet, the metrics of DNS, the two of Creel, and any other.
-const PORTS: [u16; 12] = [1, 22, 53, 80, 443, 6443, 9153, 10250, SSH, GATEWAY, 30000, 65535];
+/// Ports that mean something: DNS (on OpenShift another), the web, the API server, the kubelet, the metrics of DNS, the two of Creel, and any other.
+const PORTS: [u16; 13] = [1, 22, 53, 80, 443, 5353, 6443, 9153, 10250, SSH, GATEWAY, 30000, 65535];
 
 /// Ranges that are not the internet: private, carriers' NAT, link-local, loopback, this host, protocols, benchmarks, multicast,
 /// reserved.
@@ -57,7 +57,19 @@ const INTERNET: [&str; 16] = [
 ];
 const LINK_LOCAL: [&str; 2] = ["169.254.0.0/16", "fe80::/10"];
 /// Where clouds answer with the credentials of the machine.
-const METADATA: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
+const METADATA: [&str; 7] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "168.63.129.16",
+    "100.100.100.200",
+    "fd00:ec2::254",
+    "fd00:ec2::23",
+    "fd20:ce::254",
+];
+/// What Pods of this cluster ask for names.
+const DNS_SERVER: &str = "10.96.0.10";
+/// On each Pod of Creel's.
+const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "creel");
 
 /// The first address of a range, one within, and the last.
 fn samples(range: &str) -> [Peer; 3] {
@@ -101,13 +113,13 @@ struct Neighbours {
 impl Neighbours {
     fn gateway(&self, owner: &str, ip: &str) -> Peer {
         let component = ("app.kubernetes.io/component", "gateway");
-        self.pod(ip, &[("app.kubernetes.io/name", "openclaw"), component, ("creel.dev/gateway", owner)])
+        self.pod(ip, &[("app.kubernetes.io/name", "openclaw"), component, ("creel.dev/gateway", owner), OURS])
     }
 
     fn sandbox(&self, agent: &str, gateway: &str, ip: &str) -> Peer {
         let component = ("app.kubernetes.io/component", "sandbox");
         let labels = [("creel.dev/agent", agent), ("creel.dev/sandbox-gateway", gateway)];
-        self.pod(ip, &[("app.kubernetes.io/name", "openclaw"), component, labels[0], labels[1]])
+        self.pod(ip, &[("app.kubernetes.io/name", "openclaw"), component, labels[0], labels[1], OURS])
     }
 
     fn pod(&self, ip: &str, labels: &[(&str, &str)]) -> Peer {
@@ -122,6 +134,8 @@ impl Neighbours {
             self.pod("10.244.0.21", &[("app", "db")]),
             // Half of a gateway's labels.
             self.pod("10.244.0.22", &gateway),
+            // What others call so.
+            self.pod("10.244.0.25", &[("app.kubernetes.io/component", "sandbox")]),
             pod("10.244.0.23", ("other", &[]), &[("app", "db")]),
             pod("10.244.0.24", ("other", &[]), &[("app.kubernetes.io/name", "openclaw"), gateway[0], gateway[1]]),
         ]
@@ -134,6 +148,10 @@ impl Neighbours {
 
     fn dns() -> Peer {
         pod("10.244.0.31", ("kube-system", &[]), &[("k8s-app", "kube-dns")])
+    }
+
+    fn openshift_dns() -> Peer {
+        pod("10.244.0.35", ("openshift-dns", &[]), &[("dns.operator.openshift.io/daemonset-dns", "default")])
     }
 
     /// Pods that pass themselves off as DNS, or live beside it.
@@ -154,6 +172,7 @@ impl Neighbours {
             self.sandbox("b", "a", "10.244.0.13"),
             Self::operator(),
             Self::dns(),
+            Self::openshift_dns(),
         ];
         all.extend(self.strangers());
         all.extend(self.false_dns());
@@ -192,7 +211,7 @@ async fn gateways(namespace: &TestNamespace) -> (Rules, Neighbours) {
 }
 
 #[tokio::test]
-async fn the_gateways_policy_selects_the_pod_that_its_deployment_makes() {
+async fn the_gateways_policy_and_the_fence_select_the_pod_that_its_deployment_makes() {
     in_namespace("selected", async |namespace| {
         let (rules, _) = gateways(&namespace).await;
         let look = async || namespace.find("Deployment", "a-gateway").await.ok_or("none".to_owned());
@@ -200,13 +219,14 @@ async fn the_gateways_policy_selects_the_pod_that_its_deployment_makes() {
         let labels = deployment.data["spec"]["template"]["metadata"]["labels"].as_object().expect("labels").clone();
         let labels: Vec<_> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or(""))).collect();
         let peer = pod("10.244.0.10", (&namespace.name, &[]), &labels);
-        assert_eq!(rules.selecting(&peer).await, [format!("{}/a-gateway", namespace.name)]);
+        let policies = ["a-gateway", "creel-fence"].map(|policy| format!("{}/{policy}", namespace.name));
+        assert_eq!(rules.selecting(&peer).await, policies);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_gateway_reaches_no_link_local_address_and_everything_else() {
+async fn the_gateway_reaches_no_metadata_server_and_everything_else() {
     in_namespace("outwards", async |namespace| {
         let (rules, neighbours) = gateways(&namespace).await;
         let gateway = neighbours.gateway("a", "10.244.0.10");
@@ -221,7 +241,7 @@ async fn the_gateway_reaches_no_link_local_address_and_everything_else() {
 }
 
 #[tokio::test]
-async fn the_gateway_is_reached_on_its_port_alone_from_its_namespace_and_the_operators() {
+async fn the_gateway_is_reached_on_its_port_alone_from_the_operators_namespace_and_all_but_the_sandboxes_of_its_own() {
     in_namespace("inwards", async |namespace| {
         let (rules, neighbours) = gateways(&namespace).await;
         let gateway = neighbours.gateway("a", "10.244.0.10");
@@ -230,7 +250,10 @@ async fn the_gateway_is_reached_on_its_port_alone_from_its_namespace_and_the_ope
         let passing = rules.passing(&all_traffic(&everybody, std::slice::from_ref(&gateway))).await;
         let may = |peer: &&Peer| {
             let namespaces = [namespace.name.as_str(), RELEASE_NAMESPACE];
-            peer.pod.as_ref().is_some_and(|pod| namespaces.contains(&pod.namespace.as_str()))
+            peer.pod.as_ref().is_some_and(|pod| {
+                let is_sandbox = pod.labels.contains_key("creel.dev/sandbox-gateway");
+                namespaces.contains(&pod.namespace.as_str()) && !is_sandbox
+            })
         };
         let expected: Vec<_> = everybody.iter().filter(may).map(|peer| tcp(peer, &gateway, GATEWAY)).collect();
         assert_eq!(passing, expected);
@@ -275,19 +298,23 @@ async fn a_sandbox_with_the_internet_reaches_public_addresses_and_dns_and_nothin
         let shell = neighbours.sandbox("a", "a", "10.244.0.12");
         let public = all_traffic(std::slice::from_ref(&shell), &addresses(&INTERNET));
         assert_eq!(rules.passing(&public).await, public);
-        let dns = Neighbours::dns();
-        let asked = all_traffic(std::slice::from_ref(&shell), std::slice::from_ref(&dns));
-        let query = tcp(&shell, &dns, 53);
-        assert_eq!(rules.passing(&asked).await, [query.clone(), Traffic { protocol: Protocol::Udp, ..query }]);
+        let answering = [(Neighbours::dns(), 53), (Neighbours::openshift_dns(), 5353), (outside(DNS_SERVER), 53)];
+        let asked = all_traffic(std::slice::from_ref(&shell), &answering.clone().map(|(dns, _)| dns));
+        let query = |(dns, port): &(Peer, u16)| {
+            let query = tcp(&shell, dns, *port);
+            [query.clone(), Traffic { protocol: Protocol::Udp, ..query }]
+        };
+        let expected: Vec<_> = answering.iter().flat_map(query).collect();
+        assert_eq!(rules.passing(&asked).await, expected);
         let mut closed = [sampled(&NOT_INTERNET), addresses(&TRANSLATED), addresses(&METADATA)].concat();
-        closed.extend(neighbours.everybody().into_iter().filter(|peer| *peer != dns));
+        closed.extend(neighbours.everybody().into_iter().filter(|peer| !answering.iter().any(|(dns, _)| dns == peer)));
         assert_eq!(rules.passing(&all_traffic(&[shell], &closed)).await, []);
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_sandbox_with_the_whole_network_reaches_everything_but_link_local_addresses_and_closed_doors() {
+async fn a_sandbox_with_the_whole_network_reaches_everything_but_metadata_servers_and_other_pods_of_creel() {
     in_namespace("open", async |namespace| {
         let (rules, neighbours) = policies(&namespace, &json!({"egress": "All"})).await;
         let shell = neighbours.sandbox("a", "a", "10.244.0.12");
@@ -297,10 +324,10 @@ async fn a_sandbox_with_the_whole_network_reaches_everything_but_link_local_addr
         assert_eq!(rules.passing(&open).await, open);
         let link_local = [sampled(&LINK_LOCAL), addresses(&METADATA)].concat();
         assert_eq!(rules.passing(&all_traffic(std::slice::from_ref(&shell), &link_local)).await, []);
-        // The other side has its say too: a gateway's port is open to its namespace, another sandbox is not.
+        // The other side has its say too.
         let guarded = [neighbours.sandbox("b", "a", "10.244.0.13"), neighbours.gateway("other", "10.244.0.11")];
         let passing = rules.passing(&all_traffic(std::slice::from_ref(&shell), &guarded)).await;
-        assert_eq!(passing, [tcp(&shell, &guarded[1], GATEWAY)]);
+        assert_eq!(passing, []);
     })
     .await;
 }

@@ -4,6 +4,7 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use serde_json::json;
 
 use super::calls::Calls;
+use super::fence::no_pod_outlives_its_policies;
 use super::{AGENT, workspace, writer_with};
 
 /// Tells OpenClaw that its sandboxes were last used long ago, and how many there are.
@@ -25,7 +26,7 @@ console.log(database.prepare("SELECT count(*) AS entries FROM sandbox_registry_e
 const REMOVE: &str = r#"call "'/bin/sh' '-c' 'rm -rf -- \"\$1\"' 'openclaw-sandbox-remove' '<root>'""#;
 
 #[tokio::test]
-async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
+async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole_and_a_deleted_agent_no_pod_without_a_policy() {
     in_namespace("removal", async |namespace: TestNamespace| {
         let (gateway, pod) = writer_with(&namespace, "rw").await;
         let root = namespace.run_in_sandbox(AGENT, "mkdir -p deep; echo kept > deep/kept.txt; dirname $(pwd)").await;
@@ -60,6 +61,9 @@ async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole() {
         let left = namespace.in_container(&gateway.name, "gateway", LEFT).await;
         assert_eq!(left.trim(), "0", "OpenClaw did not prune, so nothing was shown");
         is_whole(&namespace, &gateway.name).await;
+
+        // Here, because its gateway may go: one that others share may not.
+        no_pod_outlives_its_policies(&namespace, AGENT).await;
     })
     .await;
 }
