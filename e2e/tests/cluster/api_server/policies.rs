@@ -12,7 +12,7 @@ use super::stage::{agent, make, merged, provider, resting, sandbox};
 
 const SSH: u16 = 2222;
 const GATEWAY: u16 = 18789;
-/// Ports that mean something: DNS (on OpenShift another), the web, the API server, the kubelet, the metrics of DNS, the two of Creel, and any other.
+/// Ports that mean something: DNS (two, by the cluster), the web, the API server, the kubelet, the metrics of DNS, the two of Creel, and any other.
 const PORTS: [u16; 13] = [1, 22, 53, 80, 443, 5353, 6443, 9153, 10250, SSH, GATEWAY, 30000, 65535];
 
 /// Ranges that are not the internet: private, carriers' NAT, link-local, loopback, this host, protocols, benchmarks, multicast,
