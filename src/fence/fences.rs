@@ -25,8 +25,8 @@ use crate::world::stores::{Stores, named};
 /// Deployment is gone may still create one.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// An Agent that does not parse may have Pods too.
-const OWNING_PODS: [&str; 1] = ["Agent"];
+/// What does not parse is there all the same.
+const NEEDING_IT: [&str; 3] = ["Agent", "Deployment", "Pod"];
 
 /// So many namespaces can be written to at once.
 const LOCKS: usize = 16;
@@ -95,7 +95,7 @@ impl Fences {
     fn is_needed(&self, namespace: &str) -> bool {
         let stores = &self.stores;
         stores.agents.find(|agent| agent.metadata.namespace.as_deref() == Some(namespace)).is_some()
-            || stores.unparsable.any_in(namespace, &OWNING_PODS)
+            || stores.unparsable.any_in(namespace, &NEEDING_IT)
             || stores.pods.find(|pod| pod.metadata.namespace.as_deref() == Some(namespace)).is_some()
             || stores.deployments.find(|it| it.object.metadata.namespace.as_deref() == Some(namespace)).is_some()
     }

@@ -236,6 +236,11 @@ impl Watched for PartialObjectMeta<ConfigMap> {
 }
 
 impl Watched for Pod {
+    /// Until it is gone it needs the fence, readable or not.
+    fn parsing_concerns(namespace: &str, _name: &str, _stores: &Stores) -> BTreeSet<Trigger> {
+        BTreeSet::from([Trigger::fence(namespace)])
+    }
+
     /// A sandbox follows its gateway's Pod from node to node. The fence stays for the last Pod.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let mut triggers = labelled(self, stores);
@@ -257,6 +262,11 @@ impl Watched for Observed<PersistentVolumeClaim> {
 impl Watched for Observed<Deployment> {
     fn names_other_sources(&self, before: Option<&Self>) -> bool {
         more_than_status_differs(before.map(|before| &before.object), &self.object)
+    }
+
+    /// Until it is gone it needs the fence, readable or not.
+    fn parsing_concerns(namespace: &str, _name: &str, _stores: &Stores) -> BTreeSet<Trigger> {
+        BTreeSet::from([Trigger::fence(namespace)])
     }
 
     /// Until it is gone its Pod may come back, so the fence stays.

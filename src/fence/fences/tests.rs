@@ -59,6 +59,18 @@ async fn a_fence_stays_while_an_agent_a_pod_or_a_deployment_is_left() {
 }
 
 #[tokio::test]
+async fn what_does_not_parse_keeps_the_fence_too() {
+    for kind in ["Agent", "Deployment", "Pod"] {
+        let (api, now, stores) = (RecordingApi::default(), Instant::now(), fenced().stores());
+        stores.unparsable.remember(kind, NAMESPACE, "left", false);
+        let fences = fences(&api, stores);
+        fences.settle(NAMESPACE, now).await.unwrap();
+        fences.settle(NAMESPACE, now + GRACE).await.unwrap();
+        assert_eq!(api.take_writes(), MADE, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_elsewhere_keeps_no_fence_and_the_last_one_goes_after_a_while() {
     let elsewhere = json!({"metadata": {"name": "pod", "namespace": "other", "uid": "u"}});
     let world = SmallWorld { pods: vec![serde_json::from_value(elsewhere).unwrap()], ..fenced() };
