@@ -21,7 +21,7 @@ use crate::references::read::{DigestKey, References, Versions};
 use crate::settings::LogFormat;
 use crate::telemetry::logs::tests::logged;
 use crate::world::queues::{Controller, queues};
-use crate::world::registry::{Watching, watch};
+use crate::world::registry::{Filling, Watching, watch};
 use crate::world::stores::named;
 
 /// Longer than any of this takes on a slow machine.
@@ -137,13 +137,16 @@ async fn while_watching(watches: impl Future<Output = ()>, test: impl Future<Out
     tokio::time::timeout(LIMIT, run).await.unwrap();
 }
 
+async fn fill(stores: Vec<Filling>) {
+    for store in stores {
+        store.filled.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_stores_fill_whatever_is_in_an_object_and_hold_it_too() {
-    let Watching { stores, ready, watches } = watch(&api_server(), &queues().0);
-    while_watching(watches, async {
-        ready.await.unwrap();
-    })
-    .await;
+    let Watching { stores, filling, watches } = watch(&api_server(), &queues().0);
+    while_watching(watches, fill(filling)).await;
     let all: BTreeSet<_> = poisons().iter().map(|(name, _)| (*name).to_owned()).chain(["healthy".to_owned()]).collect();
     let held = [
         names(&stores.agents),
@@ -232,8 +235,8 @@ fn no_byte_of_a_secret_is_logged_or_reported_at_any_level_though_it_does_not_par
             let reported = format!("{reads:?}");
             assert!(!VALUE.iter().any(|value| reported.contains(value)), "{reported}");
             tracing::trace!("the Secrets are read");
-            let Watching { ready, watches, .. } = watch(&api_server(), &queues().0);
-            while_watching(watches, async { ready.await.unwrap() }).await;
+            let Watching { filling, watches, .. } = watch(&api_server(), &queues().0);
+            while_watching(watches, fill(filling)).await;
         });
     });
     assert!(log.contains("the Secrets are read"), "nothing is logged: {log}");
