@@ -95,6 +95,10 @@ fn no_gateway(stores: &Stores, namespace: &str, agent: &Agent) -> Option<Fault> 
     let (name, owner) = (agent.name_any(), &agent.spec.gateway_ref.as_ref()?.name);
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
     match named(&stores.agents, namespace, owner) {
+        None if stores.unparsable.contains("Agent", namespace, owner) => fault(
+            reason::REFERENCE_UNREADABLE,
+            format!("Agent \"{owner}\" does not parse (spec.gatewayRef of Agent \"{name}\"): see the log"),
+        ),
         None => fault(
             reason::GATEWAY_NOT_FOUND,
             format!(

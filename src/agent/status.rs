@@ -240,13 +240,13 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     if let Some(fault) = state.fault.as_ref().filter(|fault| owns && !is_reference(fault.reason)) {
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
+    let Some(member) = member_now(agent, state) else {
+        return (Summary::Reconciling { reason: reason::PENDING, message: NOT_SEEN.to_owned() }, None);
+    };
     if agent.spec.suspend {
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
         return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
-    let Some(member) = member_now(agent, state) else {
-        return (Summary::Reconciling { reason: reason::PENDING, message: NOT_SEEN.to_owned() }, None);
-    };
     if let Some(fault) = &member.fault {
         return missing(agent, fault.reason, &fault.message, now);
     }

@@ -1,4 +1,4 @@
-//! What the passes share: the client, the stores and the memory between passes.
+//! What the reconciles share: the client, the stores and the memory between reconciles.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::openclaw::rpc::AdminClient;
 use crate::world::facts::Facts;
 use crate::world::stores::{Stores, key_of};
 
-/// Shared by all passes over CronJobs.
+/// Shared by all reconciles of CronJobs.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,

@@ -3,6 +3,8 @@
 //! | room | does | touches |
 //! |---|---|---|
 //! | `driver` | one reconcile of a CronJob | the network, through the steps |
+//! | `gather` | what the stores and facts say around it | nothing |
+//! | `report` | writes the status, and Events about it | the network |
 //! | `context` | what the reconciles share | memory |
 //! | `status` | what was found → conditions and runs | nothing |
 //! | `declared` | condition `Declared` | nothing |
@@ -13,7 +15,9 @@
 pub mod context;
 pub mod declared;
 pub mod driver;
+pub mod gather;
 pub mod healthy;
 pub mod outcome;
+pub mod report;
 pub mod run_now;
 pub mod status;

@@ -34,7 +34,7 @@ use crate::references::generated_secret::{SecretError, ensure, known_version, va
 use crate::world::gateways::Gateway;
 use crate::world::jobs_found::{JobFound, SyncState};
 
-/// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run wakes this pass too.
+/// How soon to look again while a run is in progress, or the gateway stands in the way. The end of a run queues this too.
 const POLL: Duration = Duration::from_secs(5);
 /// How soon to try again after the gateway could not be asked, or refused.
 const RETRY: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ pub async fn serve(
         return Ok(None);
     }
     let namespace = job.namespace().unwrap_or_default();
-    // The pass over the gateway's jobs wakes this one when these are there.
+    // The reconcile of the gateway's jobs queues this one when these are there.
     let Some(gateway) = context.facts.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
     // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
     // as the gateway still has it.

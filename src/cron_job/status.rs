@@ -21,7 +21,7 @@ use crate::world::jobs_found::JobFound;
 /// Runs that the status tells.
 const MAX_RUNS: usize = 5;
 
-/// What a pass over one CronJob looks at.
+/// What a reconcile of one CronJob looks at.
 #[derive(Debug)]
 pub struct View<'a> {
     /// The Agent that does the work, and the one that owns its gateway; or who is missing.
@@ -30,7 +30,7 @@ pub struct View<'a> {
     pub fault: Option<Fault>,
     /// Whether the gateway answers.
     pub answers: bool,
-    /// What the last pass over the gateway's jobs found; `None`: it has not looked at this CronJob since its last edit.
+    /// What the last reconcile of the gateway's jobs found; `None`: it has not looked at this CronJob since its last edit.
     pub found: Option<&'a JobFound>,
     pub scope: &'a GatewayScope,
     pub paused: bool,

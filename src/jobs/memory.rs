@@ -1,4 +1,4 @@
-//! What a pass over the jobs of a gateway leaves to the next one. Pure: `now` is an argument.
+//! What a reconcile of the jobs of a gateway leaves to the next one. Pure: `now` is an argument.
 //!
 //! Each status that is written triggers reconciles, and most triggers change nothing of what a gateway is to hold: so a gateway is left
 //! alone until its time comes, or until something that a reconcile depends on has changed.
@@ -14,7 +14,7 @@ use crate::world::facts::RefreshRequests;
 /// How soon what the gateway did not accept is sent again: the gateway may have been repaired.
 pub const RETRY: Duration = Duration::from_secs(30);
 
-/// What a pass goes by.
+/// What a reconcile depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
     /// The run of the gateway's process, and the agents that it has.
@@ -49,7 +49,7 @@ impl Memory {
         (before == inputs).then_some(left)
     }
 
-    /// A pass begins: nothing that was said of another run of the gateway holds.
+    /// A reconcile begins: nothing that was said of another run of the gateway holds.
     pub fn begin(&mut self, inputs: &Inputs) {
         if self.rest.take().is_none_or(|(before, _)| before.run != inputs.run) {
             self.refused.clear();
@@ -58,7 +58,7 @@ impl Memory {
         self.refused.retain(|key, _| inputs.wanted.contains_key(key));
     }
 
-    /// A pass came to its end, and the next one is due at this time.
+    /// A reconcile came to its end, and the next one is due at this time.
     pub fn idle_until(&mut self, inputs: Inputs, until: Instant) {
         self.rest = Some((inputs, until));
     }

@@ -1,4 +1,4 @@
-//! One pass over the jobs of one gateway: brings them in line with the CronJobs, and sees what has run. Touches the network.
+//! One reconcile of the jobs of one gateway: brings them in line with the CronJobs, and sees what has run. Touches the network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,9 +29,9 @@ use crate::world::runtime::{Gone, Reconciler};
 
 /// A gateway that could not be asked is left alone for this time.
 const UNREACHABLE: Duration = Duration::from_secs(5);
-/// Calls of one pass that change something; the next pass makes the rest.
+/// Calls of one reconcile that change something; the next one makes the rest.
 const MOST_CHANGES: usize = 50;
-/// Jobs of one pass whose runs are asked for one by one, where the common list does not reach back far enough.
+/// Jobs of one reconcile whose runs are asked for one by one, where the common list does not reach back far enough.
 const MOST_HISTORIES: usize = 10;
 /// The rest of what was begun is done at once.
 const RESUME: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ impl Reconciler for Context {
     }
 }
 
-/// One pass; returns when to look again. Whoever proves the gateway's configuration wakes it too.
+/// One reconcile; returns when to look again. Whoever proves the gateway's configuration wakes it too.
 async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     let (namespace, name, now) = (owner.namespace().unwrap_or_default(), owner.name_any(), Timestamp::now());
     let Some(gateway) = context.facts.gateway(&namespace, &name) else { return resync() };
@@ -97,7 +97,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     }
 }
 
-/// What a pass works with.
+/// What a reconcile works with.
 struct Sync<'a> {
     context: &'a Context,
     namespace: &'a str,
@@ -188,7 +188,7 @@ impl Sync<'_> {
     ) -> Result<SyncState, RpcError> {
         let (admin, endpoint) = (&self.context.admin, &self.gateway.endpoint);
         let sent = match change.clone() {
-            // It may have begun to leave since the pass began.
+            // It may have begun to leave since the reconcile began.
             Change::Declare { declaration, .. } if !self.knows(&declaration.agent) => {
                 return Ok(SyncState::AgentUnknown);
             }

@@ -1,4 +1,4 @@
-//! One pass over one Provider. Touches the network.
+//! One reconcile of one Provider. Touches the network.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
 use crate::world::stores::Stores;
 
-/// Shared by all passes.
+/// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,
@@ -38,7 +38,7 @@ impl Reconciler for Context {
     }
 }
 
-/// One pass.
+/// One reconcile.
 async fn reconcile(provider: Arc<Provider>, context: &Context) -> Result<Action, ReconcileError> {
     if provider.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());

@@ -11,7 +11,7 @@ use crate::references::sources;
 use crate::world::stores::within;
 use crate::world::triggers::providers_of;
 
-/// What a pass over one Provider looks at.
+/// What a reconcile of one Provider looks at.
 #[derive(Debug)]
 pub struct Gathered {
     pub reads: BTreeMap<SourceName, Read>,

@@ -2,7 +2,7 @@
 //!
 //! | room | does | touches |
 //! |---|---|---|
-//! | `driver` | names the steps of a pass | the network, through the steps |
+//! | `driver` | names the steps of a reconcile | the network, through the steps |
 //! | `gather` | reads which keys the named Secrets have | the network |
 //! | `status` | what was gathered → conditions | nothing |
 

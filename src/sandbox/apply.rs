@@ -37,7 +37,7 @@ pub struct Applied {
     pub fault: Option<Fault>,
 }
 
-/// What a pass found, before it sends anything.
+/// What a reconcile found, before it sends anything.
 #[derive(Debug)]
 pub struct Pass<'a> {
     pub gathered: &'a Gathered,

@@ -1,4 +1,4 @@
-//! What all passes over sandboxes share: the client, the stores and the memory between passes.
+//! What all reconciles of sandboxes share: the client, the stores and the memory between reconciles.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::world::facts::Facts;
 use crate::world::runtime::Gone;
 use crate::world::stores::Stores;
 
-/// Shared by all passes.
+/// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,

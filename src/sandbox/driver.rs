@@ -1,7 +1,7 @@
-//! One pass over the sandbox of one Agent: names the steps. Touches the network through them.
+//! One reconcile of the sandbox of one Agent: names the steps. Touches the network through them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -10,23 +10,19 @@ use kube::runtime::controller::Action;
 use super::apply::{self, Applied, Pass};
 use super::build::pod;
 use super::context::Context;
-use super::gather::{self, Found, Gathered};
+use super::gather;
+use super::requeue;
 use super::state;
 use super::step::decide;
-use super::validate::{Verdict, validate};
+use super::validate::validate;
 use crate::api::Agent;
-use crate::api::sandbox::WorkspaceAccess;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
-use crate::kubernetes::ledger::CACHE_LAG;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{SandboxNames, is_paused};
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
 use crate::world::sandbox_states::SandboxState;
-
-/// What no watch tells the end of is looked at again after this time.
-const RETRY: Duration = Duration::from_secs(30);
 
 impl Reconciler for Context {
     type Object = Agent;
@@ -41,7 +37,7 @@ impl Reconciler for Context {
     }
 }
 
-/// One pass.
+/// One reconcile.
 async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, ReconcileError> {
     if agent.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
@@ -57,7 +53,7 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
             publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
-            return Ok(Action::requeue(RETRY));
+            return Ok(Action::requeue(requeue::RETRY));
         }
         gathered => gathered?,
     };
@@ -77,35 +73,11 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
     publish(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
     let unseen = context.applier.ledger.unseen_for(&agent.uid().unwrap_or_default(), Instant::now());
-    Ok(Action::requeue(next(&gathered, &verdict, &applied, unseen, now)))
+    Ok(Action::requeue(requeue::after(&gathered, &verdict, &applied, unseen, now)))
 }
 
 /// Publishes what the reconcile found; `None`: the Agent has no sandbox.
 fn publish(context: &Context, agent: &Agent, state: Option<SandboxState>) {
     let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
     context.facts.sandbox_states.publish(&namespace, &name, state.map(Arc::new));
-}
-
-/// When to look again. `unseen`: how long the cache may still be late with what was sent.
-fn next(
-    gathered: &Gathered,
-    verdict: &Verdict,
-    applied: &Applied,
-    unseen: Option<Duration>,
-    now: Timestamp,
-) -> Duration {
-    let seen = unseen.max(applied.sent.then_some(CACHE_LAG)).map(|left| left + Duration::from_secs(1));
-    let unread = verdict.warnings.iter().any(|fault| fault.reason == reason::REFERENCE_UNREADABLE)
-        || verdict.plan.as_ref().is_err_and(|blocked| blocked.reason == reason::REFERENCE_UNREADABLE)
-        || matches!(
-            (&gathered.client_key, &gathered.access_modes),
-            (Found::Unreadable(_), _) | (_, Found::Unreadable(_))
-        );
-    // The claim that a user brings is not watched.
-    let missing =
-        verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
-    let refused = (applied.fault.is_some() || unread || missing).then_some(RETRY);
-    let pod = gathered.live.pod.as_deref();
-    let lost = pod.and_then(|pod| state::time_until_lost(pod, now));
-    [applied.settles_in, applied.replaced_in, seen, refused, lost].into_iter().flatten().min().unwrap_or_else(resync)
 }

@@ -57,6 +57,7 @@ pub fn office() -> Gathered {
         agent: Arc::new(agent),
         sandbox: Some(Arc::new(sandbox)),
         owner: Some(Arc::new(owner)),
+        owner_unparsable: false,
         keys: Keys {
             host_key: "ssh-ed25519 HOST".into(),
             digest_key: DigestKey { uid: "key-uid".into(), key: b"key".to_vec() },

@@ -22,7 +22,7 @@ use crate::references::sources;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 
-/// Everything that a pass over one Agent's sandbox looks at.
+/// Everything that a reconcile of one Agent's sandbox looks at.
 #[derive(Debug)]
 pub struct Gathered {
     pub agent: Arc<Agent>,
@@ -31,6 +31,8 @@ pub struct Gathered {
     pub sandbox: Option<Arc<Sandbox>>,
     /// The Agent that owns the gateway, unless it is on its way out.
     pub owner: Option<Arc<Agent>>,
+    /// It is there, and does not parse.
+    pub owner_unparsable: bool,
     pub keys: Keys,
     /// The public half of the gateway's key.
     pub client_key: Found<String>,
@@ -115,15 +117,26 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     let names = SandboxNames::of(&agent.name_any());
     let (client, stores) = (&context.client, &context.stores);
     let owner_name = gateway_owner(&agent);
-    let Look { sandbox, owner, gateway, sources, live } = look(stores, &agent, &used.reference.name);
+    let Look { sandbox, owner, owner_unparsable, gateway, sources, live } = look(stores, &agent, &used.reference.name);
     let keys = context.keys.keys(client, stores, &agent, &names).await?;
     let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
         Ok(key) => key.map_or(Found::Missing, Found::Here),
         Err(error) => Found::Unreadable(error.to_string()),
     };
     let reads = context.references.read(client, stores, &namespace, sources, &keys.digest_key).await;
-    let mut gathered =
-        Gathered { gateway, access_modes: Found::Missing, agent, used, sandbox, owner, keys, client_key, reads, live };
+    let mut gathered = Gathered {
+        agent,
+        used,
+        sandbox,
+        owner,
+        owner_unparsable,
+        keys,
+        client_key,
+        access_modes: Found::Missing,
+        gateway,
+        reads,
+        live,
+    };
     let mounts = gathered.access() != WorkspaceAccess::None
         || gathered.live.access().is_some_and(|access| access != WorkspaceAccess::None);
     if mounts && let Some(owner) = &gathered.owner {
@@ -136,6 +149,7 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
 pub struct Look {
     pub sandbox: Option<Arc<Sandbox>>,
     pub owner: Option<Arc<Agent>>,
+    pub owner_unparsable: bool,
     /// The newest Pod of the gateway.
     pub gateway: Option<Arc<Pod>>,
     /// What has to be read.
@@ -153,6 +167,7 @@ pub fn look(stores: &Stores, agent: &Agent, used: &str) -> Look {
     let sources = sources.map(|source| (source.kind, source.name)).collect();
     Look {
         owner: named(&stores.agents, &namespace, &owner).filter(|owner| owner.metadata.deletion_timestamp.is_none()),
+        owner_unparsable: stores.unparsable.contains("Agent", &namespace, &owner),
         gateway: gateway_pod(stores, &namespace, &owner),
         sources,
         live: live(stores, agent, &namespace, &SandboxNames::of(&name)),

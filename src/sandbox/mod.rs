@@ -2,8 +2,8 @@
 //!
 //! | room | does | touches |
 //! |---|---|---|
-//! | `driver` | names the steps of a pass over one Agent's sandbox | the network, through the steps |
-//! | `context` | what all passes share: client, stores, memory between passes | nothing |
+//! | `driver` | names the steps of a reconcile of one Agent's sandbox | the network, through the steps |
+//! | `context` | what all reconciles share: client, stores, memory between reconciles | nothing |
 //! | `gather` | reads what the Agent and its Sandbox point at | the network |
 //! | `validate` | gathered → plan, or what stands in its way | nothing |
 //! | `plan` | what the Pod is made of, and its hash | nothing |
@@ -13,7 +13,8 @@
 //! | `secret` | the host key of a sandbox, and the key of its gateway | the network |
 //! | `restarts` | how long a Pod that ends at once is left alone | memory |
 //! | `isolation` | what a sandbox must not reach, and what it reports | nothing |
-//! | `state` | what a pass found, for the status of the Agent and the Sandbox | nothing |
+//! | `requeue` | when to look again | nothing |
+//! | `state` | what a reconcile found, for the status of the Agent and the Sandbox | nothing |
 
 pub mod apply;
 pub mod build;
@@ -25,6 +26,7 @@ pub(crate) mod fixtures;
 pub mod gather;
 pub mod isolation;
 pub mod plan;
+pub mod requeue;
 pub mod restarts;
 pub mod secret;
 pub mod state;

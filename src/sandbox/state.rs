@@ -1,4 +1,4 @@
-//! What a pass over a sandbox found, for the status of its Agent and of its Sandbox. Pure.
+//! What a reconcile of a sandbox found, for the status of its Agent and of its Sandbox. Pure.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::world::sandbox_states::SandboxState;
 /// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
 const CONFIRMED: Duration = Duration::from_secs(30);
 
-/// What the steps of a pass gave.
+/// What the steps of a reconcile gave.
 #[derive(Debug)]
 pub struct Found<'a> {
     pub gathered: &'a Gathered,

@@ -79,6 +79,11 @@ fn stopped(gathered: &Gathered) -> Result<(), Blocked> {
     let agent = gathered.agent.name_any();
     let stop = |status, reason, message| Err(Blocked { status, reason, message, stops: true });
     let owner_name = gateway_owner(&gathered.agent);
+    if gathered.owner_unparsable {
+        let message =
+            format!("Agent \"{owner_name}\" does not parse (spec.gatewayRef of Agent \"{agent}\"): see the log");
+        return Err(Blocked::fault(reason::REFERENCE_UNREADABLE, message));
+    }
     let Some(owner) = &gathered.owner else {
         let message = format!(
             "Agent \"{owner_name}\" does not exist (spec.gatewayRef of Agent \"{agent}\"): create it, or use another name"
@@ -241,6 +246,14 @@ mod tests {
             let blocked = blocked(&gathered);
             assert_eq!((blocked.reason, blocked.stops), (reason, true));
         }
+    }
+
+    #[test]
+    fn a_sandbox_goes_on_while_the_owner_of_its_gateway_does_not_parse() {
+        let mut office = office();
+        (office.owner, office.owner_unparsable) = (None, true);
+        let blocked = blocked(&office);
+        assert_eq!((blocked.reason, blocked.stops), (reason::REFERENCE_UNREADABLE, false));
     }
 
     #[test]

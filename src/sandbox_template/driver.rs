@@ -1,28 +1,26 @@
-//! One pass over one Sandbox: validates what it names and counts the Pods made from it. Touches the network.
+//! One reconcile of one Sandbox: validates what it names and counts the Pods made from it. Touches the network.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Client;
 use kube::runtime::controller::Action;
-use kube::{Client, ResourceExt};
 
+use super::gather;
 use super::status::{self, User};
-use crate::api::{Agent, Sandbox};
+use crate::api::Sandbox;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::SANDBOX_MANAGER;
 use crate::references::checker::ReferenceChecker;
-use crate::references::digests::{Digests, Fault, resolve};
-use crate::references::sources;
 use crate::world::facts::Facts;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::stores::{Stores, key_of, within};
-use crate::world::triggers::sandbox_name;
+use crate::world::stores::Stores;
 
-/// Shared by all passes.
+/// Shared by all reconciles.
 pub struct Context {
     pub client: Client,
     pub stores: Arc<Stores>,
@@ -43,13 +41,13 @@ impl Reconciler for Context {
     }
 }
 
-/// One pass.
+/// One reconcile.
 async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, ReconcileError> {
     if sandbox.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let fault = missing(sandbox, context).await;
-    let users = users(sandbox, &context.stores, &context.facts);
+    let fault = gather::missing(sandbox, context).await;
+    let users = gather::users(sandbox, &context.stores, &context.facts);
     if keeps(sandbox, &users) {
         return Ok(Action::requeue(resync()));
     }
@@ -67,36 +65,4 @@ fn keeps(sandbox: &Sandbox, users: &[User]) -> bool {
     users.iter().any(|user| {
         user.state.keeps(&status.conditions, READY, generation) && status.pods.iter().any(|pod| pod.agent == user.agent)
     })
-}
-
-/// The first thing that the environment names and that is not there.
-async fn missing(sandbox: &Sandbox, context: &Context) -> Option<Fault> {
-    let sources = sources::of_sandbox(sandbox);
-    let (namespace, uid) = (sandbox.namespace().unwrap_or_default(), sandbox.uid().unwrap_or_default());
-    let reads = context.references.read(&context.stores, &namespace, &uid, &sources).await;
-    resolve(&sources, &reads, &Digests::default()).faults.into_iter().next()
-}
-
-/// The Agents that name the Sandbox.
-#[must_use]
-pub fn users_of(sandbox: &Sandbox, stores: &Stores) -> Vec<Arc<Agent>> {
-    let (namespace, name) = key_of(sandbox);
-    within(&stores.agents, &namespace, |agent| {
-        agent.metadata.deletion_timestamp.is_none() && sandbox_name(agent).as_ref() == Some(&name)
-    })
-}
-
-/// The same, sorted, with what is known of their Pods.
-fn users(sandbox: &Sandbox, stores: &Stores, facts: &Facts) -> Vec<User> {
-    let (namespace, name) = key_of(sandbox);
-    let mut users: Vec<User> = users_of(sandbox, stores)
-        .iter()
-        .map(|agent| {
-            let state = facts.sandbox_states.of(&namespace, &agent.name_any());
-            let state = state.map(|state| state.filter(|state| state.sandbox == name));
-            User { agent: agent.name_any(), state }
-        })
-        .collect();
-    users.sort_by(|a, b| a.agent.cmp(&b.agent));
-    users
 }

@@ -3,7 +3,9 @@
 //! | room | does | touches |
 //! |---|---|---|
 //! | `driver` | names the steps of a reconcile | the network, through the steps |
+//! | `gather` | reads what it names, and who names it | the network |
 //! | `status` | the sandboxes made from it → its status | nothing |
 
 pub mod driver;
+pub mod gather;
 pub mod status;

@@ -64,7 +64,7 @@ fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
 fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
     let owner = gateway_owner(agent);
     let look = sandbox::gather::look(stores, agent, used);
-    let sandbox::gather::Look { sandbox: _, owner: owner_object, gateway, sources, live } = look;
+    let sandbox::gather::Look { sandbox: _, owner: owner_object, owner_unparsable: _, gateway, sources, live } = look;
     let mut reads = Reads::from([
         Seen::Agent(agent.name_any()),
         Seen::Agent(owner.clone()),
@@ -137,7 +137,7 @@ fn all_reads(world: &SmallWorld, stores: &Stores) -> Vec<(Trigger, Reads)> {
         all.push((key(Controller::Provider, provider.name_any()), reads));
     }
     for sandbox in &world.sandboxes {
-        let users = sandbox_template::driver::users_of(sandbox, stores);
+        let users = sandbox_template::gather::users_of(sandbox, stores);
         let sources = sources::of_sandbox(sandbox).into_iter().map(of);
         let reads = agents(users).chain(sources).chain([Seen::Sandbox(sandbox.name_any())]).collect();
         all.push((key(Controller::SandboxTemplate, sandbox.name_any()), reads));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::rule::{Reply, ToolCall};
-use super::spoken::user_words;
+use super::spoken::{asks_for_missed_answer, user_words};
 
 /// The answer of a model that does what it is told when the tool returned nothing.
 pub const NOTHING: &str = "(nothing)";
@@ -67,7 +67,9 @@ impl ChatRequest {
     /// What tools returned since the user's last words; none when none was called.
     fn returned(&self) -> Option<String> {
         let notes = |message: &&Message| message.role == "user" && user_words(&words(&message.content)).is_empty();
+        let missed = self.messages.last().is_some_and(|message| asks_for_missed_answer(&words(&message.content)));
         let newest = self.messages.iter().rev().filter(|message| !notes(message));
+        let newest = newest.skip_while(|message| missed && message.role == "assistant");
         let mut results: Vec<_> =
             newest.take_while(|message| message.role == "tool").map(|message| words(&message.content)).collect();
         results.reverse();
@@ -291,7 +293,10 @@ mod tests {
         let notes = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>x<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
         let notes = json!({"role": "user", "content": notes});
         assert_eq!(turn("exec", &[called.clone(), result("Saturday"), notes]), Turn::Text("Saturday".into()));
-        assert_eq!(turn("exec", &[called, result("")]), Turn::Text(NOTHING.into()));
+        assert_eq!(turn("exec", &[called.clone(), result("")]), Turn::Text(NOTHING.into()));
+        let missed = "The previous assistant turn completed its tool calls but did not produce a user-visible answer.";
+        let (empty, missed) = (json!({"role": "assistant", "content": ""}), json!({"role": "user", "content": missed}));
+        assert_eq!(turn("none", &[called, result("Saturday"), empty, missed]), Turn::Text("Saturday".into()));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! - `[Sat 2026-11-21 08:35 UTC] Hello\n\nRuntime: agent=writer | session=…`;
 //! - `[cron:<id> <name>] Hello\nCurrent time: …\nReference UTC: …\n\nThis is an unattended scheduled run. …` for a job;
 //! - `A scheduled reminder has been triggered. The reminder content is:\n\nHello\n\nHandle this reminder …` for one in the main session;
-//! - notes of its own as further messages of the user, between two marks.
+//! - notes of its own as further messages of the user, between two marks;
+//! - `The previous assistant turn completed its tool calls but …` where it missed an answer after the tools.
 //!
 //! An unknown form stays as it is: the answer is longer then, and still right.
 
@@ -20,9 +21,21 @@ const REMINDER: &str = "A scheduled reminder has been triggered. The reminder co
 /// How what follows a reminder begins: with nobody to tell, and with somebody.
 const REMINDED: [&str; 2] = ["\n\nHandle this reminder", "\n\nPlease relay this reminder"];
 
+/// How the gateway asks for an answer that it missed.
+const MISSED: &str = "The previous assistant turn completed its tool calls but";
+
+/// Whether the gateway asks for the answer that it missed after the tools had returned.
+#[must_use]
+pub fn asks_for_missed_answer(message: &str) -> bool {
+    without_time(message.trim()).starts_with(MISSED)
+}
+
 /// What the user said; empty for a message that holds only notes of the gateway.
 #[must_use]
 pub fn user_words(message: &str) -> String {
+    if asks_for_missed_answer(message) {
+        return String::new();
+    }
     let spoken = without_notes(message);
     let spoken = before(&spoken, RUNTIME);
     let spoken = without_time(spoken.trim());

@@ -81,6 +81,7 @@ fn an_edit_that_the_gateway_has_not_seen_is_not_called_applied() {
 fn an_agent_that_was_recreated_is_not_called_applied_because_the_one_before_was() {
     let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
     agent.metadata.uid = Some("another".into());
+    agent.spec.suspend = true;
     let (new, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
     assert_eq!(summary_of(&new), words("Unknown", "True", "False", "Pending"));
     assert_eq!(find(&new.conditions, CONFIG_APPLIED).unwrap().status, "Unknown");

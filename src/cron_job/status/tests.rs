@@ -13,7 +13,7 @@ fn ms(time: &str) -> i64 {
     at(time).as_millisecond()
 }
 
-/// What the pass over the gateway found: a job in this state, and these runs.
+/// What the reconcile of the gateway found: a job in this state, and these runs.
 fn found(enabled: bool, state: &Value, runs: &Value) -> JobFound {
     let job = json!({"id": "the-id", "enabled": enabled, "state": state});
     JobFound {

@@ -16,7 +16,7 @@ use crate::pods::network::{everywhere, namespace, port};
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_servers: &[IpAddr]) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
-    let [other_component, not_ours] = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY)].map(without);
+    let others = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY)].into_iter().flat_map(without);
     let operator =
         NetworkPolicyPeer { namespace_selector: Some(namespace(operator_namespace)), ..NetworkPolicyPeer::default() };
     NetworkPolicy {
@@ -25,7 +25,7 @@ pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_
             pod_selector: Some(LabelSelector { match_labels: Some(names.selector()), ..LabelSelector::default() }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![other_component, not_ours, operator]),
+                from: Some(others.chain([operator]).collect()),
                 ports: Some(vec![port("TCP", paths::PORT)]),
             }]),
             egress: Some(everywhere(dns_servers)),
@@ -34,12 +34,12 @@ pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_
 }
 
 /// The Pods of the namespace that do not have this label with this value.
-fn without((key, value): (&str, &str)) -> NetworkPolicyPeer {
-    let requirement = LabelSelectorRequirement {
-        key: key.to_owned(),
-        operator: "NotIn".to_owned(),
-        values: Some(vec![value.to_owned()]),
+fn without((key, value): (&str, &str)) -> [NetworkPolicyPeer; 2] {
+    let peer = |operator: &str, values| {
+        let requirement = LabelSelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values };
+        let selector = LabelSelector { match_expressions: Some(vec![requirement]), ..LabelSelector::default() };
+        NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
     };
-    let selector = LabelSelector { match_expressions: Some(vec![requirement]), ..LabelSelector::default() };
-    NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
+    // Without the label a Pod is not in the list either, but not everybody who enforces policies reads it so.
+    [peer("NotIn", Some(vec![value.to_owned()])), peer("DoesNotExist", None)]
 }

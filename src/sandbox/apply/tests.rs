@@ -10,7 +10,7 @@ use crate::tests::small_world::SmallWorld;
 use crate::world::facts::Facts;
 use crate::world::queues::queues;
 
-/// One pass over a sandbox of which nothing is there. Requests that write a thing of this name are refused.
+/// One reconcile of a sandbox of which nothing is there. Requests that write a thing of this name are refused.
 async fn first_pass(api: &RecordingApi, refused: &'static str) -> Applied {
     let client = api.client(move |request| (!request.starts_with("GET") && request.ends_with(refused)).then_some(403));
     let stores = Arc::new(SmallWorld::default().stores());

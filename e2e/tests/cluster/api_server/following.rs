@@ -256,7 +256,8 @@ async fn the_policies_select_the_very_pods() {
             for (pod, policy) in pods.iter().zip(["a-gateway", "a-sandbox"]) {
                 let labels: Vec<_> = pod.labels().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let peer = peer("10.244.0.9", (&namespace.name, &[]), &labels);
-                assert_eq!(rules.selecting(&peer).await, [format!("{}/{policy}", namespace.name)]);
+                let policies = [policy, "creel-fence"].map(|name| format!("{}/{name}", namespace.name));
+                assert_eq!(rules.selecting(&peer).await, policies);
             }
         })
         .await;
