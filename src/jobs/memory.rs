@@ -35,7 +35,8 @@ pub struct Inputs {
 pub struct Memory {
     pub history: History,
     rest: Option<(Inputs, Instant)>,
-    refused: BTreeMap<String, (Change, String, Instant)>,
+    /// What was sent lately in vain, by key, and what there is to say of it.
+    futile: BTreeMap<String, (Change, String, Instant)>,
     /// Until when the gateway takes no more calls of a method.
     throttled: BTreeMap<&'static str, Instant>,
 }
@@ -52,10 +53,10 @@ impl Memory {
     /// A reconcile begins: nothing that was said of another run of the gateway holds.
     pub fn begin(&mut self, inputs: &Inputs) {
         if self.rest.take().is_none_or(|(before, _)| before.run != inputs.run) {
-            self.refused.clear();
+            self.futile.clear();
             self.throttled.clear();
         }
-        self.refused.retain(|key, _| inputs.wanted.contains_key(key));
+        self.futile.retain(|key, _| inputs.wanted.contains_key(key));
     }
 
     /// A reconcile came to its end, and the next one is due at this time.
@@ -80,16 +81,16 @@ impl Memory {
         self.throttled.values().filter_map(|until| until.checked_duration_since(now)).min()
     }
 
-    /// What the gateway said lately about exactly this.
+    /// Why there is no use in sending exactly this again now.
     #[must_use]
-    pub fn refusal(&self, key: &str, change: &Change, now: Instant) -> Option<&str> {
-        let (sent, words, at) = self.refused.get(key)?;
+    pub fn why_futile(&self, key: &str, change: &Change, now: Instant) -> Option<&str> {
+        let (sent, words, at) = self.futile.get(key)?;
         (sent == change && now.duration_since(*at) < RETRY).then_some(words)
     }
 
-    /// The gateway did not accept this.
-    pub fn refused(&mut self, key: &str, change: Change, words: String, now: Instant) {
-        self.refused.insert(key.to_owned(), (change, words, now));
+    /// The gateway did not accept this, or accepted it without effect.
+    pub fn mark_futile(&mut self, key: &str, change: Change, words: String, now: Instant) {
+        self.futile.insert(key.to_owned(), (change, words, now));
     }
 }
 
@@ -149,14 +150,14 @@ mod tests {
         let (mut memory, now) = (Memory::default(), Instant::now());
         let change = Change::Remove { id: "1".to_owned() };
         memory.begin(&inputs("1", 1));
-        memory.refused("k8s:a/b", change.clone(), "no".to_owned(), now);
+        memory.mark_futile("k8s:a/b", change.clone(), "no".to_owned(), now);
         memory.idle_until(inputs("1", 1), now);
         memory.begin(&inputs("1", 1));
-        assert_eq!(memory.refusal("k8s:a/b", &change, now), Some("no"));
-        assert_eq!(memory.refusal("k8s:a/b", &change, now + RETRY), None);
-        assert_eq!(memory.refusal("k8s:a/b", &Change::Remove { id: "2".to_owned() }, now), None);
+        assert_eq!(memory.why_futile("k8s:a/b", &change, now), Some("no"));
+        assert_eq!(memory.why_futile("k8s:a/b", &change, now + RETRY), None);
+        assert_eq!(memory.why_futile("k8s:a/b", &Change::Remove { id: "2".to_owned() }, now), None);
         memory.idle_until(inputs("1", 1), now);
         memory.begin(&inputs("2", 1));
-        assert_eq!(memory.refusal("k8s:a/b", &change, now), None);
+        assert_eq!(memory.why_futile("k8s:a/b", &change, now), None);
     }
 }

@@ -138,7 +138,7 @@ impl Sync<'_> {
         let (mut sent, mut amended) = (0, false);
         for (key, change) in changes {
             let now = Instant::now();
-            let answer = if let Some(words) = memory.refusal(&key, &change, now) {
+            let answer = if let Some(words) = memory.why_futile(&key, &change, now) {
                 SyncState::Rejected(words.to_owned())
             } else if sent == MOST_CHANGES || memory.is_throttled(&change, now) {
                 SyncState::Throttled
@@ -200,7 +200,7 @@ impl Sync<'_> {
                         Ok(SyncState::Synced)
                     }
                     Ok(Declared::Refused(words)) => {
-                        memory.refused(key, change.clone(), words.clone(), Instant::now());
+                        memory.mark_futile(key, change.clone(), words.clone(), Instant::now());
                         Ok(SyncState::Rejected(words))
                     }
                     Err(error) => Err(error),
@@ -209,7 +209,7 @@ impl Sync<'_> {
             Change::Amend { id, patch } => admin.cron_update(endpoint, &id, &patch).await.map(|()| {
                 // What is due again although it was accepted would be sent for ever.
                 let words = format!("it accepted the change {patch}, and does not show it");
-                memory.refused(key, change.clone(), words, Instant::now());
+                memory.mark_futile(key, change.clone(), words, Instant::now());
                 SyncState::NotDeclared
             }),
             Change::Disable { id } => admin.cron_disable(endpoint, &id).await.map(|()| {
@@ -227,7 +227,7 @@ impl Sync<'_> {
                 Ok(SyncState::Throttled)
             }
             Err(error @ RpcError::Refused { .. }) if matches!(change, Change::Amend { .. }) => {
-                memory.refused(key, change, error.to_string(), Instant::now());
+                memory.mark_futile(key, change, error.to_string(), Instant::now());
                 Ok(SyncState::Rejected(error.to_string()))
             }
             Err(error @ (RpcError::Refused { .. } | RpcError::Malformed(_))) => {

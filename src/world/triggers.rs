@@ -108,8 +108,8 @@ impl Watched for Agent {
     }
 
     /// Its own status, its gateway, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses (they count their
-    /// Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all CronJobs of the gateway: which models they may name depends on
-    /// the Agents there.
+    /// Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all CronJobs of the
+    /// gateway: which models they may name depends on the Agents there.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
         let owner = gateway_owner(self);

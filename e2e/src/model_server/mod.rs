@@ -12,9 +12,9 @@
 //! The prefix of a path is free: Providers with the base URLs `http://…/team-a/v1` and `http://…/fallback/v1` meet different
 //! rules on one server, and tests that run side by side keep out of each other's way by a prefix (or a key) of their own.
 //!
-//! Rooms: `rule` and `script` (what is said when, pure), `protocol` (the shape of requests and answers, pure), `failure` (that of errors, pure), `spoken` (the user's words
-//! in what the gateway sends, pure), `journal` (what was asked, in memory), `server` (network), `client` (network, for the
-//! tests), `pod` (the YAML to apply, pure). Nothing touches the disk.
+//! Rooms: `rule` and `script` (what is said when, pure), `protocol` (the shape of requests and answers, pure), `failure` (that of errors,
+//! pure), `spoken` (the user's words in what the gateway sends, pure), `journal` (what was asked, in memory), `server` (network), `client`
+//! (network, for the tests), `pod` (the YAML to apply, pure). Nothing touches the disk.
 
 mod client;
 mod failure;
