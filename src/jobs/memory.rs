@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::changes::Change;
 use super::history::History;
 use crate::declarations::wanted::Wanted;
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::world::facts::RefreshRequests;
 
 /// How soon what the gateway did not accept is sent again: the gateway may have been repaired.
@@ -20,8 +21,8 @@ pub struct Inputs {
     /// The run of the gateway's process, and the agents that it has.
     pub run: String,
     pub agents: BTreeSet<String>,
-    /// By key: the UID and generation of each CronJob, and what it wants.
-    pub wanted: BTreeMap<String, (Option<String>, Option<i64>, Wanted)>,
+    /// By key: each CronJob, and what it wants.
+    pub wanted: BTreeMap<String, (SpecVersion, Wanted)>,
     /// The agents that have a heartbeat.
     pub with_heartbeat: BTreeSet<String>,
     /// Whether jobs stay that no CronJob seems to want.
@@ -97,12 +98,15 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::declarations::fixtures::cron_job;
 
     const SOON: Duration = Duration::from_secs(10);
 
     fn inputs(run: &str, generation: i64) -> Inputs {
         let wanted = Wanted { declaration: None, enabled: true, paused: false, agent_known: true, over: false };
-        let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (None, Some(generation), wanted))]);
+        let mut cron_job = cron_job("b", "{every: 10m}");
+        cron_job.metadata.generation = Some(generation);
+        let wanted = BTreeMap::from([("k8s:a/b".to_owned(), (SpecVersion::of(&cron_job), wanted))]);
         let (agents, with_heartbeat) = (BTreeSet::new(), BTreeSet::new());
         Inputs {
             run: run.to_owned(),

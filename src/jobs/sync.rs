@@ -113,9 +113,10 @@ struct Sync<'a> {
 
 impl Sync<'_> {
     fn inputs(&self) -> Inputs {
-        let wanted = self.wanted.iter().map(|(key, (cron_job, wanted))| {
-            (key.clone(), (cron_job.uid(), cron_job.metadata.generation, wanted.clone()))
-        });
+        let wanted = self
+            .wanted
+            .iter()
+            .map(|(key, (cron_job, wanted))| (key.clone(), (SpecVersion::of(&**cron_job), wanted.clone())));
         Inputs {
             run: self.gateway.run.clone(),
             agents: self.gateway.agents.clone(),
