@@ -9,7 +9,7 @@ use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::columns;
-use super::namespace::{START, TestNamespace};
+use super::namespace::{SOON, START, TestNamespace};
 use super::objects::{Condition, condition};
 use crate::cluster::Cluster;
 use crate::kubectl::run;
@@ -162,6 +162,15 @@ impl TestNamespace {
         reasons.sort();
         reasons.dedup();
         reasons
+    }
+
+    /// Waits for an event with this reason: it comes after the status that it tells of.
+    pub async fn told_why(&self, kind: &str, name: &str, reason: &str) {
+        self.eventually(&format!("an Event about {kind} {name} has the reason {reason}"), SOON, async || {
+            let reasons = self.event_reasons(kind, name).await;
+            if reasons.iter().any(|told| told == reason) { Ok(()) } else { Err(format!("{reasons:?}")) }
+        })
+        .await;
     }
 }
 

@@ -121,4 +121,13 @@ impl TestNamespace {
         events.sort_by_key(|event| event.metadata.creation_timestamp.clone().map(|time| time.0));
         events.into_iter().filter_map(|event| event.message).collect()
     }
+
+    /// Waits for an event with `part` in its note: it comes after the status that it tells of. The notes of all events about the object.
+    pub async fn told(&self, kind: &str, name: &str, part: &str) -> Vec<String> {
+        self.eventually(&format!("an Event about {kind} {name} says {part:?}"), super::namespace::SOON, async || {
+            let notes = self.events(kind, name).await;
+            if notes.iter().any(|note| note.contains(part)) { Ok(notes) } else { Err(format!("{notes:?}")) }
+        })
+        .await
+    }
 }

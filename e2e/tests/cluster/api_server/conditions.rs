@@ -193,8 +193,7 @@ async fn after_two_minutes_what_is_missing_is_a_fault_and_the_owner_of_a_deleted
             namespace.condition(kind, name, "Stalled", SOON, stalled).await;
             let ready = namespace.condition(kind, name, "Ready", SOON, |ready| ready.reason == why).await;
             assert_eq!(ready.status, "False", "{ready:?}");
-            let events = namespace.events(kind, name).await;
-            assert!(events.contains(&ready.message), "{events:?}");
+            namespace.told(kind, name, &ready.message).await;
         }
     })
     .await;

@@ -25,10 +25,10 @@ async fn a_changed_key_recreates_the_gateway_and_is_named_and_on_the_wire() {
         namespace.ready("support").await;
 
         let status = namespace.get("Agent", "support").await.data["status"]["gateway"]["lastRollout"].clone();
-        assert_eq!(status["reason"], "Secret \"main\" key \"api-key\" changed");
-        let events = namespace.events("Agent", "support").await;
-        let named = |event: &String| event.contains("Secret \"main\" key \"api-key\" changed");
-        assert_eq!(events.iter().filter(|event| named(event)).count(), 1, "{events:?}");
+        let cause = "Secret \"main\" key \"api-key\" changed";
+        assert_eq!(status["reason"], cause);
+        let events = namespace.told("Agent", "support", cause).await;
+        assert_eq!(events.iter().filter(|event| event.contains(cause)).count(), 1, "{events:?}");
 
         let seen = namespace.ask_and_see("support", "s", "with the second key").await;
         assert!(seen.api_key.as_deref() == Some(&second), "another key than the second was on the wire");

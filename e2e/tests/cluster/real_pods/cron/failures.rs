@@ -1,5 +1,6 @@
 //! Jobs that fail: which, since when and why, at a glance, and with the gateway's own numbers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e2e::model_server::Rule;
@@ -33,8 +34,7 @@ async fn of_twelve_jobs_the_table_tells_which_fail_since_when_and_why_and_its_nu
         }
         namespace.cron_job_reason("well", "Healthy", "Succeeded").await;
         the_table_is_the_gateways(&namespace).await;
-        let reasons = namespace.event_reasons("CronJob", "slow").await;
-        assert!(reasons.contains(&"RunFailing".to_owned()), "{reasons:?}");
+        namespace.told_why("CronJob", "slow", "RunFailing").await;
         let reasons = namespace.event_reasons("CronJob", "well").await;
         assert!(!reasons.contains(&"RunFailing".to_owned()), "{reasons:?}");
 
@@ -96,40 +96,25 @@ async fn is_failing(namespace: &TestNamespace, name: &str, reason: &str, words: 
     assert!(since.is_some() && since >= began, "since {since:?}, the first run began at {began:?}: {status}");
 }
 
-/// Every number in the table is one that the gateway tells, but for answers that were not delivered, which it does not count.
+/// Every number in the table is one that the gateway tells, but for answers that were not delivered, which it does not count. On a slow
+/// machine one of them always runs, so each row is seen in its turn, between two runs.
 async fn the_table_is_the_gateways(namespace: &TestNamespace) {
+    let mut seen = BTreeSet::new();
     namespace
         .eventually("the table's numbers are the gateway's", SOON, async || {
             let table = namespace.cron_job_table().await;
             assert_eq!(table.len(), 12, "{table:?}");
-            for (name, row) in &table {
-                let held = namespace.job(AGENT, name).await.ok_or("no job")?;
-                let state = &held["state"];
-                if runs(&held) {
-                    return Err(format!("{name} runs"));
+            let mut differing = Vec::new();
+            for (name, row) in table {
+                if seen.contains(&name) {
+                    continue;
                 }
-                let failures = match name.as_str() {
-                    "mute" => namespace.runs(AGENT, held["id"].as_str().unwrap_or_default()).await.len() as u64,
-                    _ => state["consecutiveErrors"].as_u64().unwrap_or_default(),
-                };
-                let outcome = match (name.as_str(), state["lastRunStatus"].as_str()) {
-                    ("mute", Some("ok")) => "NotDelivered",
-                    (_, Some("ok")) => "Succeeded",
-                    (_, Some("error")) => "Failed",
-                    (_, Some("skipped")) => "Skipped",
-                    _ => "",
-                };
-                let told = (
-                    second(&json!(row["NEXT RUN"])),
-                    row["FAILURES"].parse().unwrap_or(0),
-                    row["LAST"].as_str(),
-                    row["READY"].as_str(),
-                );
-                if told != (second(&state["nextRunAtMs"]), failures, outcome, "True") {
-                    return Err(format!("{name}: {row:?} instead of {failures} failures and {state}"));
+                match is_the_gateways(namespace, &name, &row).await {
+                    Ok(()) => _ = seen.insert(name),
+                    Err(difference) => differing.push(difference),
                 }
             }
-            Ok(())
+            if differing.is_empty() { Ok(()) } else { Err(differing.join("; ")) }
         })
         .await;
     let table = namespace.cron_job_table().await;
@@ -139,6 +124,36 @@ async fn the_table_is_the_gateways(namespace: &TestNamespace) {
         assert_eq!(fails, !well, "{row:?}");
         assert!(!fails || !row["SINCE"].is_empty() && row["FAILURES"] != "0", "{row:?}");
     }
+}
+
+/// That one row says what the gateway says of that job.
+async fn is_the_gateways(namespace: &TestNamespace, name: &str, row: &BTreeMap<String, String>) -> Result<(), String> {
+    let held = namespace.job(AGENT, name).await.ok_or("no job")?;
+    let state = &held["state"];
+    if runs(&held) {
+        return Err(format!("{name} runs"));
+    }
+    let failures = match name {
+        "mute" => namespace.runs(AGENT, held["id"].as_str().unwrap_or_default()).await.len() as u64,
+        _ => state["consecutiveErrors"].as_u64().unwrap_or_default(),
+    };
+    let outcome = match (name, state["lastRunStatus"].as_str()) {
+        ("mute", Some("ok")) => "NotDelivered",
+        (_, Some("ok")) => "Succeeded",
+        (_, Some("error")) => "Failed",
+        (_, Some("skipped")) => "Skipped",
+        _ => "",
+    };
+    let told = (
+        second(&json!(row["NEXT RUN"])),
+        row["FAILURES"].parse().unwrap_or(0),
+        row["LAST"].as_str(),
+        row["READY"].as_str(),
+    );
+    if told == (second(&state["nextRunAtMs"]), failures, outcome, "True") {
+        return Ok(());
+    }
+    Err(format!("{name}: {row:?} instead of {failures} failures and {state}"))
 }
 
 /// What made it fail is gone: a run that was asked for shows it, and an Event says it.
@@ -152,12 +167,7 @@ async fn is_well_again(namespace: &TestNamespace) {
     namespace.cron_job_reason("slow", "Healthy", "Succeeded").await;
     let status = namespace.get("CronJob", "slow").await.data["status"].clone();
     assert_eq!(status["consecutiveFailures"].as_i64().unwrap_or(0), 0, "{status}");
-    namespace
-        .eventually("an Event says that it is well again", SOON, async || {
-            let reasons = namespace.event_reasons("CronJob", "slow").await;
-            if reasons.contains(&"RunRecovered".to_owned()) { Ok(()) } else { Err(format!("{reasons:?}")) }
-        })
-        .await;
+    namespace.told_why("CronJob", "slow", "RunRecovered").await;
     namespace.merge("CronJob", "slow", &json!({"spec": {"suspend": true}})).await;
 }
 
