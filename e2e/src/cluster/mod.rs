@@ -8,6 +8,7 @@ mod add_ons;
 mod certificates;
 mod configuration;
 mod error;
+mod firewall;
 mod images;
 mod layout;
 mod network;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::process::Command;
 
-pub use configuration::PAUSE_IMAGE;
+pub use configuration::{NODE_NAME, PAUSE_IMAGE};
 pub use error::Error;
-pub use network::{Egress, NODE_ADDRESS};
+pub use firewall::clear as clear_firewall;
+pub use network::{Egress, NODE_ADDRESS, NODE_BRIDGE, SERVICE_RANGE};
 use programs::Clients;
-pub use programs::{KUBERNETES_VERSION, Programs, kwok, network_policies};
+pub use programs::{KUBERNETES_VERSION, Programs, kube_router, kwok, network_policies};
 pub use release::{RELEASE_NAME, RELEASE_NAMESPACE, TEST_CONFIG_OVERRIDE};
 
 use crate::images::Image;

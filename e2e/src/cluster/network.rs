@@ -23,7 +23,7 @@ pub const DNS_SERVICE: &str = "10.96.0.10";
 pub const POD_RANGE: &str = "10.244.0.0/24";
 pub const POD_BRIDGE: &str = "creel-pods";
 /// A bridge without ports, because not every kernel has the `dummy` link type.
-const NODE_BRIDGE: &str = "creel-node";
+pub const NODE_BRIDGE: &str = "creel-node";
 
 /// What listens where; each must be free before a start, so that nothing of a former run answers in its place.
 const LISTENERS: [(&str, &str); 5] = [

@@ -45,8 +45,23 @@ const CLUSTER: Build = Build {
     what: "building Kubernetes, etcd, CoreDNS and Helm (once, some 8 minutes)",
 };
 
-/// No version of kwok compiles with the Kubernetes libraries of the other programs: it has its own.
-const KWOK: &str = "sigs.k8s.io/kwok/cmd/kwok@v0.8.0";
+/// A program that does not compile with the Kubernetes libraries of the others, in any version: it has its own.
+struct Alone {
+    /// The name of the cache entry, and of the binary.
+    name: &'static str,
+    package: &'static str,
+    what: &'static str,
+}
+
+/// Plays nodes and their Pods.
+const KWOK: Alone =
+    Alone { name: "kwok", package: "sigs.k8s.io/kwok/cmd/kwok@v0.8.0", what: "building kwok (once, some 2 minutes)" };
+/// Enforces `NetworkPolicies`; k3s has it for that.
+const KUBE_ROUTER: Alone = Alone {
+    name: "kube-router",
+    package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0",
+    what: "building kube-router (once, some 2 minutes)",
+};
 
 /// What tests alone need. It shares most of its packages with the cluster's programs, and Go keeps what is compiled.
 const TESTS: Build = Build {
@@ -73,6 +88,9 @@ const PACKAGED: [(&str, &str); 10] = [
 
 /// What images are built with.
 const IMAGES: [(&str, &str); 2] = [("/usr/bin/mmdebstrap", "mmdebstrap"), ("/usr/bin/tar", "tar")];
+
+/// What kube-router calls.
+const FIREWALL: [(&str, &str); 2] = [("/usr/sbin/iptables", "iptables"), ("/usr/sbin/ipset", "ipset")];
 
 /// What the unit tests of creel-shell need beside: the other implementation of SSH, both ends of it.
 const SSH: [(&str, &str); 2] = [("/usr/sbin/sshd", "openssh-server"), ("/usr/bin/ssh-keygen", "openssh-client")];
@@ -191,15 +209,25 @@ pub async fn network_policies(progress: &Progress) -> Result<PathBuf, Error> {
 
 /// The program that plays nodes and their Pods. Only tests need it.
 pub async fn kwok(progress: &Progress) -> Result<PathBuf, Error> {
-    let directory = Entry::new("kwok", &[KWOK.as_bytes()])?
+    build_alone(progress, &KWOK).await
+}
+
+/// The program that enforces `NetworkPolicies`. Only tests need it.
+pub async fn kube_router(progress: &Progress) -> Result<PathBuf, Error> {
+    install_packages(progress, &FIREWALL).await?;
+    build_alone(progress, &KUBE_ROUTER).await
+}
+
+async fn build_alone(progress: &Progress, program: &Alone) -> Result<PathBuf, Error> {
+    let Alone { name, package, what } = *program;
+    let directory = Entry::new(name, &[package.as_bytes()])?
         .or_build::<Error, _>(|directory| async move {
             let mut go = go();
-            go.env("GOBIN", &directory).args(["install", "-trimpath", COMPILER_FLAGS, "-ldflags", "-s -w", KWOK]);
-            let what = "building kwok (once, some 2 minutes)";
+            go.env("GOBIN", &directory).args(["install", "-trimpath", COMPILER_FLAGS, "-ldflags", "-s -w", package]);
             progress.during(what, run(&mut go)).await.map(drop).map_err(no_go)
         })
         .await?;
-    Ok(directory.join("kwok"))
+    Ok(directory.join(name))
 }
 
 /// Built once, also where several tests of one process ask at once.

@@ -11,7 +11,7 @@ use super::error::{At as _, Error};
 use super::layout::Layout;
 use super::plan::CONTAINERD;
 use super::programs::Programs;
-use super::{network, processes, traces};
+use super::{firewall, network, processes, traces};
 use crate::command::run;
 
 /// The components that would start something anew while the rest is being stopped.
@@ -29,6 +29,8 @@ pub async fn take_down(layout: &Layout) -> Result<(), Error> {
     processes::stop(processes::recorded(layout, CONTAINERD).as_slice()).await?;
     processes::kill(&processes::all_recorded(layout)).await?;
     unmount_below(layout.root())?;
+    // A test that was ended in its midst leaves its rules, and the next cluster has the same addresses.
+    firewall::clear().await?;
     network::take_down().await?;
     remove_cgroups();
     traces::remove(layout);

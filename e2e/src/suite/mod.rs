@@ -18,6 +18,7 @@ mod ask;
 mod columns;
 mod connection;
 mod cron;
+mod enforcer;
 pub mod evidence;
 mod fake_nodes;
 mod fixtures;
@@ -37,6 +38,7 @@ pub use admin::{Admin, AdminError};
 pub use columns::rows;
 pub use connection::client;
 pub use cron::{RUN_NOW, second};
+pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
 pub use fixtures::{

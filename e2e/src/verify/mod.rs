@@ -22,7 +22,9 @@ use run::Variable;
 use stages::{CLUSTER, Machine, Stage};
 
 use crate::chart;
-use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kwok, network_policies};
+use crate::cluster::{
+    Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kube_router, kwok, network_policies,
+};
 use crate::command::{CommandError, run as run_command};
 use crate::images::{self, Profile};
 use crate::progress::Progress;
@@ -204,6 +206,7 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     let needed = async {
         // Built here, so that tests do not wait for it, or for each other.
         kwok(progress).await?;
+        kube_router(progress).await?;
         network_policies(progress).await
     };
     report.step("programs of the tests", progress, needed).await?;
