@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use futures::FutureExt;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
@@ -66,6 +66,10 @@ impl TestNamespace {
         let all: Api<Namespace> = Api::all(self.client.clone());
         let namespace = serde_json::from_value(manifest(&self.name)).expect("a namespace");
         all.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
+        // Kubernetes forbids Pods until it is there.
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.name);
+        let made = async || accounts.get("default").await.map(drop).map_err(|error| error.to_string());
+        self.eventually("the namespace has its ServiceAccount", SOON, made).await;
     }
 
     async fn remove(&self) {

@@ -104,10 +104,13 @@ impl TestNamespace {
 
     /// Deletes the object and waits until it is gone.
     pub async fn delete(&self, kind: &str, name: &str) {
+        let uid = self.get(kind, name).await.metadata.uid;
         let deleted = self.api(kind).delete(name, &DeleteParams::default()).await;
         deleted.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
         self.eventually(&format!("{kind} {name} is gone"), super::namespace::SOON, async || {
-            if self.find(kind, name).await.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+            // Another of that name may be made at once.
+            let present = self.find(kind, name).await.and_then(|object| object.metadata.uid);
+            if present.is_none() || present != uid { Ok(()) } else { Err("it is there".to_owned()) }
         })
         .await;
     }

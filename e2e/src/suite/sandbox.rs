@@ -1,15 +1,20 @@
 //! The sandbox of an Agent: its Pod, and turns in which the model uses tools there, because the scripted one does what it is told. Touches the network.
 
-use k8s_openapi::api::core::v1::Pod;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::namespace::{SOON, START, TestNamespace};
 use super::objects::{Condition, condition};
 use super::pods::{RunningPod, is_ready};
 use super::secrets::random;
 
+/// The port of a sandbox, at its Service too.
+const SSH: u16 = 2222;
 /// Milliseconds: as long as OpenClaw waits at most before it lets a command run on in the background.
 const IN_THE_FOREGROUND: u32 = 110_000;
 
@@ -48,7 +53,8 @@ impl TestNamespace {
 
     /// Waits until commands of the Agent can run: its condition and its Pod say so.
     pub async fn sandbox_ready(&self, agent: &str) -> RunningPod {
-        self.eventually(&format!("commands of Agent {agent} can run"), START, async || {
+        let what = format!("commands of Agent {agent} can run");
+        let ready = self.eventually(&what, START, async || {
             let told = condition(&self.get("Agent", agent).await, "SandboxReady");
             let pod = self.sandbox_pod(agent).await;
             let runs = told.as_ref().is_some_and(|told| told.current && told.status == "True");
@@ -56,8 +62,22 @@ impl TestNamespace {
                 Some(pod) => Ok(RunningPod::of(pod)),
                 None => Err(format!("{told:?} {:?}", pod.as_ref().map(RunningPod::of))),
             }
+        });
+        let pod = ready.await;
+        self.service_leads_to_a_pod(&format!("{agent}-sandbox")).await;
+        pod
+    }
+
+    /// kube-proxy hears of a ready Pod a moment later than others; this machine comes in by its rules too.
+    async fn service_leads_to_a_pod(&self, service: &str) {
+        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.name);
+        let spec = services.get(service).await.expect("the sandbox has a Service").spec;
+        let address = spec.and_then(|spec| spec.cluster_ip).expect("a Service has an address");
+        self.eventually(&format!("Service {service} leads to a Pod"), SOON, async || {
+            let connected = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect((&*address, SSH))).await;
+            connected.map_err(|late| late.to_string())?.map(drop).map_err(|error| error.to_string())
         })
-        .await
+        .await;
     }
 
     /// Waits until another Pod than `before` is ready, and commands of the Agent can run there.
@@ -70,6 +90,17 @@ impl TestNamespace {
         })
         .await;
         self.sandbox_ready(agent).await
+    }
+
+    /// Waits until the gateway runs a configuration in which the Agent has this access to its workspace.
+    pub async fn access_in_force(&self, owner: &str, agent: &str, access: &str) {
+        self.eventually(&format!("the gateway gives Agent {agent} the access {access}"), SOON, async || {
+            let told = self.try_rpc(owner, "config.get", json!({})).await?;
+            let said = &told["parsed"]["agents"]["entries"][agent]["sandbox"]["workspaceAccess"];
+            let in_force = told["configRevisionHash"] == told["appliedConfigHash"];
+            if in_force && said.as_str() == Some(access) { Ok(()) } else { Err(said.to_string()) }
+        })
+        .await;
     }
 
     /// What the status of the Sandbox says of this Agent's Pod, once it fits.

@@ -48,7 +48,9 @@ pub async fn a_run_that_was_asked_for_never_stops_a_job<H: Host>(subject: &Subje
 
 pub async fn the_tenth_in_a_row_of_a_schedule_stops_the_job<H: Host>(subject: &Subject<H>) {
     subject.host.set_turns(Turns::Fail).await;
-    let made = subject.declare(&often("doomed")).await;
+    // Its failures have to be written before its first run.
+    let doomed = with(often("doomed"), &json!({"schedule": {"kind": "every", "everyMs": 20_000}}));
+    let made = subject.declare(&doomed).await;
     subject.update(&made, json!({"state": {"consecutiveErrors": 9}})).await;
     let run = subject.ran(&made, 1).await;
     let after = subject.get(&made).await;
@@ -57,9 +59,10 @@ pub async fn the_tenth_in_a_row_of_a_schedule_stops_the_job<H: Host>(subject: &S
     assert_eq!(after["state"]["autoDisabled"], stopped);
 
     let message = json!({"payload": {"kind": "agentTurn", "message": "Another."}});
-    let edited = subject.declare(&with(often("doomed"), &message)).await;
-    assert_eq!((&edited["enabled"], &edited["state"]["autoDisabled"]), (&json!(false), &stopped));
-    let resumed = subject.declare(&with(with(often("doomed"), &message), &json!({"enabled": true}))).await;
+    let edited = with(doomed, &message);
+    let declared = subject.declare(&edited).await;
+    assert_eq!((&declared["enabled"], &declared["state"]["autoDisabled"]), (&json!(false), &stopped));
+    let resumed = subject.declare(&with(edited, &json!({"enabled": true}))).await;
     assert_eq!((&resumed["enabled"], &resumed["state"]["autoDisabled"]), (&json!(true), &Value::Null));
     assert_eq!(resumed["state"]["consecutiveErrors"], 0);
     subject.remove(&made).await;

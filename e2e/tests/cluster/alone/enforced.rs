@@ -28,6 +28,8 @@ const API_SERVER: &str = "10.96.0.1:443";
 const AGENTS: [&str; 4] = [OWNER, "exception", "internet", "all"];
 const OWNER: &str = "closed";
 
+const TRIES: usize = 3;
+
 /// Prints those of its arguments that take a connection within three seconds.
 const PYTHON: &str = r#"python3 -c 'import socket, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -78,9 +80,7 @@ async fn policies_hold(namespace: &TestNamespace) {
     assert_eq!(namespace.in_container("internet-sandbox", "shell", name).await.trim(), "known");
     assert_eq!(namespace.in_container("closed-sandbox", "shell", name).await.trim(), "unknown");
     for agent in ["closed", "internet"] {
-        let told =
-            namespace.condition("Agent", agent, "IsolationVerified", START, |found| found.status == "True").await;
-        assert_eq!(told.reason, "Isolated", "{told:?}");
+        is_verified(namespace, agent).await;
     }
     assert_eq!(namespace.run_on("closed", "all", "echo in").await, "in", "the gateway still comes in");
 
@@ -91,6 +91,22 @@ async fn policies_hold(namespace: &TestNamespace) {
     everywhere.are_reached("left", &[]).await;
     let open = [INTERNET, METADATA[0], METADATA[1], DNS, BESIDE_DNS, API_SERVER, models, gateway];
     everywhere.are_reached("stranger", &open).await;
+}
+
+/// The Pod tries it once, at its start. Where the firewall was later than that, the next Pod shows it.
+async fn is_verified(namespace: &TestNamespace, agent: &str) {
+    for _ in 0..TRIES {
+        let pod = namespace.sandbox_ready(agent).await;
+        let told =
+            namespace.condition("Agent", agent, "IsolationVerified", START, |told| told.status != "Unknown").await;
+        if told.status == "True" {
+            assert_eq!(told.reason, "Isolated", "{told:?}");
+            return;
+        }
+        namespace.delete_pod(&pod).await;
+        namespace.sandbox_replaced(agent, &pod).await;
+    }
+    panic!("the isolation of {agent} is not verified in {TRIES} Pods");
 }
 
 /// One gateway, and an Agent for each kind of network.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use e2e::suite::policy::{Rules, pod as peer};
 use e2e::suite::{FakeNodes, SOON, TestNamespace, in_namespace, with_fake_nodes};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject};
@@ -35,7 +35,9 @@ impl History {
         let into = Arc::clone(&steps);
         let watch = tokio::spawn(async move {
             let mut events = watcher(pods, watcher::Config::default()).boxed();
-            while let Ok(Some(event)) = events.try_next().await {
+            while let Some(event) = events.next().await {
+                // After an error it lists and goes on.
+                let Ok(event) = event else { continue };
                 let step = match event {
                     watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
                         let uid = pod.uid().unwrap_or_default();

@@ -61,6 +61,11 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
         assert_eq!(agents[0], "NAME READY REASON MODEL GATEWAY SANDBOX AGE");
         assert!(agents[1].starts_with("a Unknown Suspended p/small a "), "{agents:?}");
         assert_eq!(columns(&["cag", "-o", "wide"]).await[0], "NAME READY REASON MODEL GATEWAY SANDBOX MESSAGE AGE");
+        let counted = async || {
+            let status = namespace.get("Provider", "p").await.data["status"].clone();
+            if status["agents"] == 1 { Ok(()) } else { Err(status.to_string()) }
+        };
+        namespace.eventually("the Provider counts its Agent", SOON, counted).await;
         let providers = columns(&["cpr"]).await;
         assert_eq!(providers[0], "NAME READY REASON API AGENTS AGE");
         assert!(providers[1].starts_with("p True Ready openai-completions 1 "), "{providers:?}");

@@ -16,7 +16,7 @@ const POD: &str = "gateway";
 const PROVIDER: &str = "main";
 const PORT: u16 = 18_789;
 /// Longer than it takes to begin the turns of one clause, and to look at them.
-const HELD: Duration = Duration::from_secs(45);
+const HELD: Duration = Duration::from_mins(5);
 
 /// As Creel runs it, but for its own program and the claim. The configuration is a file that the test can write.
 const MANIFEST: &str = r#"

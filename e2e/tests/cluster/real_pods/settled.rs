@@ -36,6 +36,8 @@ async fn events(namespace: &TestNamespace) -> Vec<(String, Option<String>)> {
     listed
         .items
         .into_iter()
+        // Those of the kubelet, of a probe that took long, are of no account.
+        .filter(|event| event.reporting_component.as_deref().is_some_and(|by| by.starts_with("creel.dev/")))
         .map(|event| (event.message.clone().unwrap_or_default(), event.resource_version()))
         .collect()
 }

@@ -35,8 +35,8 @@ async fn jobs_survive_a_gateway_that_is_killed_or_forgets_and_hands_that_edit_th
         assert_eq!(foreign_now(&namespace).await, foreign);
 
         let pod = namespace.gateway(AGENT).await;
-        namespace.in_container(&pod.name, "gateway", FORGET).await;
-        kill(&namespace, &pod).await;
+        // At once, so that it writes nothing in between.
+        kill(&namespace, &pod, &format!("{FORGET}; {KILL}")).await;
         let again = holds_exactly(&namespace, AGENT, &NAMES).await;
         for name in NAMES {
             assert_ne!(again[name], back[name], "a gateway that remembers was not put to the test");
@@ -120,7 +120,7 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
             if runs(&held) { Ok(()) } else { Err(held["state"].to_string()) }
         })
         .await;
-    kill(namespace, &namespace.gateway(AGENT).await).await;
+    kill(namespace, &namespace.gateway(AGENT).await, KILL).await;
     namespace.end_script().await;
     let cut = namespace.last_run("slow", |run| run["status"] == "Failed").await;
     assert!(cut["error"].as_str().is_some_and(|error| error.contains("interrupted")), "{cut}");
@@ -132,9 +132,9 @@ async fn killed_during_a_run(namespace: &TestNamespace, id: &str) {
 }
 
 /// Ends the gateway as a crash of its node does, and waits for the next one. Deleted alone, the gateway would still be told.
-async fn kill(namespace: &TestNamespace, pod: &RunningPod) {
+async fn kill(namespace: &TestNamespace, pod: &RunningPod, script: &str) {
     // The call itself ends with what it kills.
-    namespace.try_in_container(&pod.name, "gateway", KILL).await.ok();
+    namespace.try_in_container(&pod.name, "gateway", script).await.ok();
     let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
     pods.delete(&pod.name, &DeleteParams::default().grace_period(0)).await.expect("the Pod can be deleted");
     namespace.replaced(AGENT, pod).await;

@@ -68,7 +68,7 @@ async fn runs_on_time(namespace: &TestNamespace, notes: &str, id: &str) {
 /// Next run, last run, duration and cost.
 async fn the_status_is_the_gateways(namespace: &TestNamespace, notes: &str, id: &str) {
     let host = namespace.host_of(notes);
-    namespace
+    let status = namespace
         .eventually("the status says what the gateway says", SOON, async || {
             let told = namespace.job(host, notes).await.ok_or("no job")?;
             let status = namespace.get("CronJob", notes).await.data["status"].clone();
@@ -77,10 +77,9 @@ async fn the_status_is_the_gateways(namespace: &TestNamespace, notes: &str, id: 
             let ran = second(&last["time"]) == second(&state["lastRunAtMs"]) && last["status"] == "Succeeded";
             let settled =
                 next && ran && status["jobID"] == id && status["consecutiveFailures"].as_i64().unwrap_or(0) == 0;
-            if settled { Ok(()) } else { Err(format!("{status}\ninstead of\n{state}")) }
+            if settled { Ok(status) } else { Err(format!("{status}\ninstead of\n{state}")) }
         })
         .await;
-    let status = namespace.get("CronJob", notes).await.data["status"].clone();
     let runs = status["recentRuns"].as_array().expect("runs");
     assert!((2..=5).contains(&runs.len()) && runs[0] == status["lastRun"], "{status}");
     assert!(runs.is_sorted_by_key(|run| std::cmp::Reverse(second(&run["time"]))), "newest first: {status}");

@@ -1,6 +1,8 @@
 //! Several Agents on one Sandbox: each has a Pod of its own, and nothing of the others.
 
-use e2e::suite::{RunningPod, TestNamespace, agent, in_namespace, in_sandbox, joined_agent, sandbox, secret_value};
+use e2e::suite::{
+    RunningPod, SOON, TestNamespace, agent, in_namespace, in_sandbox, joined_agent, sandbox, secret_value,
+};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use serde_json::json;
@@ -29,7 +31,11 @@ async fn agents_on_one_sandbox_have_a_pod_each_and_neither_files_nor_keys_of_ano
         namespace
             .sandbox_status("box", "other", |status| status["name"] == "other-sandbox" && status["ready"] == true)
             .await;
-        assert_eq!(namespace.get("Sandbox", "box").await.data["status"]["readyPods"], "3/3");
+        let all = async || {
+            let status = namespace.get("Sandbox", "box").await.data["status"].clone();
+            if status["readyPods"] == "3/3" { Ok(()) } else { Err(status.to_string()) }
+        };
+        namespace.eventually("all three are ready", SOON, all).await;
 
         each_sees_its_own_files_only(&namespace).await;
         each_mounts_its_own_secret_only(&namespace).await;
@@ -105,6 +111,7 @@ async fn one_overrides_the_access(namespace: &TestNamespace, pods: &[RunningPod]
     for (agent, access) in [("helper", "none"), ("writer", "rw"), ("other", "rw")] {
         namespace.sandbox_status("box", agent, |status| status["workspaceAccess"] == access).await;
     }
+    namespace.access_in_force("writer", "helper", "none").await;
     let said = namespace.run_on("writer", "helper", FIND).await;
     assert!(!said.contains("helper") && !said.contains("writer"), "{said}");
     assert_eq!(namespace.sandbox_ready("writer").await, pods[0], "the other's Pod stays");

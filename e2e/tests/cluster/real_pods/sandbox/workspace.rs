@@ -2,9 +2,7 @@
 //! kernel keeps it.
 
 use e2e::suite::{RunningPod, SOON, Shared, TestNamespace, on_shared};
-use kube::ResourceExt;
-use kube::api::ListParams;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{AGENT, workspace, writer_with};
 
@@ -46,30 +44,13 @@ async fn switch(namespace: &TestNamespace, access: &str, before: &RunningPod) ->
     namespace.merge("Agent", &agent, &json!({"spec": {"sandbox": {"workspaceAccess": access}}})).await;
     let pod = namespace.sandbox_replaced(&agent, before).await;
     // The gateway is told what the Pod that runs sees, so this follows.
-    namespace
-        .eventually("the configuration says what the sandbox sees", SOON, async || {
-            let configured = configured_access(namespace, &agent).await;
-            if configured == access { Ok(()) } else { Err(configured) }
-        })
-        .await;
-    namespace.applied(&agent).await;
+    namespace.access_in_force(namespace.host_of(&agent), &agent, access).await;
     namespace
         .sandbox_status(&namespace.named("box"), &agent, |status| {
             status["workspaceAccess"] == access && status["ready"] == true
         })
         .await;
     pod
-}
-
-/// What the gateway's configuration says of the workspace in the sandbox.
-async fn configured_access(namespace: &TestNamespace, agent: &str) -> String {
-    let mounted = format!("{}-config-", namespace.host_of(agent));
-    let maps = namespace.api("ConfigMap").list(&ListParams::default()).await.expect("ConfigMaps can be listed");
-    let mounted = maps.items.iter().find(|map| map.name_any().starts_with(&mounted)).expect("a configuration");
-    let text = mounted.data["data"]["openclaw.json"].as_str().expect("openclaw.json");
-    let configuration: Value = serde_json::from_str(text).expect("JSON");
-    let access = &configuration["agents"]["entries"][agent]["sandbox"]["workspaceAccess"];
-    access.as_str().unwrap_or_default().to_owned()
 }
 
 async fn shell_and_gateway_see_each_others_files(namespace: &TestNamespace, gateway: &RunningPod) {
