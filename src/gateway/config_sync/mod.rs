@@ -87,9 +87,9 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
 }
 
 async fn process(context: &Context, gathered: &Gathered, pod: &Pod) -> Process {
-    let namespace = gathered.owner.namespace().unwrap_or_default();
+    let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
     let selector = sources::token(&gathered.owner);
-    let token = context.secrets.token(&context.client, &context.stores, &namespace, &selector).await;
+    let token = context.secrets.token(&context.client, &context.stores, (&namespace, &owner), &selector).await;
     let endpoint = token.map_err(|error| error.to_string()).and_then(|token| {
         let address = pod::address(pod).ok_or_else(|| format!("Pod \"{}\" has no address", pod.name_any()))?;
         Ok(Endpoint { address: SocketAddr::new(address, paths::PORT), token })
