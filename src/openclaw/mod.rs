@@ -12,6 +12,7 @@
 //! | `answer` | reads what gateways say: bounded, and lenient where a part is not understood | nothing |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
+//! | `places` | who may ask a gateway now                                         | memory      |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
@@ -24,6 +25,7 @@ pub mod live;
 pub mod marker;
 pub mod names;
 pub mod paths;
+pub mod places;
 pub mod proof;
 pub mod rpc;
 pub mod socket;

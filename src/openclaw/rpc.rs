@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::{self, Object};
+use super::places::{MOST_SILENCE, Places};
 use super::proof;
 use crate::telemetry::metrics::GatewayCalls;
 
@@ -65,9 +66,15 @@ const MESSAGE_LIMIT: usize = 300;
 pub enum RpcError {
     #[error("cannot build the HTTP client: {0}")]
     Client(#[source] reqwest::Error),
-    /// No connection, a time-out, or a connection that broke: the gateway starts, ends, or its node is gone.
+    /// No connection, or one that broke: the gateway starts, ends, or its node is gone.
     #[error("the gateway cannot be reached: {0}")]
     Unreachable(#[source] reqwest::Error),
+    /// It let a call run out of time, this one or one of the last minutes.
+    #[error("the gateway does not answer within {} s; Creel asks again within {} min", CALL_TIMEOUT.as_secs(), MOST_SILENCE.as_secs() / 60)]
+    Silent,
+    /// It was not asked.
+    #[error("other calls to gateways of this namespace are in progress")]
+    Busy,
     /// The Pod still runs with another token. Twenty failures within a minute lock the caller's address out for five:
     /// ask seldom, not at once again.
     #[error("the gateway rejected the token")]
@@ -96,11 +103,18 @@ pub enum RpcError {
 pub struct Endpoint {
     pub address: SocketAddr,
     pub token: SecretString,
+    /// Calls to the gateways of a namespace take turns.
+    pub namespace: String,
+    /// The run of its process: another one is known to answer until it does not.
+    pub run: String,
 }
 
 impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
-        self.address == other.address && self.token.expose_secret() == other.token.expose_secret()
+        self.address == other.address
+            && self.namespace == other.namespace
+            && self.run == other.run
+            && self.token.expose_secret() == other.token.expose_secret()
     }
 }
 
@@ -111,6 +125,7 @@ pub struct AdminClient {
     calls: GatewayCalls,
     /// A permit for each KiB of long answers.
     memory: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
 }
 
 impl AdminClient {
@@ -124,7 +139,7 @@ impl AdminClient {
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(RpcError::Client)?;
-        Ok(Self { http, calls, memory: Arc::new(Semaphore::new(ALL_LONG / KIB)) })
+        Ok(Self { http, calls, memory: Arc::new(Semaphore::new(ALL_LONG / KIB)), places: Arc::default() })
     }
 
     /// What the gateway says of its configuration, compared with ours.
@@ -148,9 +163,27 @@ impl AdminClient {
         self.call_as(gateway, method, params, PhantomData::<IgnoredAny>).await.map(drop)
     }
 
+    /// Calls a method in its turn and reads its payload.
+    async fn call_as<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        &self,
+        gateway: &Endpoint,
+        method: Method,
+        params: &Value,
+        payload: S,
+    ) -> Result<T, RpcError> {
+        // On the heap: it holds a request and its answer.
+        let call = Box::pin(self.call_now(gateway, method, params, payload));
+        self.places.call(gateway, call, |error| matches!(error, RpcError::Silent)).await
+    }
+
+    /// Calls a method whose payload says nothing, for whoever has the turn already.
+    pub(super) async fn send_now(&self, gateway: &Endpoint, method: Method, params: &Value) -> Result<(), RpcError> {
+        self.call_now(gateway, method, params, PhantomData::<IgnoredAny>).await.map(drop)
+    }
+
     /// Calls a method and reads its payload. `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever
     /// sends it.
-    async fn call_as<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+    async fn call_now<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
         &self,
         gateway: &Endpoint,
         method: Method,
@@ -166,7 +199,7 @@ impl AdminClient {
             .body(json!({"id": "1", "method": method.name, "params": params}).to_string())
             .send()
             .await
-            .map_err(RpcError::Unreachable)?;
+            .map_err(unreachable)?;
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             return Err(RpcError::Unauthorized);
@@ -182,7 +215,7 @@ impl AdminClient {
         limit: usize,
     ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), RpcError> {
         let (mut body, mut memory) = (Vec::new(), None);
-        while let Some(chunk) = response.chunk().await.map_err(RpcError::Unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             let length = body.len() + chunk.len();
             if length > limit {
                 return Err(RpcError::TooLong(limit));
@@ -195,11 +228,16 @@ impl AdminClient {
         Ok((body, memory))
     }
 
-    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RpcError> {
+    /// The memory that so many bytes of a gateway may take up.
+    pub(super) async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RpcError> {
         let permits = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
         let room = timeout(CALL_TIMEOUT, Arc::clone(&self.memory).acquire_many_owned(permits)).await;
         room.ok().and_then(Result::ok).ok_or(RpcError::Crowded)
     }
+}
+
+fn unreachable(error: reqwest::Error) -> RpcError {
+    if error.is_timeout() { RpcError::Silent } else { RpcError::Unreachable(error) }
 }
 
 /// What the gateway answers, as far as it is read.

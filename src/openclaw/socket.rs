@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of one message that are read. The gateway greets with 18 KB, then tells its health, which grows with its agents.
-const MESSAGE_LIMIT: usize = 2 * 1024 * 1024;
+const MESSAGE_LIMIT: usize = 1024 * 1024;
 
 const APPROVE: Method = Method::short("device.pair.approve");
 
@@ -75,18 +75,43 @@ pub enum SocketError {
     ForeignDevice,
     #[error("the operator's device could not be approved: {0}")]
     NotApproved(#[source] RpcError),
+    #[error(transparent)]
+    NotAsked(#[from] RpcError),
     /// It may run or not: the gateway's list of runs tells, see [`AdminClient::cron_runs`].
     #[error("no answer to the request for a run: {0}")]
     Unanswered(#[source] Box<SocketError>),
 }
 
-/// Asks the gateway to run the job now, even if it is stopped, and pairs the device before if need be.
+impl SocketError {
+    /// Whether the gateway let the time run out.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::Silent | Self::NotApproved(RpcError::Silent) => true,
+            Self::Unanswered(source) => source.is_silence(),
+            _ => false,
+        }
+    }
+}
+
+/// Asks the gateway in its turn to run the job now, even if it is stopped, and pairs the device before if need be.
 pub async fn run_job(
     admin: &AdminClient,
     gateway: &Endpoint,
     device: &Device,
     job: &str,
 ) -> Result<RunAnswer, SocketError> {
+    // On the heap: it holds the connection.
+    let run = Box::pin(run_now(admin, gateway, device, job));
+    admin.places.call(gateway, run, SocketError::is_silence).await
+}
+
+async fn run_now(
+    admin: &AdminClient,
+    gateway: &Endpoint,
+    device: &Device,
+    job: &str,
+) -> Result<RunAnswer, SocketError> {
+    let _memory = admin.room_for(MESSAGE_LIMIT).await?;
     let mut connection = match connect(gateway, device).await? {
         Connected::Yes(connection) => connection,
         Connected::Unpaired(request) => {
@@ -140,7 +165,7 @@ async fn approve(
         return Err(SocketError::ForeignDevice);
     }
     let parameters = json!({"requestId": request.request_id});
-    admin.send(gateway, APPROVE, &parameters).await.map_err(SocketError::NotApproved)
+    admin.send_now(gateway, APPROVE, &parameters).await.map_err(SocketError::NotApproved)
 }
 
 fn run_answer(answer: Result<Payload, Refusal>) -> Result<RunAnswer, SocketError> {

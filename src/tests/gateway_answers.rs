@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::answering;
-use super::small_world::SmallWorld;
+use super::small_world::{NAMESPACE, SmallWorld};
 use super::stand_in::{OWNER, admin, seen, world};
 use crate::agent;
 use crate::api::{Agent, CronJob};
@@ -142,7 +142,8 @@ fn answers() -> impl Strategy<Value = Answers> {
 
 /// The statuses of the CronJob and its Agent after one reconcile of the gateway's jobs.
 async fn statuses(world: &SmallWorld, address: SocketAddr) -> (Value, Value) {
-    let endpoint = Endpoint { address, token: "a-token".into() };
+    let endpoint =
+        Endpoint { address, token: "a-token".into(), namespace: NAMESPACE.into(), run: "uid-of-the-pod/0".into() };
     let (stores, facts): (Arc<Stores>, Arc<Facts>) = seen(world, endpoint, OWNER, &[OWNER]);
     let jobs = jobs::context::Context::new((Arc::clone(&stores), Arc::clone(&facts)), admin());
     jobs.reconcile(Arc::new(world.agents[0].clone())).await.unwrap();

@@ -24,7 +24,7 @@ async fn server(status: &str, body: String) -> (SocketAddr, JoinHandle<String>) 
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { address, token: SecretString::from("a-token") }
+    Endpoint { address, token: SecretString::from("a-token"), namespace: "assistants".into(), run: "pod/0".into() }
 }
 
 async fn ask(status: &str, body: &str) -> Result<Payload, RpcError> {

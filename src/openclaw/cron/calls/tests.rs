@@ -17,7 +17,8 @@ async fn gateway(list: &'static str, all: Vec<Value>) -> (Endpoint, Arc<Mutex<Ve
         json!({"id": "1", "ok": true, "payload": {list: page, "hasMore": more}})
     };
     let address = start(Arc::new(answer)).await;
-    (Endpoint { address, token: "a-token".into() }, asked)
+    let gateway = Endpoint { address, token: "a-token".into(), namespace: "assistants".into(), run: "pod/0".into() };
+    (gateway, asked)
 }
 
 fn job(number: usize, key: &str, message: &str) -> Value {
