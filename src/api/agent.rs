@@ -264,6 +264,7 @@ pub struct HeartbeatStatus {
     pub status: RunStatus,
     /// The error message of the gateway, at most 400 characters; absent if the heartbeat succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
     pub error: Option<String>,
 }
 

@@ -165,6 +165,7 @@ pub struct CronJobStatus {
     pub schedule: Option<String>,
     /// The id of the job on the gateway. Edits do not change it.
     #[serde(default, rename = "jobID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
     pub job_id: Option<String>,
     /// When the next run starts, in UTC. After consecutive failures the gateway waits longer than the schedule says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,15 +198,19 @@ pub struct Run {
     pub status: RunStatus,
     /// The reason in one word; absent if the run succeeded. Example: `CreditExhausted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub reason: Option<String>,
     /// The error message of the gateway, at most 400 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400))]
     pub error: Option<String>,
     /// How long the run took. Example: `7.2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub duration: Option<String>,
     /// The cost in US dollars, from the prices in the Provider's spec; absent without prices. Example: `0.0063`.
     #[serde(default, rename = "costUSD", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub cost_usd: Option<String>,
 }
 
@@ -213,6 +218,7 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct DisabledByGateway {
     /// The reason that the gateway gives. Example: `consecutive-failures`.
+    #[schemars(length(max = 400))]
     pub reason: String,
     /// When the gateway disabled it.
     pub time: Time,

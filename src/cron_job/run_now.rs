@@ -207,6 +207,8 @@ async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretE
     let damaged = || SecretError::Damaged { name: names.device.clone(), key: DEVICE_KEY };
     let key: [u8; 32] = value(&secret, DEVICE_KEY)?.try_into().map_err(|_| damaged())?;
     let device = Arc::new(Device::new(&key));
+    // The keys of gateways that are gone are not kept.
+    context.devices.keep(|namespace, name| known_version(&context.stores, namespace, name).is_some());
     context.devices.put(&namespace, &names.device, version_of(&secret), Arc::clone(&device));
     Ok(device)
 }

@@ -71,7 +71,7 @@ pub fn status(job: &CronJob, view: &View<'_>, now: Timestamp) -> (CronJobStatus,
         disabled_by_gateway: held
             .filter(|job| !job.enabled)
             .and_then(|job| job.state.auto_disabled.as_ref())
-            .map(|auto| DisabledByGateway { reason: auto.reason.clone(), time: time(auto.at()) }),
+            .and_then(|auto| Some(DisabledByGateway { reason: auto.reason.clone(), time: time(auto.at()?) })),
         run_now: before.run_now,
     };
     (status, again.or_else(|| until_over(job, now)))

@@ -1,6 +1,5 @@
 //! Makes the fence of a namespace before its first Pod, puts it back, and removes it after the last Pod. Touches the network.
 
-use std::array;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Memory, MutexGuard as MemoryGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +7,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::{Client, ResourceExt};
 use tokio::sync::Mutex;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::build::build;
 use crate::kubernetes::apply::{Applier, ApplyError};
@@ -28,15 +26,12 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What does not parse is there all the same.
 const NEEDING_IT: [&str; 3] = ["Agent", "Deployment", "Pod"];
 
-/// So many namespaces can be written to at once.
-const LOCKS: usize = 16;
-
 /// The fences of all namespaces.
 pub struct Fences {
     stores: Arc<Stores>,
     applier: Applier,
-    /// Held while a fence is made or removed: no fence goes that somebody has just relied on.
-    locks: [Mutex<()>; LOCKS],
+    /// By namespace, held while a fence is made or removed: no fence goes that somebody has just relied on.
+    locks: Memory<HashMap<String, Arc<Mutex<()>>>>,
     /// By namespace: since when nothing needs the fence.
     unneeded: Memory<HashMap<String, Instant>>,
 }
@@ -47,21 +42,23 @@ impl Fences {
         Self {
             stores,
             applier: Applier::new(client.clone(), AGENT_MANAGER),
-            locks: array::from_fn(|_| Mutex::default()),
+            locks: Memory::default(),
             unneeded: Memory::default(),
         }
     }
 
     /// The fence is there when this returns. Returns whether anything was sent. Whoever creates a Pod calls this first.
     pub async fn ensure(&self, namespace: &str) -> Result<bool, ApplyError> {
-        let _alone = self.lock(namespace).lock().await;
+        let lock = self.lock(namespace);
+        let _alone = lock.lock().await;
         self.apply(namespace).await
     }
 
     /// Makes the fence of a namespace that needs one, and removes that of a namespace that has not needed it for a while. Returns when to
     /// look again.
     async fn settle(&self, namespace: &str, now: Instant) -> Result<Option<Duration>, ApplyError> {
-        let _alone = self.lock(namespace).lock().await;
+        let lock = self.lock(namespace);
+        let _alone = lock.lock().await;
         if self.is_needed(namespace) {
             self.unneeded().remove(namespace);
             self.apply(namespace).await?;
@@ -100,10 +97,11 @@ impl Fences {
             || stores.deployments.find(|it| it.object.metadata.namespace.as_deref() == Some(namespace)).is_some()
     }
 
-    /// The lock of the namespace, which some others share.
-    fn lock(&self, namespace: &str) -> &Mutex<()> {
-        let digest = xxh3_64(namespace.as_bytes()) % LOCKS as u64;
-        &self.locks[usize::try_from(digest).unwrap_or_default()]
+    /// The lock of the namespace. Those that nobody holds or waits for are not kept.
+    fn lock(&self, namespace: &str) -> Arc<Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(locks.entry(namespace.to_owned()).or_default())
     }
 
     fn unneeded(&self) -> MemoryGuard<'_, HashMap<String, Instant>> {

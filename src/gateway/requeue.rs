@@ -22,7 +22,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
         _ => None,
     };
     let asks = match &synced.state {
-        Some(ConfigState::Pending | ConfigState::Stalled) => Some(POLL),
+        Some(ConfigState::Pending | ConfigState::Stalled) => Some(synced.poll.max(POLL)),
         Some(ConfigState::Unreachable(_)) => Some(RETRY_UNREACHABLE),
         Some(ConfigState::Applied | ConfigState::Rejected(_)) | None => None,
     };

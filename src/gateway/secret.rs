@@ -24,7 +24,7 @@ use crate::world::stores::Stores;
 #[derive(Default)]
 pub struct SecretMemory {
     digest_keys: VersionedCache<DigestKey>,
-    /// By the Secret's name and key: `<name>/<key>`.
+    /// By the owner of the gateway; the version says of which Secret and key too.
     tokens: VersionedCache<SecretString>,
 }
 
@@ -49,30 +49,30 @@ impl SecretMemory {
         Ok(key)
     }
 
-    /// The token that callers of a gateway send.
+    /// The token that callers of the gateway of this Agent send.
     pub async fn token(
         &self,
         client: &Client,
         stores: &Stores,
-        namespace: &str,
+        (namespace, owner): (&str, &str),
         selector: &SecretKeySelector,
     ) -> Result<SecretString, SecretError> {
-        let place = format!("{}/{}", selector.name, selector.key);
-        let version = known_version(stores, namespace, &selector.name);
-        if let Some(token) = version.and_then(|version| self.tokens.get(namespace, &place, &version)) {
+        let of_key = |version: String| format!("{}/{} {version}", selector.name, selector.key);
+        let version = known_version(stores, namespace, &selector.name).map(of_key);
+        if let Some(token) = version.and_then(|version| self.tokens.get(namespace, owner, &version)) {
             return Ok(token);
         }
         let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
         let fail = |source| SecretError::Api { name: selector.name.clone(), source: Box::new(source) };
         let secret = api.get(&selector.name).await.and_then(Received::whole).map_err(fail)?;
         let token = token_in(&secret, selector)?;
-        self.tokens.put(namespace, &place, version_of(&secret), token.clone());
+        self.tokens.put(namespace, owner, of_key(version_of(&secret)), token.clone());
         Ok(token)
     }
 
-    /// Forgets the generated Secret of a gateway that is gone; returns the UID of its digest key.
+    /// Forgets the token and the generated Secret of a gateway that is gone; returns the UID of its digest key.
     pub fn forget(&self, namespace: &str, names: &GatewayNames) -> Option<String> {
-        self.tokens.forget(namespace, &format!("{}/{TOKEN_KEY}", names.secret));
+        self.tokens.forget(namespace, names.owner());
         self.digest_keys.forget(namespace, &names.secret).map(|key| key.uid)
     }
 }
@@ -126,6 +126,15 @@ mod tests {
         assert_eq!(value(&secret, TOKEN_KEY).unwrap().len(), 64);
         assert_eq!(value(&secret, DIGEST_KEY).unwrap().len(), 32);
         assert!(ssh_keys::public_of(value(&secret, SSH_KEY).unwrap()).is_some());
+    }
+
+    #[test]
+    fn the_token_of_a_gateway_that_is_gone_is_forgotten_whichever_secret_it_was_in() {
+        let (memory, version) = (SecretMemory::default(), "entry/token 1");
+        memory.tokens.put("assistants", "concierge", version.to_owned(), "s3cret".into());
+        assert!(memory.tokens.get("assistants", "concierge", version).is_some());
+        memory.forget("assistants", &GatewayNames::of("concierge"));
+        assert!(memory.tokens.get("assistants", "concierge", version).is_none());
     }
 
     #[test]

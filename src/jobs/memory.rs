@@ -40,6 +40,8 @@ pub struct Memory {
     futile: BTreeMap<String, (Change, String, Instant)>,
     /// Until when the gateway takes no more calls of a method.
     throttled: BTreeMap<&'static str, Instant>,
+    /// How much there was to change when the last reconcile left some of it undone.
+    undone: Option<usize>,
 }
 
 impl Memory {
@@ -63,6 +65,13 @@ impl Memory {
     /// A reconcile came to its end, and the next one is due at this time.
     pub fn idle_until(&mut self, inputs: Inputs, until: Instant) {
         self.rest = Some((inputs, until));
+    }
+
+    /// Whether there is less to change than when the last reconcile left some of it undone. A gateway that says yes and changes nothing
+    /// does not get on. `undone`: how much there was to change this time, if some of it was left.
+    pub fn gets_on(&mut self, undone: Option<usize>) -> bool {
+        let before = std::mem::replace(&mut self.undone, undone);
+        before.is_none_or(|before| undone.is_none_or(|undone| undone < before))
     }
 
     /// Whether the gateway takes no such call now.
@@ -128,6 +137,14 @@ mod tests {
         assert_eq!(memory.idle_for(&inputs("1", 1), now + SOON), None);
         assert_eq!(memory.idle_for(&inputs("1", 2), now), None);
         assert_eq!(memory.idle_for(&inputs("2", 1), now), None);
+    }
+
+    #[test]
+    fn a_gateway_that_says_yes_and_changes_nothing_does_not_get_on() {
+        let mut memory = Memory::default();
+        assert!(memory.gets_on(Some(60)) && memory.gets_on(Some(10)));
+        assert!(!memory.gets_on(Some(10)) && !memory.gets_on(Some(60)));
+        assert!(memory.gets_on(None) && memory.gets_on(Some(60)));
     }
 
     #[test]

@@ -86,6 +86,8 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
             context.facts.jobs.publish(&namespace, &name, Arc::new(found));
             again
         }
+        // It was not asked: what is known of it stays.
+        Err(RpcError::Busy | RpcError::Crowded) => UNREACHABLE,
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "cannot list the jobs of a gateway");
             let before = context.facts.jobs.of(&namespace, &name).known();
@@ -151,7 +153,9 @@ impl Sync<'_> {
             answers.insert(key, answer);
         }
         self.ask_for_runs(&jobs, &mut memory.history).await?;
-        let again = self.requeue_after(&answers, memory, &jobs, amended || sent == MOST_CHANGES);
+        let is_unfinished = amended || sent == MOST_CHANGES;
+        let gets_on = memory.gets_on(is_unfinished.then_some(answers.len()));
+        let again = self.requeue_after(&answers, memory, &jobs, is_unfinished && gets_on);
         Ok((self.jobs_found(&jobs, &answers, &memory.history), again))
     }
 
@@ -174,7 +178,8 @@ impl Sync<'_> {
             rest = rest.min(RETRY);
         }
         if any(|held| *held == SyncState::Throttled) {
-            rest = rest.min(memory.throttled_for(Instant::now()).unwrap_or(RESUME) + RESUME);
+            let turn = if unfinished { RESUME } else { RETRY };
+            rest = rest.min(memory.throttled_for(Instant::now()).unwrap_or(turn) + RESUME);
         }
         rest
     }

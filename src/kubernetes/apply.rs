@@ -58,6 +58,7 @@ pub trait Child:
     + Exact
     + Serialize
     + DeserializeOwned
+    + Default
     + Clone
     + Debug
     + Send

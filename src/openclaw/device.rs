@@ -33,10 +33,10 @@ pub struct Device {
 /// What a gateway says first on each connection.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Challenge {
-    nonce: String,
+    pub(super) nonce: String,
     /// Milliseconds since 1970, by the gateway's clock.
     #[serde(rename = "ts")]
-    time: i64,
+    pub(super) time: i64,
 }
 
 impl Device {

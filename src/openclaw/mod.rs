@@ -9,11 +9,14 @@
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
+//! | `answer` | reads what gateways say: bounded, and lenient where a part is not understood | nothing |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
+//! | `places` | who may ask a gateway now                                         | memory      |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
+pub mod answer;
 pub mod config;
 pub mod cron;
 pub mod device;
@@ -22,6 +25,7 @@ pub mod live;
 pub mod marker;
 pub mod names;
 pub mod paths;
+pub mod places;
 pub mod proof;
 pub mod rpc;
 pub mod socket;

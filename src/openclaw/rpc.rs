@@ -1,12 +1,22 @@
 //! The gateway's admin calls over HTTP. Touches the network: one address, given by the caller.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{StatusCode, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
+use super::answer::{self, Object};
+use super::places::{MOST_SILENCE, Places};
+use super::proof;
 use crate::telemetry::metrics::GatewayCalls;
 
 /// Served by OpenClaw's plugin `admin-http-rpc`; needs the gateway's token and no pairing.
@@ -17,8 +27,36 @@ const PATH: &str = "/api/v1/admin/rpc";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer that are read. A configuration fills a ConfigMap at most (1 MiB), and `config.get` repeats it.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+const KIB: usize = 1024;
+
+/// A method of the gateway, and how many bytes of its answer are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Method {
+    pub name: &'static str,
+    pub limit: usize,
+}
+
+impl Method {
+    /// One whose answer is about a single job or device.
+    pub const fn short(name: &'static str) -> Self {
+        Self { name, limit: 256 * KIB }
+    }
+
+    /// One that answers with a page of what the gateway's agents wrote.
+    pub const fn page(name: &'static str) -> Self {
+        Self { name, limit: 2 * KIB * KIB }
+    }
+}
+
+/// A configuration fills a ConfigMap at most (1 MiB), and `config.get` repeats it.
+const CONFIG_GET: Method = Method { name: "config.get", limit: 8 * KIB * KIB };
+
+/// An answer up to this length is read at once. Longer ones wait for their turn, so that all of them together fit into this memory.
+const SHORT: usize = 64 * KIB;
+const ALL_LONG: usize = 16 * KIB * KIB;
+
+/// The gateway's limits are per minute: one that asks for more time is asked again all the same.
+const MOST_PATIENCE: Duration = Duration::from_mins(10);
 
 /// Characters of the gateway's own words that go into an error.
 const MESSAGE_LIMIT: usize = 300;
@@ -28,9 +66,15 @@ const MESSAGE_LIMIT: usize = 300;
 pub enum RpcError {
     #[error("cannot build the HTTP client: {0}")]
     Client(#[source] reqwest::Error),
-    /// No connection, a time-out, or a connection that broke: the gateway starts, ends, or its node is gone.
+    /// No connection, or one that broke: the gateway starts, ends, or its node is gone.
     #[error("the gateway cannot be reached: {0}")]
     Unreachable(#[source] reqwest::Error),
+    /// It let a call run out of time, this one or one of the last minutes.
+    #[error("the gateway does not answer within {} s; Creel asks again within {} min", CALL_TIMEOUT.as_secs(), MOST_SILENCE.as_secs() / 60)]
+    Silent,
+    /// It was not asked.
+    #[error("other calls to gateways of this namespace are in progress")]
+    Busy,
     /// The Pod still runs with another token. Twenty failures within a minute lock the caller's address out for five:
     /// ask seldom, not at once again.
     #[error("the gateway rejected the token")]
@@ -47,6 +91,11 @@ pub enum RpcError {
     },
     #[error("unexpected answer from the gateway: {0}")]
     Malformed(&'static str),
+    #[error("unexpected answer from the gateway: it is longer than {} KiB", .0 / KIB)]
+    TooLong(usize),
+    /// The answers of many gateways are long, or come slowly.
+    #[error("the answer of the gateway is long, and other long ones are being read")]
+    Crowded,
 }
 
 /// Where a gateway answers, and the token that it wants.
@@ -54,11 +103,18 @@ pub enum RpcError {
 pub struct Endpoint {
     pub address: SocketAddr,
     pub token: SecretString,
+    /// Calls to the gateways of a namespace take turns.
+    pub namespace: String,
+    /// The run of its process: another one is known to answer until it does not.
+    pub run: String,
 }
 
 impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
-        self.address == other.address && self.token.expose_secret() == other.token.expose_secret()
+        self.address == other.address
+            && self.namespace == other.namespace
+            && self.run == other.run
+            && self.token.expose_secret() == other.token.expose_secret()
     }
 }
 
@@ -67,6 +123,9 @@ impl PartialEq for Endpoint {
 pub struct AdminClient {
     http: reqwest::Client,
     calls: GatewayCalls,
+    /// A permit for each KiB of long answers.
+    memory: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
 }
 
 impl AdminClient {
@@ -80,63 +139,179 @@ impl AdminClient {
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(RpcError::Client)?;
-        Ok(Self { http, calls })
+        Ok(Self { http, calls, memory: Arc::new(Semaphore::new(ALL_LONG / KIB)), places: Arc::default() })
     }
 
-    /// The configuration that the gateway sees and the one that it has applied, for [`super::proof`].
-    pub async fn config_get(&self, gateway: &Endpoint) -> Result<Value, RpcError> {
-        self.call(gateway, "config.get", json!({})).await
+    /// What the gateway says of its configuration, compared with ours.
+    pub async fn config_get(&self, gateway: &Endpoint, ours: &Value) -> Result<proof::Answer, RpcError> {
+        self.call_as(gateway, CONFIG_GET, &json!({}), proof::Reader::new(ours)).await
     }
 
-    /// Calls a method and returns its payload. `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever
-    /// sends it.
-    pub(super) async fn call(
+    /// Calls a method and returns its payload.
+    pub(super) async fn call<T: for<'de> Deserialize<'de>>(
         &self,
         gateway: &Endpoint,
-        method: &'static str,
-        params: Value,
-    ) -> Result<Value, RpcError> {
-        self.calls.count(method);
+        method: Method,
+        params: &Value,
+    ) -> Result<T, RpcError> {
+        let payload = self.call_as(gateway, method, params, Object(PhantomData)).await?;
+        payload.ok_or(RpcError::Malformed("its payload is no object"))
+    }
+
+    /// Calls a method whose payload says nothing.
+    pub(super) async fn send(&self, gateway: &Endpoint, method: Method, params: &Value) -> Result<(), RpcError> {
+        self.call_as(gateway, method, params, PhantomData::<IgnoredAny>).await.map(drop)
+    }
+
+    /// Calls a method in its turn and reads its payload.
+    async fn call_as<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        &self,
+        gateway: &Endpoint,
+        method: Method,
+        params: &Value,
+        payload: S,
+    ) -> Result<T, RpcError> {
+        // On the heap: it holds a request and its answer.
+        let call = Box::pin(self.call_now(gateway, method, params, payload));
+        self.places.call(gateway, call, |error| matches!(error, RpcError::Silent)).await
+    }
+
+    /// Calls a method whose payload says nothing, for whoever has the turn already.
+    pub(super) async fn send_now(&self, gateway: &Endpoint, method: Method, params: &Value) -> Result<(), RpcError> {
+        self.call_now(gateway, method, params, PhantomData::<IgnoredAny>).await.map(drop)
+    }
+
+    /// Calls a method and reads its payload. `X-Forwarded-For` is not sent: a gateway without `trustedProxies` answers 403 to whoever
+    /// sends it.
+    async fn call_now<S: for<'de> DeserializeSeed<'de, Value = T>, T>(
+        &self,
+        gateway: &Endpoint,
+        method: Method,
+        params: &Value,
+        payload: S,
+    ) -> Result<T, RpcError> {
+        self.calls.count(method.name);
         let response = self
             .http
             .post(format!("http://{}{PATH}", gateway.address))
             .bearer_auth(gateway.token.expose_secret())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(json!({"id": "1", "method": method, "params": params}).to_string())
+            .body(json!({"id": "1", "method": method.name, "params": params}).to_string())
             .send()
             .await
-            .map_err(RpcError::Unreachable)?;
+            .map_err(unreachable)?;
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             return Err(RpcError::Unauthorized);
         }
-        payload(status, &read(response).await?)
+        let (body, _memory) = self.read(response, method.limit).await?;
+        read_payload(status, &body, payload)
     }
-}
 
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, RpcError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(RpcError::Unreachable)? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
-            return Err(RpcError::Malformed("it is longer than 8 MiB"));
+    /// The body, with the memory that it may take up.
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        limit: usize,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), RpcError> {
+        let (mut body, mut memory) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            let length = body.len() + chunk.len();
+            if length > limit {
+                return Err(RpcError::TooLong(limit));
+            }
+            if length > SHORT && memory.is_none() {
+                memory = Some(self.room_for(limit).await?);
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        Ok((body, memory))
     }
-    Ok(body)
+
+    /// The memory that so many bytes of a gateway may take up.
+    pub(super) async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, RpcError> {
+        let permits = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
+        let room = timeout(CALL_TIMEOUT, Arc::clone(&self.memory).acquire_many_owned(permits)).await;
+        room.ok().and_then(Result::ok).ok_or(RpcError::Crowded)
+    }
 }
 
-fn payload(status: StatusCode, body: &[u8]) -> Result<Value, RpcError> {
-    let mut answer: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-    if status.is_success() && answer.get("ok").and_then(Value::as_bool) == Some(true) {
-        return answer.get_mut("payload").map(Value::take).ok_or(RpcError::Malformed("it has no payload"));
+fn unreachable(error: reqwest::Error) -> RpcError {
+    if error.is_timeout() { RpcError::Silent } else { RpcError::Unreachable(error) }
+}
+
+/// What the gateway answers, as far as it is read.
+struct Answered<T> {
+    ok: bool,
+    payload: Option<T>,
+    error: Option<GatewayError>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GatewayError {
+    #[serde(deserialize_with = "answer::text")]
+    message: Option<String>,
+    #[serde(rename = "retryAfterMs", deserialize_with = "answer::count")]
+    retry_after_ms: Option<u64>,
+    #[serde(deserialize_with = "answer::object")]
+    details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    #[serde(deserialize_with = "answer::name")]
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Flag(#[serde(deserialize_with = "answer::flag")] Option<bool>);
+
+/// Reads an answer whose payload this seed reads.
+struct Envelope<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Envelope<S> {
+    type Value = Answered<S::Value>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an answer to an admin call")
     }
-    let code = answer.pointer("/error/details/code").and_then(Value::as_str).map(str::to_owned);
-    let retry_after = answer.pointer("/error/retryAfterMs").and_then(Value::as_u64).map(Duration::from_millis);
-    match answer.pointer("/error/message").and_then(Value::as_str) {
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut answered = Answered { ok: false, payload: None, error: None };
+        let mut seed = Some(self.0);
+        while let Some(name) = members.next_key::<String>()? {
+            match name.as_str() {
+                "ok" => answered.ok = members.next_value::<Flag>()?.0 == Some(true),
+                "payload" if let Some(seed) = seed.take() => answered.payload = Some(members.next_value_seed(seed)?),
+                "error" => answered.error = members.next_value_seed(Object(PhantomData))?,
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(answered)
+    }
+}
+
+fn read_payload<'de, S: DeserializeSeed<'de>>(
+    status: StatusCode,
+    body: &'de [u8],
+    payload: S,
+) -> Result<S::Value, RpcError> {
+    let answered = serde_json::Deserializer::from_slice(body).deserialize_map(Envelope(payload)).ok();
+    let (ok, payload, error) = match answered {
+        Some(Answered { ok, payload, error }) => (ok, payload, error),
+        None => (false, None, None),
+    };
+    if status.is_success() && ok {
+        return payload.ok_or(RpcError::Malformed("it has no payload"));
+    }
+    let error = error.unwrap_or_default();
+    match error.message {
         Some(message) => Err(RpcError::Refused {
             status: status.as_u16(),
-            code,
-            retry_after,
+            code: error.details.and_then(|details| details.code),
+            retry_after: error.retry_after_ms.map(|wait| Duration::from_millis(wait).min(MOST_PATIENCE)),
             message: message.chars().filter(|letter| !letter.is_control()).take(MESSAGE_LIMIT).collect(),
         }),
         // Some other server, or a page: never quoted.

@@ -20,8 +20,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use super::answer;
 use super::device::{Challenge, Device};
-use super::rpc::{AdminClient, Endpoint, RpcError};
+use super::rpc::{AdminClient, Endpoint, Method, RpcError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the upgrade to a WebSocket, and for each answer, whatever else the gateway tells meanwhile.
@@ -29,7 +30,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of one message that are read. The gateway greets with 18 KB, then tells its health, which grows with its agents.
-const MESSAGE_LIMIT: usize = 8 * 1024 * 1024;
+const MESSAGE_LIMIT: usize = 1024 * 1024;
+
+const APPROVE: Method = Method::short("device.pair.approve");
 
 /// Characters of the gateway's own words that are kept.
 const WORDS_LIMIT: usize = 300;
@@ -72,18 +75,43 @@ pub enum SocketError {
     ForeignDevice,
     #[error("the operator's device could not be approved: {0}")]
     NotApproved(#[source] RpcError),
+    #[error(transparent)]
+    NotAsked(#[from] RpcError),
     /// It may run or not: the gateway's list of runs tells, see [`AdminClient::cron_runs`].
     #[error("no answer to the request for a run: {0}")]
     Unanswered(#[source] Box<SocketError>),
 }
 
-/// Asks the gateway to run the job now, even if it is stopped, and pairs the device before if need be.
+impl SocketError {
+    /// Whether the gateway let the time run out.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::Silent | Self::NotApproved(RpcError::Silent) => true,
+            Self::Unanswered(source) => source.is_silence(),
+            _ => false,
+        }
+    }
+}
+
+/// Asks the gateway in its turn to run the job now, even if it is stopped, and pairs the device before if need be.
 pub async fn run_job(
     admin: &AdminClient,
     gateway: &Endpoint,
     device: &Device,
     job: &str,
 ) -> Result<RunAnswer, SocketError> {
+    // On the heap: it holds the connection.
+    let run = Box::pin(run_now(admin, gateway, device, job));
+    admin.places.call(gateway, run, SocketError::is_silence).await
+}
+
+async fn run_now(
+    admin: &AdminClient,
+    gateway: &Endpoint,
+    device: &Device,
+    job: &str,
+) -> Result<RunAnswer, SocketError> {
+    let _memory = admin.room_for(MESSAGE_LIMIT).await?;
     let mut connection = match connect(gateway, device).await? {
         Connected::Yes(connection) => connection,
         Connected::Unpaired(request) => {
@@ -108,8 +136,6 @@ enum Connected {
 }
 
 /// What the gateway tells a device that it does not know.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct PairingRequest {
     request_id: String,
     device_id: String,
@@ -120,9 +146,11 @@ async fn connect(gateway: &Endpoint, device: &Device) -> Result<Connected, Socke
     let challenge = connection.challenge().await?;
     match connection.call("connect", device.answer(&challenge, &gateway.token)).await? {
         Ok(_) => Ok(Connected::Yes(Box::new(connection))),
-        Err(refusal) if refusal.code == "NOT_PAIRED" => serde_json::from_value(refusal.details)
-            .map(Connected::Unpaired)
-            .map_err(|_| SocketError::Malformed("it names no request for the device")),
+        Err(refusal) if refusal.code.as_deref() == Some("NOT_PAIRED") => {
+            let Details { request_id, device_id, .. } = refusal.details.unwrap_or_default();
+            let request = request_id.zip(device_id).ok_or(SocketError::Malformed("it names no request for the device"));
+            request.map(|(request_id, device_id)| Connected::Unpaired(PairingRequest { request_id, device_id }))
+        }
         Err(refusal) => Err(SocketError::Refused(refusal.words())),
     }
 }
@@ -137,58 +165,85 @@ async fn approve(
         return Err(SocketError::ForeignDevice);
     }
     let parameters = json!({"requestId": request.request_id});
-    admin.call(gateway, "device.pair.approve", parameters).await.map(drop).map_err(SocketError::NotApproved)
+    admin.send_now(gateway, APPROVE, &parameters).await.map_err(SocketError::NotApproved)
 }
 
-fn run_answer(answer: Result<Value, Refusal>) -> Result<RunAnswer, SocketError> {
-    let text = |payload: &Value, name| payload.get(name).and_then(Value::as_str).map(str::to_owned);
+fn run_answer(answer: Result<Payload, Refusal>) -> Result<RunAnswer, SocketError> {
     match answer {
-        Ok(payload) => match (text(&payload, "runId"), text(&payload, "reason")) {
+        Ok(payload) => match (payload.run_id, payload.reason) {
             (Some(run_id), _) => Ok(RunAnswer::Accepted { run_id }),
             (None, Some(reason)) if reason == "already-running" => Ok(RunAnswer::AlreadyRunning),
             (None, Some(reason)) => Ok(RunAnswer::Refused(printable(&reason))),
             (None, None) => Err(SocketError::Malformed("it names neither a run nor a reason")),
         },
-        Err(refusal) if refusal.details.get("code").and_then(Value::as_str) == Some("CRON_JOB_NOT_FOUND") => {
-            Ok(RunAnswer::Missing)
-        }
+        Err(refusal) if refusal.is_not_found() => Ok(RunAnswer::Missing),
         Err(refusal) => Ok(RunAnswer::Refused(refusal.words())),
     }
 }
 
-/// What the gateway sends: the answer to a request, or something that it tells everybody.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Frame {
-    Res {
-        id: String,
-        ok: bool,
-        #[serde(default)]
-        payload: Value,
-        error: Option<Refusal>,
-    },
-    Event {
-        event: String,
-        #[serde(default)]
-        payload: Value,
-    },
-    #[serde(other)]
-    Other,
+/// What the gateway sends, as far as it is read: the answer to a request, or something that it tells everybody.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    /// `res` or `event`.
+    #[serde(rename = "type", deserialize_with = "answer::name")]
+    kind: Option<String>,
+    #[serde(deserialize_with = "answer::name")]
+    id: Option<String>,
+    #[serde(deserialize_with = "answer::flag")]
+    ok: Option<bool>,
+    #[serde(deserialize_with = "answer::name")]
+    event: Option<String>,
+    #[serde(deserialize_with = "answer::object")]
+    payload: Option<Payload>,
+    #[serde(deserialize_with = "answer::object")]
+    error: Option<Refusal>,
+}
+
+/// What is read of any payload: the challenge, and what became of the wish for a run.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Payload {
+    #[serde(deserialize_with = "answer::name")]
+    nonce: Option<String>,
+    #[serde(deserialize_with = "answer::integer")]
+    ts: Option<i64>,
+    #[serde(deserialize_with = "answer::name")]
+    run_id: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
+    reason: Option<String>,
 }
 
 /// A request that the gateway refuses.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Refusal {
-    code: String,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    details: Value,
+    #[serde(deserialize_with = "answer::name")]
+    code: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
+    message: Option<String>,
+    #[serde(deserialize_with = "answer::object")]
+    details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Details {
+    #[serde(deserialize_with = "answer::name")]
+    code: Option<String>,
+    #[serde(deserialize_with = "answer::name")]
+    request_id: Option<String>,
+    #[serde(deserialize_with = "answer::name")]
+    device_id: Option<String>,
 }
 
 impl Refusal {
     fn words(&self) -> String {
-        printable(&self.message)
+        printable(self.message.as_deref().unwrap_or_default())
+    }
+
+    fn is_not_found(&self) -> bool {
+        self.details.as_ref().and_then(|details| details.code.as_deref()) == Some("CRON_JOB_NOT_FOUND")
     }
 }
 
@@ -214,27 +269,28 @@ impl Connection {
     }
 
     async fn challenge(&mut self) -> Result<Challenge, SocketError> {
-        let wanted = |frame| match frame {
-            Frame::Event { event, payload } if event == "connect.challenge" => Some(payload),
-            _ => None,
+        let wanted = |frame: Frame| {
+            let is_it = frame.kind.as_deref() == Some("event") && frame.event.as_deref() == Some("connect.challenge");
+            is_it.then_some(frame.payload.unwrap_or_default())
         };
-        serde_json::from_value(self.wait_for(wanted).await?)
-            .map_err(|_| SocketError::Malformed("it is no challenge that a device can sign"))
+        let Payload { nonce, ts, .. } = self.wait_for(wanted).await?;
+        let challenge = nonce.zip(ts).map(|(nonce, time)| Challenge { nonce, time });
+        challenge.ok_or(SocketError::Malformed("it is no challenge that a device can sign"))
     }
 
     /// Sends one request and waits for its answer. The method is its id: none is asked twice on a connection.
-    async fn call(&mut self, method: &str, parameters: Value) -> Result<Result<Value, Refusal>, SocketError> {
+    async fn call(&mut self, method: &str, parameters: Value) -> Result<Result<Payload, Refusal>, SocketError> {
         let request = json!({"type": "req", "id": method, "method": method, "params": parameters});
         let send = self.stream.send(Message::text(request.to_string()));
         timeout(ANSWER_TIMEOUT, send).await.map_err(|_| SocketError::Silent)?.map_err(broken)?;
-        let wanted = |frame| match frame {
-            Frame::Res { id, ok, payload, error } if id == method => Some((ok, payload, error)),
-            _ => None,
+        let wanted = |frame: Frame| {
+            let is_it = frame.kind.as_deref() == Some("res") && frame.id.as_deref() == Some(method);
+            is_it.then_some((frame.ok, frame.payload, frame.error))
         };
         match self.wait_for(wanted).await? {
-            (true, payload, _) => Ok(Ok(payload)),
-            (false, _, Some(refusal)) => Ok(Err(refusal)),
-            (false, _, None) => Err(SocketError::Malformed("it rejects the call without a reason")),
+            (Some(true), payload, _) => Ok(Ok(payload.unwrap_or_default())),
+            (Some(false), _, Some(refusal)) => Ok(Err(refusal)),
+            _ => Err(SocketError::Malformed("it rejects the call without a reason")),
         }
     }
 
@@ -248,7 +304,7 @@ impl Connection {
                     Message::Close(_) => return Err(SocketError::Closed),
                     _ => continue,
                 };
-                let frame = serde_json::from_str(&text).map_err(|_| SocketError::Malformed("it is no frame"))?;
+                let frame: Frame = serde_json::from_str(&text).map_err(|_| SocketError::Malformed("it is no frame"))?;
                 if let Some(found) = wanted(frame) {
                     return Ok(found);
                 }

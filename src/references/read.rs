@@ -8,13 +8,18 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
+use tokio::sync::Semaphore;
 
 use super::digests::{Read, SourceKind, SourceName, digest};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::received::{self, Received};
 
-/// So many reads at once for one object.
+/// So many reads at once for one object, and for all: each object may have a mebibyte, which is read whole.
 const MAX_CONCURRENT: usize = 8;
+const MAX_READS: usize = 8;
+
+/// Keys of one object. The digests of all that a gateway reads lie in an annotation, and all annotations together have 256 KiB.
+const MOST_KEYS: usize = 2000;
 
 /// What is known of Secrets and ConfigMaps without reading them.
 pub trait Versions: Sync {
@@ -51,13 +56,19 @@ impl fmt::Debug for DigestKey {
 
 /// One remembered read: by namespace, source and digest key.
 type CacheKey = (String, SourceName, String);
-/// UID and resourceVersion of the object, and the digest of each of its keys.
-type Remembered = (String, BTreeMap<String, String>);
+/// UID and resourceVersion of the object, and what reading it gave.
+type Remembered = (String, Read);
 
 /// Reads and remembers the digests of what did not change.
-#[derive(Default)]
 pub struct References {
     cache: Mutex<HashMap<CacheKey, Remembered>>,
+    reads: Semaphore,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { cache: Mutex::default(), reads: Semaphore::new(MAX_READS) }
+    }
 }
 
 impl References {
@@ -101,19 +112,17 @@ impl References {
     ) -> Read {
         let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone());
         let version = versions.of(namespace, name);
-        if let Some((known, keys)) = self.cache().get(&cache_key)
+        if let Some((known, read)) = self.cache().get(&cache_key)
             && version.as_ref() == Some(known)
         {
-            return Read::Keys(keys.clone());
+            return read.clone();
         }
+        let _turn = self.reads.acquire().await;
         match fetch(client, namespace, name).await {
             Ok(Some((version, data))) => {
-                let digests: BTreeMap<_, _> = data
-                    .into_iter()
-                    .map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value)))
-                    .collect();
-                self.cache().insert(cache_key, (version, digests.clone()));
-                Read::Keys(digests)
+                let read = digests(data, name, key);
+                self.cache().insert(cache_key, (version, read.clone()));
+                read
             }
             Ok(None) => Read::Missing,
             Err(why) => Read::Unreadable(why),
@@ -122,6 +131,14 @@ impl References {
 }
 
 type Data = BTreeMap<String, Vec<u8>>;
+
+/// The digest of each key, unless there are too many.
+fn digests(data: Data, name: &SourceName, key: &DigestKey) -> Read {
+    if data.len() > MOST_KEYS {
+        return Read::Unreadable(format!("it has {} keys, and Creel reads at most {MOST_KEYS}: split it", data.len()));
+    }
+    Read::Keys(data.into_iter().map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value))).collect())
+}
 
 async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
     let (metadata, data): (_, Data) = match kind {
@@ -144,6 +161,18 @@ async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_object_with_too_many_keys_no_digest_is_kept() {
+        let key = DigestKey { uid: "uid".to_owned(), key: vec![171] };
+        let read = |keys: usize| {
+            let data = (0..keys).map(|number| (number.to_string(), Vec::new())).collect();
+            digests(data, &(SourceKind::Secret, "much".to_owned()), &key)
+        };
+        assert!(matches!(read(MOST_KEYS), Read::Keys(keys) if keys.len() == MOST_KEYS));
+        let why = "it has 2001 keys, and Creel reads at most 2000: split it".to_owned();
+        assert_eq!(read(MOST_KEYS + 1), Read::Unreadable(why));
+    }
 
     #[test]
     fn the_key_of_the_digests_is_not_in_its_debug_output() {

@@ -7,12 +7,16 @@
 //! | `facts` | what is published queues those whom it concerns |
 //! | `small_world` | generated worlds for that |
 //! | `poisoned` | no object hinders another one, whatever is in it |
+//! | `answering` | a gateway of which a test says what it answers |
+//! | `gateway_answers` | whatever a gateway answers, the API server takes the statuses |
 //! | `creel_shell` | `creel-shell` understands what Pods run |
 //! | `stand_in` | the gateway that stands in for the real one, and a namespace around it |
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod answering;
 mod creel_shell;
 mod facts;
+mod gateway_answers;
 mod layers;
 mod poisoned;
 pub(crate) mod small_world;

@@ -39,7 +39,8 @@ pub fn admin() -> AdminClient {
 }
 
 pub fn endpoint(gateway: &StandIn) -> Endpoint {
-    Endpoint { address: gateway.address(), token: gateway.token().into() }
+    let token = gateway.token().into();
+    Endpoint { address: gateway.address(), token, namespace: NAMESPACE.into(), run: "uid-of-the-pod/0".into() }
 }
 
 /// A namespace with both Agents, their Provider, and the Pod of their gateway.

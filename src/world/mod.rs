@@ -9,6 +9,7 @@
 //! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found` | what the facts say | nothing |
 //! | `relations` | how Agents belong together | nothing |
 //! | `readers` | who reads which Secret and ConfigMap | nothing |
+//! | `pruning` | what the stores keep of watched objects | nothing |
 //! | `memo` | a value that lasts until an object changes | memory |
 //! | `triggers` | whom a change of an object concerns | nothing |
 //! | `fact_triggers` | whom a published fact concerns | nothing |
@@ -26,6 +27,7 @@ pub mod gateways;
 pub mod jobs_found;
 pub mod memo;
 pub mod namespaces;
+pub mod pruning;
 pub mod queues;
 pub mod readers;
 pub mod registry;

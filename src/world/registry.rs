@@ -1,6 +1,5 @@
 //! The registry of watched kinds: what of each kind is watched, and what its store keeps. Touches the network (watches).
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::memo::Memo;
+use super::pruning;
 use super::queues::Queues;
 use super::stores::{Index, Stores};
 use super::triggers::{Watched, of_change};
@@ -30,9 +30,7 @@ use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::{Received, Unreadable};
-use crate::naming::{
-    AGENT_MANAGER, LABEL_AGENT, LABEL_COMPONENT, LABEL_GATEWAY, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX, SANDBOX_MANAGER,
-};
+use crate::naming::{LABEL_MANAGED_BY, MANAGED_BY};
 
 /// Every watched kind, one line each.
 fn register(kinds: &mut Kinds) -> Stores {
@@ -153,7 +151,7 @@ impl Kinds {
     where
         K: Resource<DynamicType = ()> + Watched + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        self.store(need, watcher::Config::default(), |object: Received<K>| {
+        self.store(need, all(), |object: Received<K>| {
             let mut object = parsed(object)?;
             object.meta_mut().managed_fields = None;
             Ok(object)
@@ -166,19 +164,11 @@ impl Kinds {
         K: Child + 'static,
         Observed<K>: Watched,
     {
-        self.store(need, labelled(), |child: Received<K>| {
-            let child = parsed(child)?;
-            let manager = if is_sandbox(child.meta()) { SANDBOX_MANAGER } else { AGENT_MANAGER };
-            Ok(Observed::new(child, manager))
-        })
+        self.store(need, labelled(), |child: Received<K>| parsed(child).map(pruning::child))
     }
 
     pub fn pods(&mut self, need: Need) -> Store<Pod> {
-        self.store(need, labelled(), |pod: Received<Pod>| {
-            let mut pod = parsed(pod)?;
-            pod.metadata.managed_fields = None;
-            Ok(pod)
-        })
+        self.store(need, labelled(), |pod: Received<Pod>| parsed(pod).map(pruning::pod))
     }
 
     /// Only what the code reads of their metadata: what users keep in these objects does not belong in our memory.
@@ -193,8 +183,8 @@ impl Kinds {
             + 'static,
         PartialObjectMeta<K>: Watched,
     {
-        self.store(need, watcher::Config::default(), |object: Received<PartialObjectMeta<K>>| {
-            Ok(PartialObjectMeta { types: None, metadata: kept(object.meta()), _phantom: PhantomData })
+        self.store(need, all(), |object: Received<PartialObjectMeta<K>>| {
+            Ok(PartialObjectMeta { types: None, metadata: pruning::metadata(object.meta()), _phantom: PhantomData })
         })
     }
 
@@ -233,29 +223,15 @@ fn parsed<K: Resource<DynamicType = ()>>(object: Received<K>) -> Result<K, Box<O
     }
 }
 
-/// What is read of the metadata of a Secret or ConfigMap. Of labels alone each may have a mebibyte.
-fn kept(metadata: &ObjectMeta) -> ObjectMeta {
-    let labels =
-        metadata.labels.iter().flatten().filter(|(label, _)| [LABEL_AGENT, LABEL_GATEWAY].contains(&label.as_str()));
-    let labels: BTreeMap<_, _> = labels.map(|(label, value)| (label.clone(), value.clone())).collect();
-    ObjectMeta {
-        name: metadata.name.clone(),
-        namespace: metadata.namespace.clone(),
-        uid: metadata.uid.clone(),
-        resource_version: metadata.resource_version.clone(),
-        labels: (!labels.is_empty()).then_some(labels),
-        ..ObjectMeta::default()
-    }
-}
+/// Objects of one page of a list: each may have a mebibyte, and a page is parsed as a whole.
+const PAGE: u32 = 50;
 
-/// Whether the object is part of a sandbox, by its label.
-fn is_sandbox(metadata: &ObjectMeta) -> bool {
-    let component = metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_COMPONENT));
-    component.is_some_and(|component| component == SANDBOX)
+fn all() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
 }
 
 fn labelled() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
+    all().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"))
 }
 
 #[cfg(test)]

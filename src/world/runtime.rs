@@ -10,6 +10,7 @@ use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::attempt::{wait_after, within_time};
@@ -19,10 +20,13 @@ use super::stores::key_of;
 use crate::kubernetes::backoff::Backoff;
 use crate::kubernetes::caches::uids::UidTracker;
 use crate::kubernetes::reconciler::ReconcileError;
+use crate::openclaw::places::in_place;
 use crate::telemetry::metrics::Metrics;
 
 /// So many objects of a controller at once: without a limit memory triples and everything gets slower.
-const MAX_CONCURRENT: u16 = 16;
+const MAX_CONCURRENT: usize = 16;
+/// So many with those that wait for a gateway, or for a place.
+const MAX_IN_PROGRESS: u16 = 512;
 
 /// A controller: one reconcile of one object, and what is shared between reconciles.
 pub trait Reconciler: Send + Sync + 'static {
@@ -68,6 +72,7 @@ impl Runtime {
             backoff: Backoff::default(),
             uids: UidTracker::default(),
             metrics: Arc::clone(&self.metrics),
+            room: Arc::new(Semaphore::new(MAX_CONCURRENT)),
         };
         self.controllers.push(run(Arc::new(runner), self.receivers.take(R::CONTROLLER)).boxed());
         self
@@ -94,6 +99,7 @@ struct Runner<R: Reconciler> {
     backoff: Backoff,
     uids: UidTracker,
     metrics: Arc<Metrics>,
+    room: Arc<Semaphore>,
 }
 
 /// Only the queue triggers it: the watches are shared and lie elsewhere.
@@ -103,7 +109,7 @@ async fn run<R: Reconciler>(runner: Arc<Runner<R>>, queue: UnboundedReceiver<Tri
         .map(|trigger| ObjectRef::new(&trigger.name).within(&trigger.namespace))
         .inspect(move |object| seen.forget_if_gone(object));
     controller::Controller::for_shared_stream(stream::pending(), runner.store.clone())
-        .with_config(controller::Config::default().concurrency(MAX_CONCURRENT))
+        .with_config(controller::Config::default().concurrency(MAX_IN_PROGRESS))
         .reconcile_on(triggers)
         .run(
             |object, runner: Arc<Runner<R>>| async move { runner.reconcile(object).await },
@@ -118,7 +124,8 @@ impl<R: Reconciler> Runner<R> {
     async fn reconcile(&self, object: Arc<R::Object>) -> Result<Action, ReconcileError> {
         let uid = object.uid().unwrap_or_default();
         self.track(&object, &uid);
-        let result = within_time(R::CONTROLLER, &self.metrics, self.reconciler.reconcile(object)).await;
+        let reconcile = || within_time(R::CONTROLLER, &self.metrics, self.reconciler.reconcile(object));
+        let result = in_place(&self.room, reconcile).await;
         if result.is_ok() {
             self.backoff.succeeded(&uid);
         }

@@ -330,6 +330,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tests::small_world::SmallWorld;
 
     fn agent(generation: i64, ready: &str) -> Agent {
         let condition = json!({"type": "Ready", "status": ready, "reason": "R", "message": "",
@@ -339,6 +340,21 @@ mod tests {
         let agent = json!({"apiVersion": "creel.dev/v1alpha1", "kind": "Agent", "metadata": metadata, "spec": spec,
                            "status": {"conditions": [condition]}});
         serde_json::from_value(agent).unwrap()
+    }
+
+    #[test]
+    fn statuses_that_are_written_for_all_agents_of_a_gateway_queue_each_of_them_once() {
+        let member = |number: usize, ready: &str| {
+            let mut agent = agent(1, ready);
+            agent.metadata.name = Some(format!("agent-{number}"));
+            agent.spec.gateway_ref = serde_json::from_value(json!({"name": "agent-0"})).ok().filter(|_| number > 0);
+            agent
+        };
+        let world =
+            SmallWorld { agents: (0..30).map(|number| member(number, "True")).collect(), ..SmallWorld::default() };
+        let stores = world.stores();
+        let written = (0..30).map(|number| of_change(Some(&member(number, "False")), &member(number, "True"), &stores));
+        assert_eq!(written.map(|triggers| triggers.len()).sum::<usize>(), 30);
     }
 
     #[test]

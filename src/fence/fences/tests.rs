@@ -130,3 +130,13 @@ async fn a_fence_that_lost_its_labels_or_came_back_from_a_backup_is_still_ours()
         assert_eq!(api.take_writes(), MADE, "{ours}");
     }
 }
+
+#[tokio::test]
+async fn no_namespace_waits_for_the_lock_of_another_one() {
+    let fences = fences(&RecordingApi::default(), SmallWorld::default().stores());
+    let lock = fences.lock("hangs");
+    let _held = lock.lock().await;
+    assert!(fences.lock("hangs").try_lock().is_err());
+    assert!((0..100).all(|number: u8| fences.lock(&number.to_string()).try_lock().is_ok()));
+    assert!(fences.locks.lock().unwrap().len() <= 2, "locks that nobody holds are kept");
+}

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::state::{ConfigState, Memory};
 use crate::openclaw::config::document::ConfigDocument;
-use crate::openclaw::proof::{self, Verdict};
-use crate::openclaw::rpc::{AdminClient, Endpoint};
+use crate::openclaw::proof::Verdict;
+use crate::openclaw::rpc::{AdminClient, Endpoint, RpcError};
 
 /// Whether the gateway runs this document. What it said lately is not asked again.
 pub async fn ask(
@@ -18,11 +18,13 @@ pub async fn ask(
     if let Some(state) = memory.settled(now) {
         return state;
     }
-    let answer = match client.config_get(gateway).await {
+    let answer = match client.config_get(gateway, document.value()).await {
+        // It was not asked: what it said last is what is known.
+        Err(RpcError::Busy | RpcError::Crowded) => return memory.last(),
         Err(error) => ConfigState::Unreachable(error.to_string()),
-        Ok(payload) => {
-            memory.seen = proof::file(&payload).map(str::to_owned);
-            match proof::compare(document.value(), &payload, memory.before.as_deref()) {
+        Ok(answer) => {
+            memory.seen.clone_from(&answer.file);
+            match answer.verdict(memory.before.as_deref()) {
                 Verdict::Applied => ConfigState::Applied,
                 Verdict::Pending => ConfigState::Pending,
                 Verdict::Refused(refusal) => ConfigState::Rejected(refusal.issues.join("; ")),

@@ -17,7 +17,7 @@ pub mod state;
 pub mod tracker;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -43,6 +43,8 @@ pub struct Synced {
     pub process: Option<Process>,
     /// Where the gateway stands with its configuration; `None`: it can't be asked yet.
     pub state: Option<ConfigState>,
+    /// How soon to ask it again while a change is on its way.
+    pub poll: Duration,
     /// What its Pod mounts now.
     pub config: Option<ConfigRevision>,
 }
@@ -72,9 +74,12 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         _ => None,
     };
     let Some(config) = config else { return Ok(Synced { pod: Some(pod), process, ..Synced::default() }) };
-    let state = match &process {
-        Some(process) => Some(query(context, &owner, current, process, &config).await?),
-        None => None,
+    let (state, poll) = match &process {
+        Some(process) => {
+            let (state, poll) = query(context, &owner, current, process, &config).await?;
+            (Some(state), poll)
+        }
+        None => (None, Duration::ZERO),
     };
     let hash = config.current.hash();
     let before = Before { sent: applied.sent, replaced: context.configs.is_stalled(&owner, hash) };
@@ -83,16 +88,21 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         context.configs.mark_stalled(&owner, hash);
     }
     let config = act(context, gathered, current, config, step).await?;
-    Ok(Synced { pod: Some(pod), process, state, config: Some(config) })
+    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config) })
 }
 
 async fn process(context: &Context, gathered: &Gathered, pod: &Pod) -> Process {
-    let namespace = gathered.owner.namespace().unwrap_or_default();
+    let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
     let selector = sources::token(&gathered.owner);
-    let token = context.secrets.token(&context.client, &context.stores, &namespace, &selector).await;
+    let token = context.secrets.token(&context.client, &context.stores, (&namespace, &owner), &selector).await;
     let endpoint = token.map_err(|error| error.to_string()).and_then(|token| {
         let address = pod::address(pod).ok_or_else(|| format!("Pod \"{}\" has no address", pod.name_any()))?;
-        Ok(Endpoint { address: SocketAddr::new(address, paths::PORT), token })
+        Ok(Endpoint {
+            address: SocketAddr::new(address, paths::PORT),
+            token,
+            namespace: namespace.clone(),
+            run: pod::run(pod),
+        })
     });
     Process { pod: pod.name_any(), run: pod::run(pod), endpoint }
 }
@@ -104,10 +114,10 @@ async fn query(
     pod: &Pod,
     process: &Process,
     config: &ConfigRevision,
-) -> Result<ConfigState, kube::Error> {
+) -> Result<(ConfigState, Duration), kube::Error> {
     let endpoint = match &process.endpoint {
         Ok(endpoint) => endpoint,
-        Err(error) => return Ok(ConfigState::Unreachable(error.clone())),
+        Err(error) => return Ok((ConfigState::Unreachable(error.clone()), Duration::ZERO)),
     };
     let (document, now) = (config.current.as_ref(), Instant::now());
     let subject = Subject { run: process.run.clone(), document: document.hash().to_owned() };
@@ -118,8 +128,9 @@ async fn query(
     {
         pods::trigger_sync(&context.client, pod, document.hash(), attempt).await?;
     }
+    let poll = memory.poll_after(Instant::now());
     context.configs.remember(owner, memory);
-    Ok(state)
+    Ok((state, poll))
 }
 
 /// Takes the step; returns what is mounted then.

@@ -11,8 +11,9 @@ const STALLED_AFTER: Duration = Duration::from_mins(3);
 const CONFIRM_AFTER: Duration = Duration::from_secs(5);
 /// A final answer is asked for again after this time.
 const RECHECK: Duration = Duration::from_mins(8);
-/// How soon to ask again while a change is on its way.
+/// How soon to ask again while a change is on its way: often at first, seldom when it takes long.
 pub const POLL: Duration = Duration::from_millis(250);
+const SLOWEST_POLL: Duration = Duration::from_secs(5);
 /// A gateway that could not be asked is left alone for this time: too many calls with a token that it does not accept lock the operator
 /// out.
 pub const RETRY_UNREACHABLE: Duration = Duration::from_secs(5);
@@ -80,6 +81,21 @@ impl Memory {
         (now < *at + holds).then(|| state.clone())
     }
 
+    /// What the gateway said last; it was not asked now.
+    #[must_use]
+    pub fn last(&self) -> ConfigState {
+        match &self.answer {
+            Some((state, _)) if *state != ConfigState::Stalled => state.clone(),
+            _ => ConfigState::Pending,
+        }
+    }
+
+    /// How soon to ask again while a change is on its way.
+    #[must_use]
+    pub fn poll_after(&self, now: Instant) -> Duration {
+        (now.duration_since(self.since) / 10).clamp(POLL, SLOWEST_POLL)
+    }
+
     /// Remembers an answer, and returns what to make of it.
     pub fn record(&mut self, state: ConfigState, now: Instant) -> ConfigState {
         let state = match state {
@@ -136,6 +152,25 @@ mod tests {
         assert_eq!(memory.settled(now + RECHECK), None);
         memory.record(ConfigState::Pending, now);
         assert_eq!(memory.settled(now), None);
+    }
+
+    #[test]
+    fn a_change_that_takes_long_is_asked_for_less_and_less_often() {
+        let start = Instant::now();
+        let memory = memory(None, start);
+        let poll = |seconds| memory.poll_after(start + Duration::from_secs(seconds));
+        assert_eq!([0, 2, 10, 50, 170].map(poll), [POLL, POLL, Duration::from_secs(1), SLOWEST_POLL, SLOWEST_POLL]);
+    }
+
+    #[test]
+    fn of_a_gateway_that_was_not_asked_holds_what_it_said_last() {
+        let now = Instant::now();
+        let mut memory = memory(None, now);
+        assert_eq!(memory.last(), ConfigState::Pending);
+        memory.record(ConfigState::Applied, now);
+        assert_eq!(memory.last(), ConfigState::Applied);
+        memory.record(ConfigState::Pending, now + STALLED_AFTER);
+        assert_eq!(memory.last(), ConfigState::Pending);
     }
 
     #[test]

@@ -15,7 +15,12 @@ use crate::tests::stand_in;
 use crate::world::facts::Facts;
 
 fn endpoint() -> Endpoint {
-    Endpoint { address: ([127, 0, 0, 1], 18_789).into(), token: "token".into() }
+    Endpoint {
+        address: ([127, 0, 0, 1], 18_789).into(),
+        token: "token".into(),
+        namespace: "assistants".into(),
+        run: "pod/0".into(),
+    }
 }
 
 /// A gateway whose process is this run, with this answer to a configuration that holds `concierge` and `writer`.

@@ -31,6 +31,11 @@ impl<T> ByName<T> {
         self.values().remove(&(namespace.to_owned(), name.to_owned()))
     }
 
+    /// Keeps only the values of objects of which this says so.
+    pub fn keep(&self, is_there: impl Fn(&str, &str) -> bool) {
+        self.values().retain(|(namespace, name), _| is_there(namespace, name));
+    }
+
     /// The value.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<T>

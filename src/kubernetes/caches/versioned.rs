@@ -25,6 +25,11 @@ impl<T: Clone> VersionedCache<T> {
         self.0.put(namespace, name, (version, value));
     }
 
+    /// Forgets all objects but those of which this says that they are there.
+    pub fn keep(&self, is_there: impl Fn(&str, &str) -> bool) {
+        self.0.keep(is_there);
+    }
+
     /// Forgets an object; returns what was known of it.
     pub fn forget(&self, namespace: &str, name: &str) -> Option<T> {
         self.0.take(namespace, name).map(|(_, value)| value)
@@ -42,6 +47,9 @@ mod tests {
         assert_eq!(values.get("assistants", "writer-secret", "1"), Some("first"));
         assert_eq!(values.get("assistants", "writer-secret", "2"), None);
         assert_eq!(values.get("elsewhere", "writer-secret", "1"), None);
+        values.put("assistants", "gone", "1".to_owned(), "second");
+        values.keep(|_, name| name != "gone");
+        assert_eq!(values.get("assistants", "gone", "1"), None);
         assert_eq!(values.forget("assistants", "writer-secret"), Some("first"));
         assert_eq!(values.get("assistants", "writer-secret", "1"), None);
     }

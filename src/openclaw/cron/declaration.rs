@@ -71,13 +71,7 @@ impl Declaration {
     /// Whether the gateway's job says the same, as far as `cron.add` brings it in line. What the gateway adds does not count.
     #[must_use]
     pub fn is_held_by(&self, job: &Job) -> bool {
-        self.declared().iter().all(|(name, wanted)| {
-            let present = job.definition.get(name);
-            match (name.as_str(), present) {
-                ("payload", Some(present)) => without_additions(present) == *wanted,
-                (_, present) => present == Some(wanted),
-            }
-        })
+        self.declared().iter().all(|(name, wanted)| job.holds(name, wanted))
     }
 
     /// What of the gateway's job has to be changed by `cron.update`; `None`: nothing.
@@ -86,7 +80,7 @@ impl Declaration {
         let mut patch = self.fixed();
         // It only tells people where to edit the job.
         patch.remove("description");
-        patch.retain(|name, wanted| job.definition.get(name) != Some(wanted));
+        patch.retain(|name, wanted| !job.holds(name, wanted));
         // The payload of the one session is none of the other.
         if patch.contains_key("sessionTarget") {
             patch.insert("payload".to_owned(), self.work.values().1);
@@ -97,7 +91,7 @@ impl Declaration {
     /// Whether the gateway's job runs at the same times.
     #[must_use]
     pub fn is_due_with(&self, job: &Job) -> bool {
-        job.definition.get("schedule") == Some(&self.schedule.value())
+        job.holds("schedule", &self.schedule.value())
     }
 
     /// What `cron.add` brings in line when the gateway has the job, beside whether it runs.
@@ -126,15 +120,6 @@ impl Declaration {
         }
         fixed
     }
-}
-
-/// The tools that a job may use are the gateway's to note, not ours.
-fn without_additions(payload: &Value) -> Value {
-    let mut payload = payload.clone();
-    if let Some(payload) = payload.as_object_mut() {
-        payload.retain(|name, _| !name.starts_with("toolsAllow"));
-    }
-    payload
 }
 
 impl Schedule {

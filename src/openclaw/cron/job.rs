@@ -1,11 +1,15 @@
 //! A job as the gateway lists it. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
 use super::OUR_KEYS;
-use super::run::{Outcome, Run, time};
+use super::json_hash::JsonHash;
+use super::run::{Outcome, Run, outcome, time};
+use crate::openclaw::answer;
 
 /// One job of the gateway, ours or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,41 +19,59 @@ pub struct Job {
     pub key: Option<String>,
     pub agent: Option<String>,
     pub enabled: bool,
-    /// The whole job, to be compared with what is wanted.
-    pub definition: Value,
     pub state: JobState,
+    /// What of it is compared with what is wanted, by the name of the field.
+    definition: BTreeMap<&'static str, JsonHash>,
 }
 
 /// What the gateway's scheduler knows of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobState {
+    #[serde(deserialize_with = "answer::integer")]
     next_run_at_ms: Option<i64>,
+    #[serde(deserialize_with = "answer::integer")]
     running_at_ms: Option<i64>,
+    #[serde(deserialize_with = "answer::integer")]
     last_run_at_ms: Option<i64>,
+    #[serde(deserialize_with = "outcome")]
     pub last_run_status: Option<Outcome>,
+    #[serde(deserialize_with = "answer::text")]
     pub last_error: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
     last_error_reason: Option<String>,
+    #[serde(deserialize_with = "answer::count")]
     last_duration_ms: Option<u64>,
+    #[serde(deserialize_with = "answer::text")]
     last_delivery_status: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
     last_delivery_error: Option<String>,
+    #[serde(deserialize_with = "failures")]
     pub consecutive_errors: u32,
+    #[serde(deserialize_with = "answer::object")]
     pub auto_disabled: Option<AutoDisabled>,
 }
 
+fn failures<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let failures = answer::count(deserializer)?.unwrap_or_default();
+    Ok(u32::try_from(failures).unwrap_or(u32::MAX))
+}
+
 /// That the gateway has stopped a job on its own.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct AutoDisabled {
     /// `consecutive-failures` or `schedule-errors`.
+    #[serde(deserialize_with = "answer::id")]
     pub reason: String,
-    at_ms: i64,
+    #[serde(deserialize_with = "answer::integer")]
+    at_ms: Option<i64>,
 }
 
 impl AutoDisabled {
     #[must_use]
-    pub fn at(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.at_ms).unwrap_or_default()
+    pub fn at(&self) -> Option<Timestamp> {
+        time(self.at_ms)
     }
 }
 
@@ -94,7 +116,13 @@ impl Job {
     /// Whether it is of the edit that gave it this name to display. One without such a name was declared by a Creel that gave none.
     #[must_use]
     pub fn is_of_same_edit(&self, display_name: &str) -> bool {
-        self.definition.get("displayName").and_then(Value::as_str).is_none_or(|displayed| displayed == display_name)
+        self.definition.get("displayName").is_none_or(|displayed| *displayed == JsonHash::of(&json!(display_name)))
+    }
+
+    /// Whether this field of its definition has this value. What the gateway adds to the payload does not count.
+    #[must_use]
+    pub fn holds(&self, field: &str, value: &Value) -> bool {
+        self.definition.get(field) == Some(&JsonHash::of(value))
     }
 
     /// Whether it was declared by Creel.
@@ -110,18 +138,71 @@ impl Job {
     }
 }
 
+/// A job as the gateway shows it, as far as it is read.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Listed {
+    #[serde(deserialize_with = "answer::name")]
+    id: Option<String>,
+    #[serde(deserialize_with = "answer::name")]
+    declaration_key: Option<String>,
+    #[serde(deserialize_with = "answer::name")]
+    agent_id: Option<String>,
+    #[serde(deserialize_with = "answer::flag")]
+    enabled: Option<bool>,
+    #[serde(deserialize_with = "answer::object")]
+    state: Option<JobState>,
+    name: Option<JsonHash>,
+    display_name: Option<JsonHash>,
+    description: Option<JsonHash>,
+    session_target: Option<JsonHash>,
+    wake_mode: Option<JsonHash>,
+    failure_alert: Option<JsonHash>,
+    delete_after_run: Option<JsonHash>,
+    schedule: Option<JsonHash>,
+    #[serde(deserialize_with = "payload")]
+    payload: Option<JsonHash>,
+    delivery: Option<JsonHash>,
+}
+
+/// The tools that a job may use are the gateway's to note, not ours.
+fn payload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonHash>, D::Error> {
+    JsonHash::without("toolsAllow", deserializer).map(Some)
+}
+
+impl Listed {
+    /// The job; what is not understood is none.
+    pub(super) fn job(self) -> Option<Job> {
+        let agent = self.agent_id.as_ref().map(|agent| JsonHash::of(&json!(agent)));
+        let definition = [
+            ("agentId", agent),
+            ("name", self.name),
+            ("displayName", self.display_name),
+            ("description", self.description),
+            ("sessionTarget", self.session_target),
+            ("wakeMode", self.wake_mode),
+            ("failureAlert", self.failure_alert),
+            ("deleteAfterRun", self.delete_after_run),
+            ("schedule", self.schedule),
+            ("payload", self.payload),
+            ("delivery", self.delivery),
+        ];
+        Some(Job {
+            id: self.id?,
+            key: self.declaration_key,
+            agent: self.agent_id,
+            enabled: self.enabled?,
+            state: self.state?,
+            definition: definition.into_iter().filter_map(|(name, hash)| Some((name, hash?))).collect(),
+        })
+    }
+}
+
 /// One entry of `cron.list`.
+#[cfg(test)]
 #[must_use]
 pub fn listed(entry: &Value) -> Option<Job> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some(Job {
-        id: text("id")?,
-        key: text("declarationKey"),
-        agent: text("agentId"),
-        enabled: entry.get("enabled").and_then(Value::as_bool)?,
-        state: serde_json::from_value(entry.get("state")?.clone()).unwrap_or_default(),
-        definition: entry.clone(),
-    })
+    Listed::deserialize(entry).ok()?.job()
 }
 
 #[cfg(test)]

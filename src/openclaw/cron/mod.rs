@@ -6,6 +6,7 @@
 //! | `declaration` | what Creel wants of a job, as the gateway takes it, and whether a job is that | nothing |
 //! | `job` | a job as the gateway lists it | nothing |
 //! | `run` | a run as the gateway remembers it | nothing |
+//! | `json_hash` | a hash of a value of JSON, made while it is read | nothing |
 //! | `calls` | list, declare, change, remove, ask for runs | the network |
 //!
 //! Tried on OpenClaw 2026.9.6:
@@ -25,6 +26,7 @@
 pub mod calls;
 pub mod declaration;
 pub mod job;
+mod json_hash;
 pub mod run;
 
 /// What all keys of ours begin with. Jobs of other keys belong to the gateway or its agents, and are never touched.

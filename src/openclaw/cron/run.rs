@@ -3,73 +3,88 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 use crate::api::runs::RunStatus;
+use crate::openclaw::answer;
 
 /// One run that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Run {
-    #[serde(rename = "jobId")]
+    #[serde(rename = "jobId", deserialize_with = "answer::id")]
     pub job: String,
     /// Only of a run that was asked for: `manual:<job>:<milliseconds>:<number>`. One that the gateway's end cut off has none.
+    #[serde(deserialize_with = "answer::text")]
     pub run_id: Option<String>,
-    #[serde(rename = "runAtMs")]
+    #[serde(rename = "runAtMs", deserialize_with = "answer::integer")]
     pub(super) began_at_ms: Option<i64>,
+    #[serde(deserialize_with = "answer::count")]
     pub(super) duration_ms: Option<u64>,
+    #[serde(deserialize_with = "outcome")]
     pub status: Option<Outcome>,
     /// `succeeded`, `failed` or `unknown`: with the delivery of the answer.
+    #[serde(deserialize_with = "answer::text")]
     pub completion_status: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
     pub error: Option<String>,
     /// What kind of failure it was, where the gateway knows: `billing`, `rate_limit`, `timeout`, …
+    #[serde(deserialize_with = "answer::text")]
     pub error_reason: Option<String>,
+    #[serde(deserialize_with = "answer::text")]
     pub delivery_error: Option<String>,
     /// The model that answered, without its provider.
+    #[serde(deserialize_with = "answer::text")]
     pub model: Option<String>,
     /// The provider of the model, as openclaw.json names it.
+    #[serde(deserialize_with = "answer::text")]
     pub provider: Option<String>,
+    #[serde(deserialize_with = "answer::object")]
     pub usage: Option<Usage>,
 }
 
 /// How a run ended, in the gateway's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Ok,
     Error,
     Skipped,
     /// A word of another version.
-    #[serde(other)]
     Unknown,
+}
+
+/// How a run ended, as the gateway says it.
+pub(super) fn outcome<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Outcome>, D::Error> {
+    let word = answer::text(deserializer)?;
+    Ok(word.map(|word| match word.as_str() {
+        "ok" => Outcome::Ok,
+        "error" => Outcome::Error,
+        "skipped" => Outcome::Skipped,
+        _ => Outcome::Unknown,
+    }))
 }
 
 /// Tokens of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    #[serde(rename = "input_tokens")]
+    #[serde(rename = "input_tokens", deserialize_with = "tokens")]
     pub input: u64,
-    #[serde(rename = "output_tokens")]
+    #[serde(rename = "output_tokens", deserialize_with = "tokens")]
     pub output: u64,
 }
 
-/// Characters of the gateway's words that are kept: an error may hold all that a model's provider answered.
-const WORDS: usize = 400;
+/// More than any run takes.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+
+fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(answer::count(deserializer)?.unwrap_or_default().min(MOST_TOKENS))
+}
+
+/// The first moment after all times that gateways tell: Kubernetes and people read a year of four digits.
+const END_OF_TIMES: i64 = 7_258_118_400_000; // 2200-01-01T00:00:00Z
 
 impl Run {
-    /// The run as the gateway tells it; `None`: it is not understood.
-    #[must_use]
-    pub fn told(entry: &Value) -> Option<Self> {
-        let mut run: Self = serde_json::from_value(entry.clone()).ok()?;
-        let Self { run_id, completion_status, error, error_reason, delivery_error, model, provider, .. } = &mut run;
-        for text in [run_id, completion_status, error, error_reason, delivery_error, model, provider] {
-            *text = text.take().map(|text| text.chars().take(WORDS).collect());
-        }
-        Some(run)
-    }
-
     /// What became of it, its delivery included.
     #[must_use]
     pub fn result(&self) -> RunStatus {
@@ -90,7 +105,7 @@ impl Run {
             RunStatus::Failed | RunStatus::Skipped => self.error.as_ref(),
         };
         let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
-        words.map(|words| words.chars().map(printable).take(WORDS).collect())
+        words.map(|words| words.chars().map(printable).collect())
     }
 
     /// When it began.
@@ -111,9 +126,9 @@ impl Run {
     }
 }
 
-/// A time as the gateway writes it.
+/// A time as the gateway writes it; one before 1970 or after 2199 is none.
 pub(super) fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
-    Timestamp::from_millisecond(milliseconds?).ok()
+    Timestamp::from_millisecond(milliseconds.filter(|time| (0..END_OF_TIMES).contains(time))?).ok()
 }
 
 #[cfg(test)]
@@ -124,7 +139,7 @@ mod tests {
     #[test]
     fn runs_are_read_as_the_gateway_remembers_them() {
         let entries: serde_json::Value = serde_json::from_str(include_str!("../fixtures/cron_runs.json")).unwrap();
-        let runs: Vec<Run> = entries["entries"].as_array().unwrap().iter().filter_map(Run::told).collect();
+        let runs: Vec<Run> = serde_json::from_value(entries["entries"].clone()).unwrap();
         let [asked, undelivered, cut] = runs.as_slice() else { unreachable!("three runs") };
         assert!(asked.is_manual() && !undelivered.is_manual() && !cut.is_manual());
         assert_eq!(asked.usage, Some(Usage { input: 6267, output: 195 }));
@@ -144,6 +159,14 @@ mod tests {
     #[test]
     fn of_a_failure_that_tells_too_much_the_beginning_is_kept() {
         let entry = serde_json::json!({"jobId": "1", "runAtMs": 1, "status": "error", "error": "e".repeat(100_000)});
-        assert_eq!(Run::told(&entry).unwrap().error.unwrap().len(), WORDS);
+        assert_eq!(serde_json::from_value::<Run>(entry).unwrap().error.unwrap().len(), answer::WORDS);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_none() {
+        for time in [-62_200_000_000_000_i64, -1, END_OF_TIMES, i64::MAX, i64::MIN] {
+            let run: Run = serde_json::from_value(serde_json::json!({"runAtMs": time})).unwrap();
+            assert_eq!(run.started_at(), None, "{time}");
+        }
     }
 }

@@ -10,6 +10,24 @@ use crate::openclaw::config::sandbox::{
 };
 use crate::openclaw::config::{self, tests::gateway};
 
+/// What is read of this payload.
+fn read(ours: &Value, payload: &Value) -> Answer {
+    let text = payload.to_string();
+    Reader::new(ours).deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap()
+}
+
+fn compare(ours: &Value, payload: &Value, before: Option<&str>) -> Verdict {
+    read(ours, payload).verdict(before)
+}
+
+fn file(payload: &Value) -> Option<&str> {
+    payload["hash"].as_str()
+}
+
+fn same(ours: &Value, seen: &Value) -> bool {
+    Same { ours, marker: None }.deserialize(seen).unwrap()
+}
+
 fn applied() -> Value {
     serde_json::from_str(include_str!("../fixtures/config_get_applied.json")).unwrap()
 }

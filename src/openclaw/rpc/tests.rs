@@ -24,24 +24,34 @@ async fn server(status: &str, body: String) -> (SocketAddr, JoinHandle<String>) 
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { address, token: SecretString::from("a-token") }
+    Endpoint { address, token: SecretString::from("a-token"), namespace: "assistants".into(), run: "pod/0".into() }
 }
 
-async fn ask(status: &str, body: &str) -> Result<Value, RpcError> {
+async fn ask(status: &str, body: &str) -> Result<Payload, RpcError> {
     let (address, _request) = server(status, body.to_owned()).await;
-    AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await
+    AdminClient::new(GatewayCalls::default()).unwrap().call(&endpoint(address), METHOD, &json!({})).await
+}
+
+const METHOD: Method = Method::short("config.get");
+
+/// A payload with one member.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Payload {
+    #[serde(deserialize_with = "answer::flag")]
+    valid: Option<bool>,
 }
 
 #[tokio::test]
 async fn the_payload_of_a_good_answer_is_returned() {
     let payload = ask("200 OK", r#"{"id":"1","ok":true,"payload":{"valid":true}}"#).await.unwrap();
-    assert_eq!(payload, json!({"valid": true}));
+    assert_eq!(payload, Payload { valid: Some(true) });
 }
 
 #[tokio::test]
 async fn the_call_carries_the_token_and_no_forwarded_header() {
     let (address, request) = server("200 OK", r#"{"id":"1","ok":true,"payload":{}}"#.to_owned()).await;
-    AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await.unwrap();
+    AdminClient::new(GatewayCalls::default()).unwrap().send(&endpoint(address), METHOD, &json!({})).await.unwrap();
     let request = request.await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("post /api/v1/admin/rpc http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer a-token\r\n"));
@@ -77,8 +87,27 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_endless_answer_is_cut() {
-    let error = ask("200 OK", &"a".repeat(ANSWER_LIMIT + 1)).await.unwrap_err();
-    assert!(matches!(error, RpcError::Malformed(_)), "{error}");
+    let error = ask("200 OK", &"a".repeat(METHOD.limit + 1)).await.unwrap_err();
+    assert_eq!(error.to_string(), "unexpected answer from the gateway: it is longer than 256 KiB");
+}
+
+#[tokio::test]
+async fn long_answers_wait_for_each_other_and_short_ones_for_nobody() {
+    let body =
+        |length: usize| format!(r#"{{"id":"1","ok":true,"payload":{{"valid":true,"x":"{}"}}}}"#, "x".repeat(length));
+    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let call = async |length| {
+        let (address, _request) = server("200 OK", body(length)).await;
+        admin.call::<Payload>(&endpoint(address), METHOD, &json!({})).await
+    };
+    let all = Arc::clone(&admin.memory).acquire_many_owned(u32::try_from(ALL_LONG / KIB).unwrap()).await.unwrap();
+    assert!(call(SHORT / 2).await.is_ok());
+    let long = call(2 * SHORT);
+    tokio::pin!(long);
+    assert!(timeout(Duration::from_millis(200), &mut long).await.is_err(), "it does not wait");
+    drop(all);
+    assert!(long.await.is_ok());
+    assert_eq!(admin.memory.available_permits(), ALL_LONG / KIB);
 }
 
 #[tokio::test]
@@ -86,7 +115,8 @@ async fn a_gateway_that_is_not_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = AdminClient::new(GatewayCalls::default()).unwrap().config_get(&endpoint(address)).await.unwrap_err();
+    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let error = admin.send(&endpoint(address), METHOD, &json!({})).await.unwrap_err();
     assert!(matches!(error, RpcError::Unreachable(_)), "{error}");
 }
 
@@ -94,7 +124,7 @@ async fn a_gateway_that_is_not_there_is_unreachable() {
 fn a_gateway_that_takes_no_more_for_now_says_for_how_long() {
     let body = br#"{"ok": false, "error": {"code": "UNAVAILABLE", "message": "rate limit exceeded for cron.add; retry after 45s",
         "retryable": true, "retryAfterMs": 44100, "details": {"method": "cron.add", "limit": "30 per 60s"}}}"#;
-    let refused = payload(StatusCode::SERVICE_UNAVAILABLE, body).unwrap_err();
+    let refused = read_payload(StatusCode::SERVICE_UNAVAILABLE, body, PhantomData::<IgnoredAny>).unwrap_err();
     let RpcError::Refused { status: 503, retry_after, .. } = refused else { unreachable!("{refused}") };
     assert_eq!(retry_after, Some(Duration::from_millis(44_100)));
 }

@@ -38,6 +38,11 @@ fn device() -> Device {
     Device::new(&[7; 32])
 }
 
+fn endpoint(listener: &TcpListener) -> Endpoint {
+    let (address, token) = (listener.local_addr().unwrap(), SecretString::from("a-token"));
+    Endpoint { address, token, namespace: "assistants".into(), run: "pod/0".into() }
+}
+
 fn accepted() -> Value {
     json!({"ok": true, "payload": {"ok": true, "enqueued": true, "runId": "manual:25107da7:1795275990708:31"}})
 }
@@ -61,7 +66,7 @@ impl Gateway {
     /// Listens, and asks this gateway for a run.
     async fn run(self) -> Result<RunAnswer, SocketError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
+        let gateway = endpoint(&listener);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(self.clone().serve(stream));
@@ -214,7 +219,7 @@ async fn a_run_whose_answer_never_comes_is_said_to_be_in_doubt() {
 #[tokio::test]
 async fn a_gateway_that_ends_takes_no_wishes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
+    let gateway = endpoint(&listener);
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = vec![0; 4096];
@@ -233,11 +238,12 @@ async fn a_gateway_that_ends_takes_no_wishes() {
 #[tokio::test]
 async fn a_gateway_that_is_not_there_or_silent_was_not_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let gateway = Endpoint { address: listener.local_addr().unwrap(), token: SecretString::from("a-token") };
+    let gateway = endpoint(&listener);
     let admin = AdminClient::new(GatewayCalls::default()).unwrap();
     let silent = run_job(&admin, &gateway, &device(), "25107da7").await.unwrap_err();
     assert!(matches!(silent, SocketError::Silent), "{silent}");
     drop(listener);
+    let gateway = Endpoint { run: "pod/1".into(), ..gateway };
     let absent = run_job(&admin, &gateway, &device(), "25107da7").await.unwrap_err();
     assert!(matches!(absent, SocketError::Unreachable(_)), "{absent}");
 }

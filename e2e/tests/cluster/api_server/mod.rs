@@ -24,4 +24,5 @@ mod schema_cron_job;
 mod schema_provider;
 mod schema_sandbox;
 pub mod stage;
+mod status_bounds;
 mod storage;

@@ -31,7 +31,12 @@ impl Conversation {
     /// Whether the gateway runs this document, this long after the last question.
     async fn ask(&mut self, document: &ConfigDocument, after: Duration) -> ConfigState {
         self.now += after;
-        let endpoint = Endpoint { address: self.gateway.address(), token: "token".into() };
+        let endpoint = Endpoint {
+            address: self.gateway.address(),
+            token: "token".into(),
+            namespace: "assistants".into(),
+            run: "pod/0".into(),
+        };
         let subject = Subject { run: "pod/0".into(), document: document.hash().into() };
         let mut memory = self.tracker.recall("owner", subject, self.now);
         let state = ask(&self.admin, &endpoint, document, &mut memory, self.now).await;

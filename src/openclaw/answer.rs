@@ -1,0 +1,274 @@
+//! How answers of gateways are read. Whatever a gateway says, what is kept of it has a bound; and what is not understood is left out, so
+//! that it does not hide the rest. Pure.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Characters of a text that are kept: an error may hold all that a model's provider answered.
+pub const WORDS: usize = 400;
+
+/// Entries of a list that are kept: the most that a gateway puts on one page.
+pub const ENTRIES: usize = 200;
+
+/// What a visitor makes of scalars that it does not expect: nothing.
+macro_rules! leaves_out_scalars {
+    ($none:expr) => {
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("JSON")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+    };
+}
+
+/// A value without members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Leaf {
+    /// A text, cut; `whole`: nothing is missing.
+    Text {
+        text: String,
+        whole: bool,
+    },
+    Integer(i64),
+    Flag(bool),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Leaf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LeafVisitor)
+    }
+}
+
+struct LeafVisitor;
+
+impl<'de> Visitor<'de> for LeafVisitor {
+    type Value = Leaf;
+
+    leaves_out_scalars!(Leaf::Other);
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Leaf, E> {
+        Ok(Leaf::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Leaf, E> {
+        Ok(Leaf::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Leaf, E> {
+        Ok(Leaf::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Leaf, E> {
+        let end = text.char_indices().nth(WORDS).map_or(text.len(), |(end, _)| end);
+        Ok(Leaf::Text { text: text[..end].to_owned(), whole: end == text.len() })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Leaf, A::Error> {
+        IgnoredAny.visit_seq(items).map(|_| Leaf::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Leaf, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| Leaf::Other)
+    }
+}
+
+/// A text, cut where it is too long.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Leaf::deserialize(deserializer)? {
+        Leaf::Text { text, .. } => Some(text),
+        _ => None,
+    })
+}
+
+/// A text that only counts as a whole, and as one that people can read: a name or an id.
+pub fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Leaf::deserialize(deserializer)? {
+        Leaf::Text { text, whole: true } if !text.contains(char::is_control) => Some(text),
+        _ => None,
+    })
+}
+
+/// The same; empty if it is not there.
+pub fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    name(deserializer).map(Option::unwrap_or_default)
+}
+
+pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(match Leaf::deserialize(deserializer)? {
+        Leaf::Integer(number) => Some(number),
+        _ => None,
+    })
+}
+
+/// A number of things: below zero it is zero.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(integer(deserializer)?.map(|number| u64::try_from(number).unwrap_or_default()))
+}
+
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Leaf::deserialize(deserializer)? {
+        Leaf::Flag(flag) => Some(flag),
+        _ => None,
+    })
+}
+
+/// An object; anything else is none.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Object(PhantomData).deserialize(deserializer)
+}
+
+/// Reads an object of this type; anything else is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<T>(pub PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Object<T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    type Value = Option<T>;
+
+    leaves_out_scalars!(None);
+
+    fn visit_bool<E>(self, _: bool) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<T>, A::Error> {
+        IgnoredAny.visit_seq(items).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Option<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Some)
+    }
+}
+
+/// A list of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T> {
+    /// The first [`ENTRIES`], without those that are no objects.
+    pub entries: Vec<T>,
+    /// How many there were.
+    pub count: usize,
+}
+
+/// A list of objects; anything else is none.
+pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<List<T>>, D::Error> {
+    deserializer.deserialize_any(ListVisitor(PhantomData))
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = Option<List<T>>;
+
+    leaves_out_scalars!(None);
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut list = List { entries: Vec::new(), count: 0 };
+        while list.count < ENTRIES
+            && let Some(entry) = items.next_element_seed(Object(PhantomData))?
+        {
+            list.count += 1;
+            list.entries.extend(entry);
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            list.count += 1;
+        }
+        Ok(Some(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| None)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Told {
+        #[serde(deserialize_with = "text")]
+        words: Option<String>,
+        #[serde(deserialize_with = "name")]
+        id: Option<String>,
+        #[serde(deserialize_with = "count")]
+        tokens: Option<u64>,
+        #[serde(deserialize_with = "list")]
+        entries: Option<List<Told>>,
+    }
+
+    fn told(answer: &Value) -> Told {
+        serde_json::from_str(&answer.to_string()).unwrap()
+    }
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept_and_a_long_name_is_no_name() {
+        let long = "ä".repeat(WORDS + 1);
+        let told = told(&json!({"words": long, "id": long}));
+        assert_eq!((told.words.unwrap().chars().count(), told.id), (WORDS, None));
+        assert_eq!(self::told(&json!({"id": "a\u{0}b"})).id, None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_left_out_and_the_rest_is_read() {
+        let told = told(&json!({"words": [[1]], "id": {"a": 1}, "tokens": -5, "entries": [7, {"id": "a"}, [], null]}));
+        assert_eq!((told.words, told.id, told.tokens), (None, None, Some(0)));
+        let list = told.entries.unwrap();
+        assert_eq!((list.count, list.entries.len(), list.entries[0].id.as_deref()), (4, 1, Some("a")));
+    }
+
+    #[test]
+    fn of_a_long_list_the_first_entries_are_kept_and_the_rest_is_counted() {
+        let list = told(&json!({"entries": vec![json!({}); 3 * ENTRIES]})).entries.unwrap();
+        assert_eq!((list.entries.len(), list.count), (ENTRIES, 3 * ENTRIES));
+    }
+}

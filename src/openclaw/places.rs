@@ -1,0 +1,163 @@
+//! Who may ask a gateway now, so that gateways that hang hold up nobody else. Memory only.
+//!
+//! - A reconcile works in one of a few places, and leaves its place while it waits for a gateway.
+//! - One call at a time goes to each gateway, two to those of each namespace, and not too many at all. Who waits longer than a moment is
+//!   sent away.
+//! - A gateway that let a call run out of time is left alone for a while, twice as long each time, until it answers or another process
+//!   of it runs.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::rpc::{Endpoint, RpcError};
+
+const PER_GATEWAY: usize = 1;
+const PER_NAMESPACE: usize = 2;
+/// A call that waits costs little more than a connection.
+const ALL: usize = 128;
+/// How long to wait for one's turn. Most calls take milliseconds.
+const TURN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 2 });
+
+/// For how long a gateway is left alone after its first call that ran out of time, and at most.
+const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const MOST_SILENCE: Duration = Duration::from_mins(5);
+
+tokio::task_local! {
+    static DESK: Desk;
+}
+
+/// The place of one reconcile; empty while it waits for a gateway.
+struct Desk {
+    room: Arc<Semaphore>,
+    place: Cell<Option<OwnedSemaphorePermit>>,
+}
+
+/// Does the work once there is a place for it in this room.
+pub async fn in_place<F: Future>(room: &Arc<Semaphore>, work: impl FnOnce() -> F) -> F::Output {
+    let place = Arc::clone(room).acquire_owned().await.ok();
+    let desk = Desk { room: Arc::clone(room), place: Cell::new(place) };
+    // On the heap, and made only now: hundreds may wait for a place.
+    DESK.scope(desk, Box::pin(work())).await
+}
+
+/// Waits for a gateway; meanwhile the place is another one's.
+pub(super) async fn out_of_place<T>(wait: impl Future<Output = T>) -> T {
+    let room = DESK.try_with(|desk| desk.place.take().map(|_place| Arc::clone(&desk.room))).ok().flatten();
+    let waited = wait.await;
+    if let Some(room) = room {
+        let place = room.acquire_owned().await.ok();
+        DESK.with(|desk| desk.place.set(place));
+    }
+    waited
+}
+
+/// The calls to gateways in progress, and the gateways that do not answer.
+#[derive(Debug)]
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    /// By gateway and by namespace, as long as somebody is there.
+    lines: Mutex<HashMap<Line, Arc<Semaphore>>>,
+    silent: Mutex<HashMap<String, Silent>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Line {
+    /// By the run of its process.
+    Gateway(String),
+    Namespace(String),
+}
+
+/// A gateway that let calls run out of time.
+#[derive(Clone, Copy, Debug)]
+struct Silent {
+    calls: u32,
+    until: Instant,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(ALL)), lines: Mutex::default(), silent: Mutex::default() }
+    }
+}
+
+impl Places {
+    /// Makes the call when it is its turn. What the caller gets of a gateway that is left alone does not differ from what it gets of one
+    /// that is silent.
+    pub(super) async fn call<T, E>(
+        &self,
+        gateway: &Endpoint,
+        call: impl Future<Output = Result<T, E>>,
+        is_silent: impl Fn(&E) -> bool,
+    ) -> Result<T, E>
+    where
+        E: From<RpcError>,
+    {
+        out_of_place(async {
+            let _turn = self.turn(gateway).await?;
+            if self.is_left_alone(&gateway.run, Instant::now()) {
+                return Err(RpcError::Silent.into());
+            }
+            let answered = call.await;
+            match &answered {
+                Err(error) if is_silent(error) => self.keep_silent(&gateway.run, Instant::now()),
+                _ => drop(lock(&self.silent).remove(&gateway.run)),
+            }
+            answered
+        })
+        .await
+    }
+
+    async fn turn(&self, gateway: &Endpoint) -> Result<[OwnedSemaphorePermit; 3], RpcError> {
+        let until = Instant::now() + TURN;
+        let enter = async |line: Arc<Semaphore>| {
+            timeout_at(until, line.acquire_owned()).await.ok().and_then(Result::ok).ok_or(RpcError::Busy)
+        };
+        Ok([
+            enter(self.line(Line::Gateway(gateway.run.clone()), PER_GATEWAY)).await?,
+            enter(self.line(Line::Namespace(gateway.namespace.clone()), PER_NAMESPACE)).await?,
+            enter(Arc::clone(&self.all)).await?,
+        ])
+    }
+
+    fn line(&self, line: Line, places: usize) -> Arc<Semaphore> {
+        let mut lines = lock(&self.lines);
+        lines.retain(|_, line| Arc::strong_count(line) > 1);
+        Arc::clone(lines.entry(line).or_insert_with(|| Arc::new(Semaphore::new(places))))
+    }
+
+    fn is_left_alone(&self, run: &str, now: Instant) -> bool {
+        lock(&self.silent).get(run).is_some_and(|silent| now < silent.until)
+    }
+
+    /// One more call ran out of time.
+    fn keep_silent(&self, run: &str, now: Instant) {
+        let mut silent = lock(&self.silent);
+        // A process that is gone is asked no more.
+        silent.retain(|_, silent| now < silent.until + 2 * MOST_SILENCE);
+        let calls = silent.get(run).map_or(0, |silent| silent.calls);
+        let until = now + silence(run, calls);
+        silent.insert(run.to_owned(), Silent { calls: calls.saturating_add(1), until });
+    }
+}
+
+/// How long this gateway is left alone after so many calls before: longer or shorter by a fifth, so that many do not come at once.
+fn silence(run: &str, calls: u32) -> Duration {
+    let doubled = SILENCE.saturating_mul(1 << calls.min(10)).min(MOST_SILENCE);
+    let share = u32::try_from(xxh3_64_with_seed(run.as_bytes(), calls.into()) % 400).unwrap_or_default();
+    doubled * (800 + share) / 1000
+}
+
+fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
