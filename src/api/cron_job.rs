@@ -1,6 +1,6 @@
 //! Kind `CronJob`: work that an Agent does on a schedule, as a job on its gateway.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use super::runs::RunStatus;
     namespaced,
     status = "CronJobStatus",
     derive = "PartialEq",
-    doc = "A CronJob runs an Agent on a schedule. The Agent's gateway stores and runs the job; Creel keeps the job there in line with the spec and reports the result of each run. Runs of one job never overlap. To run it once now: kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s) --overwrite; every new value starts one run.",
+    doc = "A CronJob runs an Agent on a schedule. The Agent's gateway stores and runs the job; Creel keeps the job there in line with the spec and reports the result of each run. Runs of one job never overlap. To run it once now: kubectl annotate cronjobs.creel.dev NAME creel.dev/run-now=$(date +%s) --overwrite; every new value starts one run; remove the annotation to withdraw a request that has not started.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a CronJob must be a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
     printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agentRef.name"),
     printcolumn(name = "Schedule", type_ = "string", json_path = ".status.schedule"),
@@ -225,11 +225,20 @@ pub struct RunNow {
     /// The value of the annotation `creel.dev/run-now`. The same value never runs the job twice.
     #[schemars(length(max = 256))]
     pub request: String,
-    /// When Creel accepted the request.
+    /// When Creel accepted the request. A run that the gateway has not started 10 minutes later does not take place.
     pub time: Time,
-    /// When the previous run started, by the gateway's clock: the next requested run after it is this one.
+    /// The runs that the gateway listed before Creel asked it for this one, in a short form. Absent before that and after the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<MicroTime>,
-    /// Whether the run appears in the gateway's list of runs. Creel retries until it is true.
+    #[schemars(length(max = 201), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub known_runs: Option<Vec<String>>,
+    /// The id that the gateway gave the run.
+    #[serde(default, rename = "runID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub run_id: Option<String>,
+    /// Whether the request is settled: the run has ended, or does not take place. Creel retries until it is true.
     pub finished: bool,
+    /// Why the run does not take place; absent if it did. Example: `RunExpired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

@@ -4,32 +4,38 @@ use k8s_controller::events::{Event, EventType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::context::Context;
+use super::requests::explanation;
 use crate::api::CronJob;
 use crate::api::cron_job::CronJobStatus;
 use crate::kubernetes::conditions::{HEALTHY, find, reason};
 use crate::kubernetes::events;
 use crate::kubernetes::reconciler::ReconcileError;
-use crate::kubernetes::status::write_status;
+use crate::kubernetes::status::write_status_if_unchanged;
 use crate::naming::CRON_JOB_MANAGER;
 
-/// Writes the status if it differs, and publishes Events about changes of its conditions; `None`: the object is gone.
-pub async fn report(
-    job: &CronJob,
-    next: CronJobStatus,
-    context: &Context,
-) -> Result<Option<CronJobStatus>, ReconcileError> {
+/// Writes the status if it differs, and publishes Events about what changed; returns the CronJob with it. `None`: the object is gone. A
+/// status that was made of an older one is refused with a conflict: it may say of a requested run that it is still to be started.
+pub async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Result<Option<CronJob>, ReconcileError> {
     if job.status.as_ref() == Some(&next) {
-        return Ok(Some(next));
+        return Ok(Some(job.clone()));
     }
-    if !write_status(&context.client, CRON_JOB_MANAGER, job, &next).await? {
-        return Ok(None);
-    }
+    let version = write_status_if_unchanged(&context.client, CRON_JOB_MANAGER, job, &next).await?;
+    let Some(version) = version else { return Ok(None) };
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    for event in events::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions))
-    {
+    let told = events::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions));
+    for event in told.chain(no_run(job.status.as_ref(), &next)) {
         context.publish(job, &event).await;
     }
-    Ok(Some(next))
+    let mut written = job.clone();
+    (written.status, written.metadata.resource_version) = (Some(next), Some(version));
+    Ok(Some(written))
+}
+
+/// An event when it turns out that a requested run does not take place.
+fn no_run(before: Option<&CronJobStatus>, after: &CronJobStatus) -> Option<Event> {
+    let told = after.run_now.as_ref().filter(|told| before.and_then(|before| before.run_now.as_ref()) != Some(told))?;
+    let reason = told.reason.as_deref()?;
+    Some(events::event(EventType::Warning, reason, explanation(reason)?))
 }
 
 /// An event when a job begins to fail, and when it is well again. That a first run succeeds is no news.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::declared::declared;
 use super::healthy::healthy;
-use super::outcome;
+use super::{outcome, requests};
 use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run};
 use crate::api::runs::RunStatus;
 use crate::api::{Agent, CronJob};
@@ -72,9 +72,11 @@ pub fn status(job: &CronJob, view: &View<'_>, now: Timestamp) -> (CronJobStatus,
             .filter(|job| !job.enabled)
             .and_then(|job| job.state.auto_disabled.as_ref())
             .map(|auto| DisabledByGateway { reason: auto.reason.clone(), time: time(auto.at()) }),
-        run_now: before.run_now,
+        run_now: requests::run_now(job, view, now),
     };
-    (status, again.or_else(|| until_over(job, now)))
+    let again = [again, until_over(job, now), requests::look_again(status.run_now.as_ref(), now)];
+    let again = again.into_iter().flatten().min();
+    (status, again)
 }
 
 fn time(at: Timestamp) -> Time {

@@ -43,6 +43,8 @@ pub enum RunAnswer {
     AlreadyRunning,
     /// The gateway has no such job.
     Missing,
+    /// The caller did not permit it: the gateway was not asked.
+    NotPermitted,
     /// The gateway does not run it; its own words.
     Refused(String),
 }
@@ -77,12 +79,14 @@ pub enum SocketError {
     Unanswered(#[source] Box<SocketError>),
 }
 
-/// Asks the gateway to run the job now, even if it is stopped, and pairs the device before if need be.
+/// Asks the gateway to run the job now, even if it is stopped, and pairs the device before if need be. `permit` is awaited when the gateway
+/// is connected, and the gateway is asked right after it, if it is true.
 pub async fn run_job(
     admin: &AdminClient,
     gateway: &Endpoint,
     device: &Device,
     job: &str,
+    permit: impl Future<Output = bool>,
 ) -> Result<RunAnswer, SocketError> {
     let mut connection = match connect(gateway, device).await? {
         Connected::Yes(connection) => connection,
@@ -96,6 +100,10 @@ pub async fn run_job(
             }
         }
     };
+    if !permit.await {
+        connection.close().await;
+        return Ok(RunAnswer::NotPermitted);
+    }
     let answer = connection.call("cron.run", json!({"id": job, "mode": "force"})).await;
     let answer = answer.and_then(run_answer).map_err(|error| SocketError::Unanswered(Box::new(error)));
     connection.close().await;
