@@ -1,7 +1,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::cron_job::CronJobStatus;
 use crate::cron_job::status::Served;
 use crate::declarations::fixtures::{agent, at, cron_job, scope};
 
