@@ -7,6 +7,7 @@ use super::status::{Served, View};
 use crate::api::CronJob;
 use crate::api::cron_job::Run;
 use crate::declarations::schedule::is_over;
+use crate::declarations::validate::display_name;
 use crate::kubernetes::conditions::{DECLARED, Desired, Status, reason, whole_seconds};
 use crate::naming::is_paused;
 use crate::references::digests::Fault;
@@ -26,7 +27,7 @@ pub fn declared(job: &CronJob, view: &View<'_>, runs: &[Run], now: Timestamp) ->
         .or_else(|| is_over(&job.spec, now).then(|| over(job, view, runs)))
         .or_else(|| suspended(served))
         .or_else(|| unanswered(served, view))
-        .unwrap_or_else(|| held(served, view))
+        .unwrap_or_else(|| held(job, served, view))
 }
 
 fn condition(status: Status, reason: &'static str, message: &str) -> Desired {
@@ -81,7 +82,13 @@ fn unanswered(served: &Served<'_>, view: &View<'_>) -> Option<Desired> {
     (!view.answers).then(|| condition(Status::Unknown, reason, &message))
 }
 
-fn held(served: &Served<'_>, view: &View<'_>) -> Desired {
+/// Whether the gateway already runs what the spec says: what waits is not the user's edit, but for example that of a new version of Creel.
+fn is_of_this_edit(job: &CronJob, view: &View<'_>) -> bool {
+    let held = view.found.and_then(|found| found.job.as_ref());
+    held.is_some_and(|held| held.enabled != job.spec.suspend && held.is_of_same_edit(&display_name(job)))
+}
+
+fn held(job: &CronJob, served: &Served<'_>, view: &View<'_>) -> Desired {
     let unknown = |reason, message: &str| condition(Status::Unknown, reason, message);
     match view.found.map(|found| &found.state) {
         None | Some(SyncState::NotDeclared) => {
@@ -92,6 +99,11 @@ fn held(served: &Served<'_>, view: &View<'_>) -> Desired {
             condition(Status::False, reason::REJECTED, &format!("The gateway rejected the job: {words}"))
         }
         Some(SyncState::Failed(words)) => unknown(reason::ADMIN_UNREACHABLE, words),
+        Some(SyncState::Throttled) if is_of_this_edit(job, view) => condition(
+            Status::True,
+            reason::DECLARED,
+            "The gateway has this job; Creel updates details of it when OpenClaw accepts more changes.",
+        ),
         Some(SyncState::Throttled) => unknown(reason::PENDING, "Waiting: OpenClaw accepts 30 job changes per minute."),
         Some(SyncState::AgentUnknown) => {
             let name = served.agent.name_any();

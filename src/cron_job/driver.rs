@@ -8,24 +8,21 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::gather::gather;
-use super::{report, run_now, status};
+use super::run_now::Requested;
+use super::{report, status};
 use crate::api::CronJob;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::DECLARED;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::world::queues::Controller;
-use crate::world::runtime::{Gone, Reconciler};
+use crate::world::runtime::Reconciler;
 
 impl Reconciler for Context {
     type Object = CronJob;
     const CONTROLLER: Controller = Controller::CronJob;
 
     async fn reconcile(&self, job: Arc<CronJob>) -> Result<Action, ReconcileError> {
-        reconcile(&self.up_to_date(&job), self).await
-    }
-
-    fn forget(&self, gone: &Gone<'_>) {
-        self.forget_intent(gone.namespace, gone.name);
+        reconcile(&job, self).await
     }
 }
 
@@ -40,11 +37,10 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
         return Ok(Action::requeue(resync()));
     }
     let (next, again) = status::status(job, &gathered.view(job), Timestamp::now());
-    let next = report::report(job, next, context).await?;
-    let Some(next) = next else { return Ok(Action::await_change()) };
+    let Some(written) = report::report(job, next, context).await? else { return Ok(Action::await_change()) };
     let view = gathered.view(job);
     let asked = match (view.served, view.found.filter(|_| !view.paused)) {
-        (Ok(served), Some(found)) => run_now::serve(context, job, &next, served.owner, found).await?,
+        (Ok(served), Some(found)) => Requested { context, job: written, owner: served.owner }.serve(found).await?,
         _ => None,
     };
     Ok(Action::requeue(next_look([again, asked])))

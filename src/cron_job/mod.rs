@@ -10,14 +10,20 @@
 //! | `declared` | condition `Declared` | nothing |
 //! | `healthy` | condition `Healthy` | nothing |
 //! | `outcome` | a run of the gateway → a run of the status, with its price | nothing |
-//! | `run_now` | a run requested by annotation, never twice | the network |
+//! | `missed` | runs that were due while the gateway was away | nothing |
+//! | `requests` | requests for a run: taken up, withdrawn, expired, and known by their run | nothing |
+//! | `run_now` | asks the gateway for a requested run, never twice | the network |
+//! | `device` | the operator's own device at a gateway | the network |
 
 pub mod context;
 pub mod declared;
+pub mod device;
 pub mod driver;
 pub mod gather;
 pub mod healthy;
+pub mod missed;
 pub mod outcome;
 pub mod report;
+pub mod requests;
 pub mod run_now;
 pub mod status;

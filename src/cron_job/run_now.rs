@@ -1,36 +1,28 @@
-//! A run that somebody asks for by the annotation `creel.dev/run-now`: once for each value, whatever ends in between. Touches the network.
+//! Asks the gateway for a requested run: once for each request, whatever ends in between. Touches the network.
 //!
-//! The intent is in the status before the gateway is asked, and stays there until the gateway's own list of runs shows a run that was
-//! asked for and began later than the last one before the intent. That the gateway accepts a run means nothing yet: one that still waits
-//! for a slot when the gateway is killed leaves no trace, and is asked for again.
+//! Every write of the status is refused where somebody else has written since the CronJob was read. The gateway is asked only right after
+//! such a write: a replica that was stopped in between, and meanwhile lost its Lease, finds a conflict or is too late.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_controller::events::EventType;
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use kube::ResourceExt;
 
 use super::context::Context;
-use crate::api::cron_job::{CronJobStatus, RunNow};
+use super::device::device;
+use super::requests::{LOOK_BACK, Slot, explanation, has_run, known, settled, short, time_left};
+use crate::api::cron_job::RunNow;
 use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::is_over;
 use crate::declarations::validate::display_name;
-use crate::kubernetes::caches::versioned::VersionedCache;
-use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::kubernetes::conditions::reason;
 use crate::kubernetes::events;
 use crate::kubernetes::reconciler::ReconcileError;
-use crate::kubernetes::status::write_status;
-use crate::naming::{CRON_JOB_MANAGER, GatewayNames, RUN_NOW, child_of};
+use crate::kubernetes::status::write_status_if_unchanged;
+use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::cron::job::Job;
-use crate::openclaw::cron::run::Run;
-use crate::openclaw::device::Device;
 use crate::openclaw::socket::{self, RunAnswer};
-use crate::references::generated_secret::{SecretError, ensure, known_version, value, version_of};
 use crate::world::gateways::Gateway;
 use crate::world::jobs_found::{JobFound, SyncState};
 
@@ -38,179 +30,131 @@ use crate::world::jobs_found::{JobFound, SyncState};
 const POLL: Duration = Duration::from_secs(5);
 /// How soon to try again after the gateway could not be asked, or refused.
 const RETRY: Duration = Duration::from_secs(30);
-/// Runs among which an earlier try is looked for.
-const LOOK_BACK: usize = 200;
-/// The key of the device in its Secret.
-const DEVICE_KEY: &str = "device-key";
-/// Characters of the annotation that count.
-const REQUEST: usize = 256;
+/// How long the proof that nobody else has gone on is good for: what remains of a Lease (15 s) when its holder gives up (10 s).
+const PROOF: Duration = Duration::from_secs(5);
 
-/// The devices of the gateways, as read.
-pub type Devices = VersionedCache<Arc<Device>>;
-
-/// What is to be done about the annotation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    Nothing,
-    /// A new value: the intent has to be written.
-    Intend(String),
-    /// An intent that the gateway may not know of yet.
-    Ask(RunNow),
+/// The CronJob of a reconcile, with the status that this reconcile wrote last.
+pub struct Requested<'a> {
+    pub context: &'a Context,
+    pub job: CronJob,
+    pub owner: &'a Agent,
 }
 
-fn step(requested: Option<&String>, told: Option<&RunNow>) -> Step {
-    let request = requested.map(|value| value.chars().take(REQUEST).collect::<String>());
-    let request = request.filter(|request| !request.trim().is_empty());
-    match (request, told) {
-        // What was begun is brought to its end, also when another value came meanwhile.
-        (_, Some(told)) if !told.finished => Step::Ask(told.clone()),
-        (Some(request), told) if told.is_none_or(|told| told.request != request) => Step::Intend(request),
-        _ => Step::Nothing,
-    }
-}
-
-/// Whether a run that was asked for began after this time: one of its own kind, or one that the gateway's end cut off and that may
-/// have been it.
-fn was_run(runs: &[Run], after: Option<Timestamp>) -> bool {
-    let cut_off =
-        |run: &Run| run.run_id.is_none() && run.error.as_deref().is_some_and(|error| error.contains("interrupted"));
-    // Where the gateway tells no more, it may have been one that it does not tell: never twice.
-    let may_be_older = runs.len() >= LOOK_BACK && runs.iter().all(|run| run.started_at() > after);
-    may_be_older || runs.iter().any(|run| run.started_at() > after && (run.is_manual() || cut_off(run)))
-}
-
-/// Serves the annotation; returns when to look again.
-pub async fn serve(
-    context: &Context,
-    job: &CronJob,
-    status: &CronJobStatus,
-    owner: &Agent,
-    found: &JobFound,
-) -> Result<Option<Duration>, ReconcileError> {
-    let step = step(job.annotations().get(RUN_NOW), status.run_now.as_ref());
-    if step == Step::Nothing {
-        return Ok(None);
-    }
-    let namespace = job.namespace().unwrap_or_default();
-    // The reconcile of the gateway's jobs queues this one when these are there.
-    let Some(gateway) = context.facts.gateway(&namespace, &owner.name_any()) else { return Ok(None) };
-    // What would run must be what the CronJob says now. One whose time has passed is not declared any more, and can be run again as long
-    // as the gateway still has it.
-    let is_over = found.state == SyncState::NotDeclared && is_over(&job.spec, Timestamp::now());
-    let says_this =
-        |held: &&Job| found.state == SyncState::Synced || is_over && held.is_of_same_edit(&display_name(job));
-    let Some(id) = found.job.as_ref().filter(says_this).map(|held| held.id.clone()) else {
-        if is_over {
-            let note = "The gateway no longer has the job, because spec.at has passed: set another time";
-            context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, note)).await;
+impl Requested<'_> {
+    /// Asks for the run that is requested, if one is; returns when to look again.
+    pub async fn serve(mut self, found: &JobFound) -> Result<Option<Duration>, ReconcileError> {
+        let Some((slot, told)) = self.told() else { return Ok(None) };
+        let namespace = self.job.namespace().unwrap_or_default();
+        // The reconcile of the gateway's jobs queues this one when these are there.
+        let Some(gateway) = self.context.facts.gateway(&namespace, &self.owner.name_any()) else { return Ok(None) };
+        let Some(id) = self.id_of(found) else { return Ok(None) };
+        let Ok(present) = self.context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(RETRY)) };
+        let Some(present) = present else { return Ok(Some(POLL)) };
+        // Runs of one job never overlap.
+        if present.state.running_since().is_some() {
+            return Ok(Some(POLL));
         }
-        return Ok(None);
-    };
-    let Ok(present) = context.admin.cron_get(&gateway.endpoint, &id).await else { return Ok(Some(RETRY)) };
-    let Some(present) = present else { return Ok(Some(POLL)) };
-    // Runs of one job never overlap.
-    if present.state.running_since().is_some() {
-        return Ok(Some(POLL));
+        let Ok(runs) = self.context.admin.cron_runs(&gateway.endpoint, Some(&id), LOOK_BACK).await else {
+            return Ok(Some(RETRY));
+        };
+        if told.known_runs.is_some() && has_run(&told, &runs) {
+            // Another value may wait for the end of this run.
+            let again = (!slot.is_wanted(&self.job, &told)).then_some(POLL);
+            self.write(slot, settled(told, None)).await?;
+            self.request_refresh();
+            return Ok(again);
+        }
+        if time_left(&told, Timestamp::now()).is_none() {
+            return self.expire(slot, told).await;
+        }
+        if !slot.is_wanted(&self.job, &told) {
+            return Ok(Some(POLL));
+        }
+        let known_runs = told.known_runs.clone().unwrap_or_else(|| known(&runs));
+        self.ask(&gateway, &id, slot, RunNow { known_runs: Some(known_runs), run_id: None, ..told }).await
     }
-    let intent = match step {
-        Step::Intend(request) => {
-            let after = present.state.last_run().map(MicroTime);
-            let time = Time(whole_seconds(Timestamp::now()));
-            let intent = RunNow { request, time, after, finished: false };
-            if !write(context, job, status, intent.clone()).await? {
-                return Ok(None);
+
+    /// The request that comes first.
+    fn told(&self) -> Option<(Slot, RunNow)> {
+        let status = self.job.status.as_ref()?;
+        let mut told = Slot::ALL.into_iter().filter_map(|slot| Some((slot, slot.of(status)?)));
+        told.find(|(_, told)| !told.finished).map(|(slot, told)| (slot, told.clone()))
+    }
+
+    /// The job that is to run: what would run must be what the CronJob says now. One whose time has passed is not declared any more, and
+    /// can be run again as long as the gateway still has it.
+    fn id_of(&self, found: &JobFound) -> Option<String> {
+        let is_over = || found.state == SyncState::NotDeclared && is_over(&self.job.spec, Timestamp::now());
+        let says_this = |held: &&Job| {
+            found.state == SyncState::Synced || is_over() && held.is_of_same_edit(&display_name(&self.job))
+        };
+        found.job.as_ref().filter(says_this).map(|held| held.id.clone())
+    }
+
+    /// Asks for the run, and writes down the id that the gateway gives it.
+    async fn ask(
+        mut self,
+        gateway: &Gateway,
+        id: &str,
+        slot: Slot,
+        intent: RunNow,
+    ) -> Result<Option<Duration>, ReconcileError> {
+        let (context, owner) = (self.context, self.owner);
+        let device = device(context, owner).await?;
+        let mut written = Ok(false);
+        let permit = async {
+            let began = Instant::now();
+            written = self.write(slot, intent.clone()).await;
+            matches!(written, Ok(true)) && began.elapsed() < PROOF
+        };
+        let answer = socket::run_job(&context.admin, &gateway.endpoint, &device, id, permit).await;
+        written?;
+        match answer {
+            Ok(RunAnswer::Accepted { run_id }) => {
+                let run_id = short(&run_id);
+                tracing::info!(cron_job = self.job.name_any(), run_id, "requested a run");
+                self.request_refresh();
+                self.write(slot, RunNow { run_id: Some(run_id), ..intent }).await?;
             }
-            intent
+            // One that waits for a slot is running to the gateway.
+            Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing | RunAnswer::NotPermitted) => {}
+            Ok(RunAnswer::Refused(words)) => return Ok(self.refused(&words).await),
+            Err(error) => return Ok(self.refused(&error.to_string()).await),
         }
-        Step::Ask(intent) => intent,
-        Step::Nothing => return Ok(None),
-    };
-    ask(context, job, status, owner, &gateway, &id, intent).await
-}
-
-/// Asks the gateway for the run, unless it shows that it was asked already.
-async fn ask(
-    context: &Context,
-    job: &CronJob,
-    status: &CronJobStatus,
-    owner: &Agent,
-    gateway: &Gateway,
-    id: &str,
-    intent: RunNow,
-) -> Result<Option<Duration>, ReconcileError> {
-    let name = job.name_any();
-    let Ok(runs) = context.admin.cron_runs(&gateway.endpoint, Some(id), LOOK_BACK).await else {
-        return Ok(Some(RETRY));
-    };
-    if was_run(&runs, intent.after.as_ref().map(|after| after.0)) {
-        write(context, job, status, RunNow { finished: true, ..intent }).await?;
-        request_refresh(context, owner);
-        return Ok(None);
+        Ok(Some(POLL))
     }
-    let device = device(context, owner).await?;
-    match socket::run_job(&context.admin, &gateway.endpoint, &device, id).await {
-        Ok(RunAnswer::Accepted { run_id }) => {
-            tracing::info!(cron_job = name, run_id, "requested a run");
-            request_refresh(context, owner);
+
+    /// It is too late to ask again.
+    async fn expire(mut self, slot: Slot, told: RunNow) -> Result<Option<Duration>, ReconcileError> {
+        if self.write(slot, settled(told, Some(reason::RUN_EXPIRED))).await? {
+            let note = explanation(reason::RUN_EXPIRED).unwrap_or_default();
+            self.context.publish(&self.job, &events::event(EventType::Warning, reason::RUN_EXPIRED, note)).await;
         }
-        // One that waits for a slot is running to the gateway.
-        Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing) => {}
-        Ok(RunAnswer::Refused(words)) => return Ok(refused(context, job, &words).await),
-        Err(error) => return Ok(refused(context, job, &error.to_string()).await),
+        Ok(None)
     }
-    Ok(Some(POLL))
-}
 
-/// Nothing in the cluster shows that the job ran.
-fn request_refresh(context: &Context, owner: &Agent) {
-    context.facts.request_refresh(&owner.namespace().unwrap_or_default(), &owner.name_any());
-}
-
-/// Tells why the run was not taken; it is asked for again later.
-async fn refused(context: &Context, job: &CronJob, words: &str) -> Option<Duration> {
-    let note = format!("The gateway rejected the requested run; Creel retries: {words}");
-    context.publish(job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
-    Some(RETRY)
-}
-
-/// Whether the object is still there.
-async fn write(
-    context: &Context,
-    job: &CronJob,
-    status: &CronJobStatus,
-    run_now: RunNow,
-) -> Result<bool, ReconcileError> {
-    let next = CronJobStatus { run_now: Some(run_now.clone()), ..status.clone() };
-    let is_there = write_status(&context.client, CRON_JOB_MANAGER, job, &next).await?;
-    // Only what is written counts: another replica must know it too.
-    context.intend(job, &run_now);
-    Ok(is_there)
-}
-
-/// The operator's own device at this gateway; its Secret is made if it is not there.
-async fn device(context: &Context, owner: &Agent) -> Result<Arc<Device>, SecretError> {
-    let (namespace, names) = (owner.namespace().unwrap_or_default(), GatewayNames::of(&owner.name_any()));
-    let version = known_version(&context.stores, &namespace, &names.device);
-    if let Some(device) = version.and_then(|version| context.devices.get(&namespace, &names.device, &version)) {
-        return Ok(device);
+    /// Nothing in the cluster shows that the job ran.
+    fn request_refresh(&self) {
+        let namespace = self.owner.namespace().unwrap_or_default();
+        self.context.facts.request_refresh(&namespace, &self.owner.name_any());
     }
-    let generate = || {
-        let mut key = [0_u8; 32];
-        getrandom::fill(&mut key)?;
-        Ok(Secret {
-            metadata: child_of(owner, &names.device, names.labels()),
-            data: Some(BTreeMap::from([(DEVICE_KEY.to_owned(), ByteString(key.to_vec()))])),
-            ..Secret::default()
-        })
-    };
-    let secret = ensure(&context.client, CRON_JOB_MANAGER, owner, &names.device, generate).await?;
-    let damaged = || SecretError::Damaged { name: names.device.clone(), key: DEVICE_KEY };
-    let key: [u8; 32] = value(&secret, DEVICE_KEY)?.try_into().map_err(|_| damaged())?;
-    let device = Arc::new(Device::new(&key));
-    // The keys of gateways that are gone are not kept.
-    context.devices.keep(|namespace, name| known_version(&context.stores, namespace, name).is_some());
-    context.devices.put(&namespace, &names.device, version_of(&secret), Arc::clone(&device));
-    Ok(device)
+
+    /// Tells why the run was not accepted; it is requested again later.
+    async fn refused(&self, words: &str) -> Option<Duration> {
+        let note = format!("The gateway rejected the requested run; Creel retries: {words}");
+        self.context.publish(&self.job, &events::event(EventType::Warning, reason::RUN_REJECTED, &note)).await;
+        Some(RETRY)
+    }
+
+    /// Writes what is known of the request; whether the object is still there.
+    async fn write(&mut self, slot: Slot, told: RunNow) -> Result<bool, ReconcileError> {
+        let mut next = self.job.status.clone().unwrap_or_default();
+        slot.put(&mut next, told);
+        let written = write_status_if_unchanged(&self.context.client, CRON_JOB_MANAGER, &self.job, &next).await?;
+        let is_there = written.is_some();
+        (self.job.status, self.job.metadata.resource_version) = (Some(next), written);
+        Ok(is_there)
+    }
 }
 
 #[cfg(test)]

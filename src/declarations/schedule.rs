@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::expression::check;
 use crate::api::cron_job::{CronJob, CronJobSpec};
 use crate::api::duration;
 use crate::kubernetes::conditions::reason;
@@ -18,7 +18,7 @@ pub fn schedule(job: &CronJob, now: Timestamp) -> Result<Schedule, Fault> {
     let spec = &job.spec;
     if let Some(expression) = &spec.schedule {
         let time_zone = spec.time_zone.as_deref().unwrap_or(time_zone::DEFAULT);
-        check(job, expression, time_zone, now)?;
+        check(&job.name_any(), expression, time_zone)?;
         return Ok(Schedule::Cron { expression: expression.clone(), time_zone: time_zone.to_owned() });
     }
     if let Some(at) = &spec.at {
@@ -30,25 +30,6 @@ pub fn schedule(job: &CronJob, now: Timestamp) -> Result<Schedule, Fault> {
     let interval = interval.ok_or_else(|| fault(reason::INVALID_SCHEDULE, message()))?;
     let anchor = job.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     Ok(Schedule::Every { interval, anchor })
-}
-
-fn check(job: &CronJob, expression: &str, time_zone: &str, now: Timestamp) -> Result<(), Fault> {
-    let name = job.name_any();
-    let place = format!("spec.timeZone of CronJob \"{name}\"");
-    let zone = time_zone::check(time_zone, &place).map_err(|message| fault(reason::TIME_ZONE_NOT_FOUND, message))?;
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let pattern = parser.parse(expression).map_err(|error| {
-        let message =
-            format!("schedule \"{expression}\" cannot be parsed (spec.schedule of CronJob \"{name}\"): {error}");
-        fault(reason::INVALID_SCHEDULE, message)
-    })?;
-    if pattern.find_next_occurrence(&now.to_zoned(zone), false).is_err() {
-        let message = format!(
-            "schedule \"{expression}\" names a time that never comes (spec.schedule of CronJob \"{name}\"): no month has such a day"
-        );
-        return Err(fault(reason::NEVER_RUNS, message));
-    }
-    Ok(())
 }
 
 fn fault(reason: &'static str, message: String) -> Fault {

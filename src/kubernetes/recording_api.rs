@@ -8,6 +8,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// What was asked, in order: `PATCH configmaps/concierge-config-1`.
@@ -32,22 +33,38 @@ impl RecordingApi {
         Some(Response::new(Body::from(present.get(path)?.to_string().into_bytes())))
     }
 
-    /// From now on a patch of this object is answered with the whole of it.
+    /// From now on a patch of this object changes it and is answered with the whole of it. One that names another version than the object
+    /// has is a conflict.
     pub fn knows(&self, object: &impl Serialize) {
         let object = serde_json::to_value(object).unwrap_or_default();
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).push(object);
     }
 
-    fn merged(&self, patch: Value) -> Value {
+    /// The object as it is now.
+    pub fn known<K: DeserializeOwned>(&self, name: &str) -> Option<K> {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |object: &&Value| {
+        let object = objects.iter().rfind(|object| object["metadata"]["name"] == name)?;
+        serde_json::from_value(object.clone()).ok()
+    }
+
+    /// The object after the patch, or the status code that refuses it.
+    fn merged(&self, patch: Value) -> Result<Value, u16> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |object: &&mut Value| {
             object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"]
         };
-        let Some(mut object) = objects.iter().rfind(is_it).cloned() else { return patch };
+        let Some(object) = objects.iter_mut().rfind(is_it) else { return Ok(patch) };
+        let [version, named] = [&*object, &patch].map(|object| object["metadata"]["resourceVersion"].clone());
+        if named.is_string() && named != version {
+            return Err(409);
+        }
         if let (Some(object), Value::Object(patch)) = (object.as_object_mut(), patch) {
             object.extend(patch.into_iter().filter(|(member, _)| member != "metadata"));
         }
-        object
+        if let Some(version) = version.as_str().and_then(|version| version.parse::<u64>().ok()) {
+            object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        }
+        Ok(object.clone())
     }
 
     /// A client of this API server. Requests for which `refuses` names a status code get that one.
@@ -64,7 +81,10 @@ impl RecordingApi {
                 let answer = match refuses(&line) {
                     Some(code) => status(code),
                     None if parts.method == Method::GET => this.read(&path).unwrap_or_else(|| status(404)),
-                    None => accepted(this.merged(serde_json::from_slice(&body).unwrap_or_default())),
+                    None => match this.merged(serde_json::from_slice(&body).unwrap_or_default()) {
+                        Ok(object) => accepted(object),
+                        Err(code) => status(code),
+                    },
                 };
                 this.requests.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 Ok::<_, kube::Error>(answer)

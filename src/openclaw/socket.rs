@@ -46,6 +46,8 @@ pub enum RunAnswer {
     AlreadyRunning,
     /// The gateway has no such job.
     Missing,
+    /// The caller did not permit it: the gateway was not asked.
+    NotPermitted,
     /// The gateway does not run it; its own words.
     Refused(String),
 }
@@ -93,15 +95,17 @@ impl SocketError {
     }
 }
 
-/// Asks the gateway in its turn to run the job now, even if it is stopped, and pairs the device before if need be.
+/// Asks the gateway in its turn to run the job now, even if it is stopped, and pairs the device before if need be. `permit` is awaited when
+/// the gateway is connected, and the gateway is asked right after it, if it is true.
 pub async fn run_job(
     admin: &AdminClient,
     gateway: &Endpoint,
     device: &Device,
     job: &str,
+    permit: impl Future<Output = bool>,
 ) -> Result<RunAnswer, SocketError> {
     // On the heap: it holds the connection.
-    let run = Box::pin(run_now(admin, gateway, device, job));
+    let run = Box::pin(run_now(admin, gateway, device, job, permit));
     admin.places.call(gateway, run, SocketError::is_silence).await
 }
 
@@ -110,6 +114,7 @@ async fn run_now(
     gateway: &Endpoint,
     device: &Device,
     job: &str,
+    permit: impl Future<Output = bool>,
 ) -> Result<RunAnswer, SocketError> {
     let _memory = admin.room_for(MESSAGE_LIMIT).await?;
     let mut connection = match connect(gateway, device).await? {
@@ -124,6 +129,10 @@ async fn run_now(
             }
         }
     };
+    if !permit.await {
+        connection.close().await;
+        return Ok(RunAnswer::NotPermitted);
+    }
     let answer = connection.call("cron.run", json!({"id": job, "mode": "force"})).await;
     let answer = answer.and_then(run_answer).map_err(|error| SocketError::Unanswered(Box::new(error)));
     connection.close().await;

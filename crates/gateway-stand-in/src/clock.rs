@@ -24,6 +24,11 @@ impl Clock {
         self.now_ms += 1;
     }
 
+    /// Moves back.
+    pub fn turn_back(&mut self, time: Duration) {
+        self.now_ms -= milliseconds(time);
+    }
+
     /// Moves forward to this time; never back.
     pub fn move_to(&mut self, time_ms: i64) {
         self.now_ms = self.now_ms.max(time_ms);

@@ -73,6 +73,11 @@ impl StandIn {
         lock(&self.gateway).pass(time);
     }
 
+    /// Sets the clock back, as a node does whose clock ran ahead.
+    pub fn turn_back(&self, time: Duration) {
+        lock(&self.gateway).clock.turn_back(time);
+    }
+
     /// What becomes of turns from now on; those that are held end so.
     pub fn set_turns(&self, turns: Turns) {
         lock(&self.gateway).with_scheduler(|scheduler, around| scheduler.set_turns(turns, around));

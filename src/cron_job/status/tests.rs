@@ -207,7 +207,7 @@ fn what_a_run_cost_is_remembered_when_the_gateway_tells_it_no_more() {
 #[test]
 fn a_job_whose_turn_has_not_come_says_so_and_needs_nobody() {
     let mut found = found(true, &json!({}), &json!([]));
-    found.state = SyncState::Throttled;
+    (found.state, found.job) = (SyncState::Throttled, None);
     let status = Case::new("{every: 10m}", Some(found)).status();
     let declared = find(&status.conditions, DECLARED).unwrap();
     assert_eq!((declared.status.as_str(), declared.reason.as_str()), ("Unknown", reason::PENDING));
@@ -220,4 +220,19 @@ fn a_job_that_rests_has_no_next_run_though_its_last_one_is_not_over() {
     let next = |spec: &str| Case::new(spec, Some(found(true, &state, &json!([])))).status().next_run_time;
     assert!(next("{every: 10m}").is_some());
     assert_eq!(next("{every: 10m, suspend: true}"), None);
+}
+
+/// A new version of Creel may describe all jobs in other words.
+#[test]
+fn a_job_that_the_gateway_runs_stays_ready_while_an_update_of_it_waits_for_its_turn() {
+    let held = |generation: i64, enabled: bool| {
+        let mut found = found(enabled, &json!({"nextRunAtMs": ms("2026-01-01T00:10:00Z")}), &json!([]));
+        found.state = SyncState::Throttled;
+        let name = format!("notes (uid-of-n, generation {generation})");
+        found.job = listed(&json!({"id": "the-id", "enabled": enabled, "displayName": name, "state": {}}));
+        Case::new("{every: 10m}", Some(found)).condition(READY)
+    };
+    assert_eq!(held(3, true), is("True", reason::READY));
+    assert_eq!(held(2, true).0, "Unknown", "of an earlier edit");
+    assert_eq!(held(3, false).0, "Unknown", "it does not run");
 }

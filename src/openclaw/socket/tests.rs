@@ -73,7 +73,10 @@ impl Gateway {
             }
         });
         let answer =
-            run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7").await;
+            run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7", async {
+                true
+            })
+            .await;
         server.abort();
         answer
     }
@@ -228,9 +231,10 @@ async fn a_gateway_that_ends_takes_no_wishes() {
                       Gateway websocket admission closed";
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
-    let error = run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7")
-        .await
-        .unwrap_err();
+    let error =
+        run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7", async { true })
+            .await
+            .unwrap_err();
     server.await.unwrap();
     assert!(matches!(error, SocketError::NotOpened(503)), "{error}");
 }
@@ -240,10 +244,10 @@ async fn a_gateway_that_is_not_there_or_silent_was_not_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = endpoint(&listener);
     let admin = AdminClient::new(GatewayCalls::default()).unwrap();
-    let silent = run_job(&admin, &gateway, &device(), "25107da7").await.unwrap_err();
+    let silent = run_job(&admin, &gateway, &device(), "25107da7", async { true }).await.unwrap_err();
     assert!(matches!(silent, SocketError::Silent), "{silent}");
     drop(listener);
     let gateway = Endpoint { run: "pod/1".into(), ..gateway };
-    let absent = run_job(&admin, &gateway, &device(), "25107da7").await.unwrap_err();
+    let absent = run_job(&admin, &gateway, &device(), "25107da7", async { true }).await.unwrap_err();
     assert!(matches!(absent, SocketError::Unreachable(_)), "{absent}");
 }
