@@ -139,7 +139,8 @@ pub fn settle(gathered: &mut Gathered) {
     let revision = ConfigRevision {
         name: names.config(&pod.hash()),
         current: Arc::clone(&config),
-        desired: Arc::clone(&config),
+        desired: Some(Arc::clone(&config)),
+        image: pod.image.clone(),
         rejection: None,
     };
     let map = config_map::mounted(&gathered.owner, &names, &revision);

@@ -13,6 +13,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
+use super::revision::Rejection;
 use super::secret::SecretError;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
@@ -61,6 +62,8 @@ pub struct Live {
     pub parts: BTreeMap<String, String>,
     /// The configuration that the live Deployment's Pod mounts.
     pub config: Option<Arc<ConfigDocument>>,
+    /// The rejection that was written last, as this process remembers it.
+    pub rejection: Option<Rejection>,
 }
 
 impl Live {
@@ -107,7 +110,8 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let namespace = owner.namespace().unwrap_or_default();
     let names = GatewayNames::of(&owner.name_any());
     let stores = &context.stores;
-    let Look { joined, providers, sandboxes, sandbox_services, sources, live } = look(stores, &owner);
+    let Look { joined, providers, sandboxes, sandbox_services, sources, mut live } = look(stores, &owner);
+    live.rejection = context.configs.rejection(&owner.uid().unwrap_or_default());
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;

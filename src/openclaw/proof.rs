@@ -19,8 +19,10 @@ const ISSUE_LENGTH_LIMIT: usize = 200;
 pub enum Verdict {
     /// The gateway runs with exactly this file.
     Applied,
-    /// It has not seen the file yet, or works on it.
+    /// It has not read the file yet.
     Pending,
+    /// It has read exactly this file and does not run with it: it works on it, or cannot.
+    Read,
     /// It saw a file that it refuses and goes on with what it had.
     Refused(Refusal),
 }
@@ -50,7 +52,13 @@ pub fn file(payload: &Value) -> Option<&str> {
 pub fn compare(ours: &Value, payload: &Value, before: Option<&str>) -> Verdict {
     let seen = file(payload);
     match payload.get("valid").and_then(Value::as_bool) {
-        Some(true) if runs(ours, payload) => Verdict::Applied,
+        Some(true) if shows(ours, payload) => {
+            if is_in_force(payload) {
+                Verdict::Applied
+            } else {
+                Verdict::Read
+            }
+        }
         Some(false) if before.is_none() || before != seen => {
             Verdict::Refused(Refusal { issues: issues(payload), file: seen.map(str::to_owned) })
         }
@@ -58,12 +66,14 @@ pub fn compare(ours: &Value, payload: &Value, before: Option<&str>) -> Verdict {
     }
 }
 
-fn runs(ours: &Value, payload: &Value) -> bool {
+fn shows(ours: &Value, payload: &Value) -> bool {
+    payload.get("parsed").is_some_and(|seen| marker::of(seen) == marker::of(ours) && same(ours, seen))
+}
+
+fn is_in_force(payload: &Value) -> bool {
     let revision = payload.get("configRevisionHash").and_then(Value::as_str);
     let applied = payload.get("appliedConfigHash").and_then(Value::as_str);
-    payload.get("parsed").is_some_and(|seen| marker::of(seen) == marker::of(ours) && same(ours, seen))
-        && revision.is_some()
-        && revision == applied
+    revision.is_some() && revision == applied
 }
 
 /// Structural equality, where a redacted leaf equals any string and 1 equals 1.0, as JavaScript has it.

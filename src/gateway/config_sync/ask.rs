@@ -25,6 +25,7 @@ pub async fn ask(
             match proof::compare(document.value(), &payload, memory.before.as_deref()) {
                 Verdict::Applied => ConfigState::Applied,
                 Verdict::Pending => ConfigState::Pending,
+                Verdict::Read => ConfigState::NotApplied,
                 Verdict::Refused(refusal) => ConfigState::Rejected(refusal.issues.join("; ")),
             }
         }
