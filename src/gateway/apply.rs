@@ -72,13 +72,19 @@ pub async fn apply(
     desired: &Desired,
 ) -> (Applied, Result<(), ApplyError>) {
     let mut applied = Applied::unchanged(gathered);
-    let fault = |reason, error: &ApplyError| Some(Fault { reason, message: error.to_string(), carried: false });
     match send((sender, fences), gathered, desired, &mut applied).await {
-        Err(error) if error.is_name_conflict() => applied.fault = fault(reason::NAME_CONFLICT, &error),
-        Err(error) if error.api().is_some_and(is_refusal) => applied.fault = fault(reason::CHILD_REJECTED, &error),
+        Err(error) if let Some(fault) = fault(&error) => applied.fault = Some(fault),
         sent => return (applied, sent),
     }
     (applied, Ok(()))
+}
+
+/// What only a person can repair: a child that the API server refuses, or whose name is taken.
+#[must_use]
+pub fn fault(error: &ApplyError) -> Option<Fault> {
+    let refused = || error.api().is_some_and(is_refusal).then_some(reason::CHILD_REJECTED);
+    let reason = if error.is_name_conflict() { Some(reason::NAME_CONFLICT) } else { refused() };
+    Some(Fault { reason: reason?, message: error.to_string(), carried: false })
 }
 
 /// Named one by one, so that a child that nothing sends does not compile. The fence first: without it there is no Pod.

@@ -1,6 +1,6 @@
 //! Gateways for tests, from the YAML that a user would write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -78,6 +78,7 @@ pub fn company() -> Gathered {
     let mut gathered = Gathered {
         owner: Arc::new(Agent::new("none", serde_yaml::from_str("model: {primary: {provider: a, model: b}}").unwrap())),
         joined: Vec::new(),
+        unparsable: BTreeSet::new(),
         providers: BTreeMap::new(),
         sandboxes: BTreeMap::new(),
         sandbox_services: BTreeMap::new(),
@@ -139,7 +140,8 @@ pub fn settle(gathered: &mut Gathered) {
     let revision = ConfigRevision {
         name: names.config(&pod.hash()),
         current: Arc::clone(&config),
-        desired: Arc::clone(&config),
+        desired: Some(Arc::clone(&config)),
+        image: pod.image.clone(),
         rejection: None,
     };
     let map = config_map::mounted(&gathered.owner, &names, &revision);

@@ -13,6 +13,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
+use super::revision::Rejection;
 use super::secret::SecretError;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
@@ -31,6 +32,8 @@ pub struct Gathered {
     pub owner: Arc<Agent>,
     /// The Agents that joined, sorted by name.
     pub joined: Vec<Arc<Agent>>,
+    /// The Agents in the live configuration that do not parse, so that what they want is not known.
+    pub unparsable: BTreeSet<String>,
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// The Sandboxes of the namespace by name.
     pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
@@ -61,6 +64,8 @@ pub struct Live {
     pub parts: BTreeMap<String, String>,
     /// The configuration that the live Deployment's Pod mounts.
     pub config: Option<Arc<ConfigDocument>>,
+    /// The rejection that was written last, as this process remembers it.
+    pub rejection: Option<Rejection>,
 }
 
 impl Live {
@@ -107,16 +112,18 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let namespace = owner.namespace().unwrap_or_default();
     let names = GatewayNames::of(&owner.name_any());
     let stores = &context.stores;
-    let Look { joined, providers, sandboxes, sandbox_services, sources, live } = look(stores, &owner);
+    let Look { joined, unparsable, providers, sandboxes, sandbox_services, sources, mut live } = look(stores, &owner);
+    live.rejection = context.configs.rejection(&owner.uid().unwrap_or_default());
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+    Ok(Gathered { owner, joined, unparsable, providers, sandboxes, sandbox_services, reads, existing_claim, live })
 }
 
 /// What the stores show around a gateway. Pure.
 pub struct Look {
     pub joined: Vec<Arc<Agent>>,
+    pub unparsable: BTreeSet<String>,
     pub providers: BTreeMap<String, Arc<Provider>>,
     pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
     pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
@@ -137,11 +144,28 @@ pub fn look(stores: &Stores, owner: &Agent) -> Look {
     let providers = providers.into_iter().map(|provider| (provider.name_any(), provider)).collect();
     let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
     let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
-    let agents = std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
-    let sandbox_services = sandbox_services(stores, &namespace, agents);
     let live = live(stores, &namespace, &GatewayNames::of(&name), &name);
+    let unparsable = unparsable(stores, &namespace, &live);
+    let agents = std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
+    let mut sandbox_services = sandbox_services(stores, &namespace, agents);
+    sandbox_services.extend(unparsable.iter().filter_map(|agent| {
+        let service = named(&stores.services, &namespace, &SandboxNames::of(agent).sandbox)?;
+        controller(&service.object).is_some_and(|owner| owner.name == *agent).then(|| (agent.clone(), service))
+    }));
     let sources = wanted(owner, &joined, &providers, &live);
-    Look { joined, providers, sandboxes, sandbox_services, sources, live }
+    Look { joined, unparsable, providers, sandboxes, sandbox_services, sources, live }
+}
+
+/// The Agents in the live configuration that do not parse and that no store has kept from before.
+fn unparsable(stores: &Stores, namespace: &str, live: &Live) -> BTreeSet<String> {
+    let agents = live.config.as_ref().map(|config| config.agents()).unwrap_or_default();
+    let is_known = |agent: &str| named(&stores.agents, namespace, agent).is_some();
+    let unparsable = |agent: &String| stores.unparsable.contains("Agent", namespace, agent) && !is_known(agent);
+    agents.into_iter().filter(unparsable).collect()
+}
+
+fn controller(object: &impl ResourceExt) -> Option<&OwnerReference> {
+    object.owner_references().iter().find(|owner| owner.controller == Some(true))
 }
 
 /// Only what the Agents own: a foreign Service of that name must not receive their commands.
@@ -154,10 +178,8 @@ fn sandbox_services<'a>(
         .filter(|agent| agent.spec.sandbox.is_some())
         .filter_map(|agent| {
             let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
-            let owners = service.object.owner_references();
-            let ours =
-                |owner: &OwnerReference| owner.controller == Some(true) && Some(&owner.uid) == agent.uid().as_ref();
-            owners.iter().any(ours).then(|| (agent.name_any(), service))
+            let owner = controller(&service.object)?;
+            (Some(&owner.uid) == agent.uid().as_ref()).then(|| (agent.name_any(), service))
         })
         .collect()
 }
@@ -220,3 +242,7 @@ async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Op
     // One that cannot be read now counts as existing: the Pod then waits for it, and what runs is not disturbed.
     Some(!matches!(api.get_opt(name).await, Ok(None)))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

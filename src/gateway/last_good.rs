@@ -17,14 +17,17 @@ use crate::api::Agent;
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
 
-/// An Agent whose present spec is at fault in some feature.
+/// An Agent whose present spec is at fault in some feature, or does not parse.
 pub struct AtFault<'a> {
-    pub agent: &'a Agent,
+    pub name: String,
+    /// `None`: it does not parse.
+    pub agent: Option<&'a Agent>,
     /// Its entry in the live configuration.
     pub entry: Value,
 }
 
-/// What is kept for each Agent, by feature. A feature at fault that is not there cannot be kept.
+/// What is kept for each Agent, by feature. A feature at fault that is not there cannot be kept. Of an Agent that does not parse, every
+/// feature is.
 #[must_use]
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();
@@ -40,7 +43,12 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
         let at_fault: Vec<AtFault<'_>> = attempts
             .iter()
             .filter(|attempt| attempt.results.get(position).is_some_and(Result::is_err))
-            .filter_map(|attempt| Some(AtFault { agent: attempt.agent, entry: entry(attempt)? }))
+            .filter_map(|attempt| {
+                Some(AtFault { name: attempt.agent.name_any(), agent: Some(attempt.agent), entry: entry(attempt)? })
+            })
+            .chain(gathered.unparsable.iter().filter_map(|name| {
+                Some(AtFault { name: name.clone(), agent: None, entry: live::agent(config, name)? })
+            }))
             .collect();
         for (agent, contribution) in (feature.keep)(gathered, &at_fault, &needed) {
             kept.entry(agent).or_default().insert(feature.name, contribution);
@@ -56,7 +64,7 @@ pub fn fields(at_fault: &[AtFault<'_>], names: &[&str]) -> BTreeMap<String, Cont
         .iter()
         .map(|at_fault| {
             let entry = live::fields(&at_fault.entry, names);
-            (at_fault.agent.name_any(), Contribution { entry, ..Contribution::default() })
+            (at_fault.name.clone(), Contribution { entry, ..Contribution::default() })
         })
         .collect()
 }

@@ -19,8 +19,10 @@ pub struct ConfigRevision {
     pub name: String,
     /// The document in it.
     pub current: Arc<ConfigDocument>,
-    /// The document that the plan asks for.
-    pub desired: Arc<ConfigDocument>,
+    /// The document that the plan asks for; `None`: the last good one stands in for one that is not known any more.
+    pub desired: Option<Arc<ConfigDocument>>,
+    /// The image of the gateway that reads it.
+    pub image: String,
     /// Set while the last good document stands in for the desired one.
     pub rejection: Option<Rejection>,
 }
@@ -38,36 +40,51 @@ impl ConfigRevision {
     /// What the live Deployment's Pod mounts, desired or not.
     #[must_use]
     pub fn of_live(live: &Live, names: &GatewayNames) -> Option<Self> {
-        let name = names.config(live.annotation(naming::PLAN)?);
+        let plan = live.annotation(naming::PLAN)?;
+        let image = live.annotation(naming::IMAGE).unwrap_or_default();
         let current = live.config.clone()?;
-        Some(Self { name, desired: Arc::clone(&current), current, rejection: rejection(live, names) })
+        let selected = Self::select(live, names, plan, image, Arc::clone(&current));
+        if selected.rejection.is_some() {
+            return Some(selected);
+        }
+        let rejection = rejections(live, names).next();
+        Some(Self { desired: rejection.is_none().then(|| Arc::clone(&current)), current, rejection, ..selected })
     }
 
     /// The revision for the ConfigMap of this plan: the desired document, unless this image has rejected exactly that one.
     #[must_use]
     pub fn select(live: &Live, names: &GatewayNames, plan: &str, image: &str, desired: Arc<ConfigDocument>) -> Self {
         let hash = rejection_hash(&desired, image);
-        let rejection = rejection(live, names).filter(|rejection| rejection.hash == hash);
+        let rejection = rejections(live, names).find(|rejection| rejection.hash == hash);
         let last_good = rejection.as_ref().and_then(|_| live.last_good(names));
         let current = last_good.unwrap_or_else(|| Arc::clone(&desired));
-        Self { name: names.config(plan), current, desired, rejection }
+        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), rejection }
     }
 
     /// The revision after the gateway rejected the desired document with this message.
     #[must_use]
     pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
+        let known = self.rejection.as_ref().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
+        let rejected = self.desired.as_ref().unwrap_or(&self.current);
         let rejection = Rejection {
-            hash: rejection_hash(&self.desired, live.annotation(naming::IMAGE).unwrap_or_default()),
+            hash: known.unwrap_or_else(|| rejection_hash(rejected, &self.image)),
             message: message.chars().take(MESSAGE_LIMIT).collect(),
         };
-        let current = live.last_good(names).unwrap_or_else(|| Arc::clone(&self.desired));
+        let current = live.last_good(names).unwrap_or_else(|| Arc::clone(rejected));
         Self { current, rejection: Some(rejection), ..self.clone() }
+    }
+
+    /// The revision after it turned out that the gateway has nothing against the desired document.
+    #[must_use]
+    pub fn acquitted(&self) -> Self {
+        let current = self.desired.clone().unwrap_or_else(|| Arc::clone(&self.current));
+        Self { current, rejection: None, ..self.clone() }
     }
 
     /// Whether the Pod mounts what the plan asks for.
     #[must_use]
     pub fn is_desired(&self) -> bool {
-        self.current == self.desired
+        self.desired.as_ref() == Some(&self.current)
     }
 }
 
@@ -76,7 +93,12 @@ fn rejection_hash(document: &ConfigDocument, image: &str) -> String {
     hash(&(document.text(), image))
 }
 
-fn rejection(live: &Live, names: &GatewayNames) -> Option<Rejection> {
+/// The rejection that this process knows of, and the one that the cache shows, which may be late.
+fn rejections(live: &Live, names: &GatewayNames) -> impl Iterator<Item = Rejection> {
+    live.rejection.clone().into_iter().chain(annotated(live, names))
+}
+
+fn annotated(live: &Live, names: &GatewayNames) -> Option<Rejection> {
     let map = live.config_maps.get(&names.config(live.annotation(naming::PLAN)?))?;
     let annotations = map.object.annotations();
     Some(Rejection {
@@ -108,8 +130,8 @@ mod tests {
         let mut gathered = company();
         settle(&mut gathered);
         keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &document("good")));
-        let revision =
-            ConfigRevision { desired: document("bad"), ..ConfigRevision::of_live(&gathered.live, &names()).unwrap() };
+        let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+        let revision = ConfigRevision { desired: Some(document("bad")), ..revision };
         let revision = revision.rolled_back(&gathered.live, &names(), "no such key");
         assert_eq!((&revision.current, revision.is_desired()), (&document("good"), false));
         keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &revision));
@@ -148,6 +170,39 @@ mod tests {
         gathered.live.config_maps.remove(&names().accepted);
         let bad = select(&gathered, "bad", &image(&gathered));
         assert!(bad.is_desired() && bad.rejection.is_some());
+    }
+
+    #[test]
+    fn a_cache_that_is_late_does_not_bring_back_what_was_rolled_back() {
+        let mut gathered = company();
+        settle(&mut gathered);
+        keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &document("good")));
+        let bad = select(&gathered, "bad", &image(&gathered));
+        gathered.live.rejection = bad.rolled_back(&gathered.live, &names(), "no such key").rejection;
+        let again = select(&gathered, "bad", &image(&gathered));
+        assert_eq!((again.current, again.rejection), (document("good"), gathered.live.rejection.clone()));
+        gathered.live.config = Some(document("bad"));
+        let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+        assert_eq!((live.current, live.desired), (document("good"), Some(document("bad"))));
+        assert!(select(&gathered, "next", &image(&gathered)).is_desired());
+    }
+
+    #[test]
+    fn the_last_good_configuration_that_a_pod_mounts_is_not_the_desired_one() {
+        let mut gathered = rejected();
+        gathered.live.config = Some(document("good"));
+        let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+        assert!(!live.is_desired() && live.rejection.is_some());
+        let again = live.rolled_back(&gathered.live, &names(), "this one too");
+        assert_eq!(again.rejection.unwrap().hash, live.rejection.unwrap().hash);
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_to_blame_after_all_is_mounted_again() {
+        let gathered = rejected();
+        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted();
+        assert!(acquitted.is_desired() && acquitted.rejection.is_none());
+        assert_eq!(acquitted.current, document("bad"));
     }
 
     #[test]

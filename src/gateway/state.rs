@@ -35,7 +35,7 @@ pub struct Reconciled<'a> {
 /// The state of the gateway after the reconcile.
 #[must_use]
 pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
-    let Reconciled { gathered, plan, decision, applied, .. } = reconciled;
+    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
     let (ready, config) = match decision {
         None => (paused(GATEWAY_READY), paused(CONFIG_APPLIED)),
         Some(_) => conditions(reconciled),
@@ -44,7 +44,7 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
     GatewayState {
         ready,
         config,
-        fault: applied.fault.clone().or_else(|| plan.pod.as_ref().err().cloned()),
+        fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
         status: gateway_status(&gathered.owner, decision.as_ref(), applied),
         agents: members.map(|agent| (agent.name_any(), member(agent, plan))).collect(),
     }
@@ -154,6 +154,11 @@ fn config_applied(owner: &Agent, state: Option<&ConfigState>, rejected: Option<&
         }
         Some(ConfigState::Rejected(message)) => condition(Status::False, reason::REJECTED, message),
         Some(ConfigState::Unreachable(message)) => condition(Status::Unknown, reason::ADMIN_UNREACHABLE, message),
+        Some(ConfigState::NotApplied) => condition(
+            Status::False,
+            reason::RELOAD_STALLED,
+            "The gateway read the configuration and does not apply it: see its log.",
+        ),
         Some(ConfigState::Stalled) => condition(
             Status::False,
             reason::RELOAD_STALLED,

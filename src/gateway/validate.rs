@@ -40,7 +40,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     #[cfg(feature = "test-config-override")]
     let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
     // A Pod that cannot be replaced now has to do with the variables that it has.
-    let config = document.filter(|document| pod.is_ok() || has_variables(&gathered.live, document));
+    let config = document.filter(|document| pod.is_ok() || suits_live_pod(&gathered.live, document, &agents));
     let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
     Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
 }
@@ -127,10 +127,23 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents) -> Option<Value> {
     Some(config::render(&gateway))
 }
 
-/// Whether the live Pod has every variable that the document reads; each has the token.
-fn has_variables(live: &Live, document: &Value) -> bool {
-    let has = |name: &str| live.environment.iter().any(|variable| variable.name == name);
+/// Whether the live Pod has every variable that the document reads, from the same key of the same Secret, and no other value than the
+/// one that a Provider with another endpoint is to get. Each Pod has the token.
+fn suits_live_pod(live: &Live, document: &Value, agents: &ResolvedAgents) -> bool {
+    let wanted = |name: &str| agents.environment.iter().find(|wanted| wanted.variable == name);
+    let has = |name: &str| match wanted(name) {
+        Some(wanted) => live.secret_variables().any(|live| live == *wanted),
+        None => live.environment.iter().any(|variable| variable.name == name),
+    };
+    let is_current = |name: &str| {
+        let id = wanted(name).map(|wanted| format!("Secret/{}/{}", wanted.secret, wanted.key));
+        id.is_none_or(|id| live.digests.0.get(&id) == agents.digests.0.get(&id))
+    };
+    let before = live.config.as_ref().map(|config| config.value());
+    let moved = before.map(|before| live::moved_providers(before, document)).unwrap_or_default();
+    let moved = moved.into_iter().flat_map(live::variables);
     live::variables(document).iter().all(|name| name.as_str() == paths::TOKEN_VARIABLE || has(name.as_str()))
+        && moved.into_iter().all(|name| is_current(name.as_str()))
 }
 
 #[cfg(feature = "test-config-override")]

@@ -16,7 +16,7 @@ pub fn brief(error: &kube::Error) -> String {
 /// Somebody else was faster, so that looking again soon is all it takes.
 #[must_use]
 pub fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+    matches!(error, kube::Error::Api(status) if status.code == 409) && !is_denied(error)
 }
 
 /// What was asked for is not there.
@@ -38,10 +38,43 @@ fn is_account_to_come(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.message.contains("error looking up service account"))
 }
 
+/// An admission webhook that was asked said no; with which code is up to it.
+fn is_denied(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status)
+        if status.message.contains("admission webhook \"") && status.message.contains("\" denied the request"))
+}
+
 /// The API server refuses the object as it is (invalid, over quota, not allowed), so that the same again is no help.
 #[must_use]
 pub fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422))
+    (matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 422)) || is_denied(error))
         && !is_namespace_terminating(error)
         && !is_account_to_come(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn error(code: u16, message: &str) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
+    }
+
+    #[test]
+    fn a_webhook_refuses_with_any_code() {
+        for code in [400, 403, 409, 422, 500] {
+            let denied = error(code, "admission webhook \"policy.example\" denied the request: no team label");
+            assert!(is_refusal(&denied) && !is_conflict(&denied), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_refuses_nothing() {
+        let failed = "Internal error occurred: failed calling webhook \"policy.example\": context deadline exceeded";
+        assert!(!is_refusal(&error(500, failed)));
+        assert!(!is_refusal(&error(400, "the request is malformed")));
+        assert!(is_conflict(&error(409, "the object has been modified")));
+    }
 }

@@ -2,6 +2,7 @@
 //! Pure.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -20,10 +21,32 @@ pub fn provider(document: &Value, name: &str) -> Option<Value> {
     document.get("models")?.get("providers")?.get(provider_id(name)).cloned()
 }
 
+/// The Providers of a document that have another endpoint in the one before: what is sent to them goes to somebody else.
+#[must_use]
+pub fn moved_providers<'a>(before: &Value, document: &'a Value) -> Vec<&'a Value> {
+    let providers = document.pointer("/models/providers").and_then(Value::as_object);
+    let origin_before = |id: &str| origin(before.get("models")?.get("providers")?.get(id)?);
+    let moved = |(id, section): &(&String, &Value)| origin(section) != origin_before(id);
+    providers.into_iter().flatten().filter(moved).map(|(_, section)| section).collect()
+}
+
+/// Scheme, host and port of a Provider's endpoint.
+fn origin(provider: &Value) -> Option<String> {
+    let (scheme, place) = provider.get("baseUrl")?.as_str()?.split_once("://")?;
+    Some(format!("{scheme}://{}", place.split(['/', '?', '#']).next()?).to_lowercase())
+}
+
 /// These fields of an agent's entry, as far as it has them.
 #[must_use]
 pub fn fields(agent_entry: &Value, names: &[&str]) -> Fields {
     names.iter().filter_map(|name| Some(((*name).to_owned(), agent_entry.get(name)?.clone()))).collect()
+}
+
+/// Where the sandbox of an agent's entry is.
+#[must_use]
+pub fn sandbox_address(agent_entry: &Value) -> Option<IpAddr> {
+    let (_, place) = agent_entry.pointer("/sandbox/ssh/target")?.as_str()?.split_once('@')?;
+    place.rsplit_once(':')?.0.parse().ok()
 }
 
 /// The models that an agent's entry names, its fallbacks' included, each as Provider name and model id.

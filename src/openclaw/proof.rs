@@ -24,8 +24,10 @@ const ISSUE_LENGTH_LIMIT: usize = 200;
 pub enum Verdict {
     /// The gateway runs with exactly this file.
     Applied,
-    /// It has not seen the file yet, or works on it.
+    /// It has not read the file yet.
     Pending,
+    /// It has read exactly this file and does not run with it: it works on it, or cannot.
+    Read,
     /// It saw a file that it refuses and goes on with what it had.
     Refused(Refusal),
 }
@@ -35,7 +37,7 @@ pub enum Verdict {
 pub struct Refusal {
     /// Each as `agents.entries.writer: Unrecognized key: "modle"`; at most 8 of at most 200 characters.
     pub issues: Vec<String>,
-    /// Which file was refused; see [`file`].
+    /// Which file was refused; see [`Answer::file`].
     pub file: Option<String>,
 }
 
@@ -63,7 +65,8 @@ impl Answer {
     #[must_use]
     pub fn verdict(self, before: Option<&str>) -> Verdict {
         match self.valid {
-            Some(true) if self.runs() => Verdict::Applied,
+            Some(true) if self.is_ours && self.is_in_force() => Verdict::Applied,
+            Some(true) if self.is_ours => Verdict::Read,
             Some(false) if before.is_none() || before != self.file.as_deref() => {
                 Verdict::Refused(Refusal { issues: self.issues, file: self.file })
             }
@@ -71,8 +74,8 @@ impl Answer {
         }
     }
 
-    fn runs(&self) -> bool {
-        self.is_ours && self.revision.is_some() && self.revision == self.applied
+    fn is_in_force(&self) -> bool {
+        self.revision.is_some() && self.revision == self.applied
     }
 }
 

@@ -125,7 +125,7 @@ fn a_pod_that_cannot_be_planned_keeps_its_deployment_and_its_configuration_follo
     assert!(desired.deployment.is_none());
     let config = desired.config.unwrap();
     assert_eq!(config.plan, live);
-    assert_eq!(Some(config.revision.desired), plan.config);
+    assert_eq!(config.revision.desired, plan.config);
 }
 
 #[test]

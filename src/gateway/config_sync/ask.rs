@@ -27,6 +27,7 @@ pub async fn ask(
             match answer.verdict(memory.before.as_deref()) {
                 Verdict::Applied => ConfigState::Applied,
                 Verdict::Pending => ConfigState::Pending,
+                Verdict::Read => ConfigState::NotApplied,
                 Verdict::Refused(refusal) => ConfigState::Rejected(refusal.issues.join("; ")),
             }
         }

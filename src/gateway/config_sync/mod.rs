@@ -5,12 +5,14 @@
 //! | `ask` | asks the gateway which configuration it runs | the network (the gateway) |
 //! | `state` | where a gateway stands with its configuration, and what is remembered between two questions | nothing |
 //! | `tracker` | that memory for all gateways | nothing |
-//! | `decide` | what the answer calls for | nothing |
+//! | `failed_starts` | whether the gateway can't start, and why | nothing |
+//! | `decide` | what all of it calls for | nothing |
 //! | `roll_back` | saves a configuration as the last good one, or writes the last good one back | the network |
 //! | `pods` | has the kubelet sync a Pod, or deletes it | the network |
 
 pub mod ask;
 pub mod decide;
+mod failed_starts;
 mod pods;
 mod roll_back;
 pub mod state;
@@ -22,16 +24,19 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use self::decide::{Before, Step, decide};
+use self::decide::{Before, Look, Step, Suspicion, decide};
 use self::state::{ConfigState, Subject};
-use super::apply::Applied;
+use super::apply::{self, Applied};
 use super::context::Context;
 use super::gather::Gathered;
 use super::pod::{self, PodState};
 use super::revision::ConfigRevision;
+use crate::kubernetes::apply::ApplyError;
 use crate::kubernetes::reconciler::ReconcileError;
+use crate::naming::GatewayNames;
 use crate::openclaw::paths;
 use crate::openclaw::rpc::Endpoint;
+use crate::references::digests::Fault;
 use crate::references::sources;
 
 /// The gateway after the handshake.
@@ -47,6 +52,8 @@ pub struct Synced {
     pub poll: Duration,
     /// What its Pod mounts now.
     pub config: Option<ConfigRevision>,
+    /// The API server refuses a configuration that was to be saved or written back.
+    pub fault: Option<Fault>,
 }
 
 /// The process that answers for a gateway.
@@ -64,6 +71,9 @@ pub struct Process {
 pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> Result<Synced, ReconcileError> {
     let owner = gathered.owner.uid().unwrap_or_default();
     let config = applied.config.clone();
+    if let Some(config) = &config {
+        mount(context, gathered, config);
+    }
     let current = applied.plan.as_deref().and_then(|plan| pod::current(&gathered.live.pods, plan));
     let Some(current) = current.filter(|pod| !context.configs.is_deleted(&owner, pod)) else {
         return Ok(Synced { config, ..Synced::default() });
@@ -81,14 +91,49 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         }
         None => (None, Duration::ZERO),
     };
-    let hash = config.current.hash();
-    let before = Before { sent: applied.sent, replaced: context.configs.is_stalled(&owner, hash) };
-    let step = decide(&pod, state.as_ref(), &config, before);
-    if state == Some(ConfigState::Stalled) && step == Step::ReplacePod {
-        context.configs.mark_stalled(&owner, hash);
+    let failed_start = failed_starts::read(current);
+    let look = Look { pod: &pod, state: state.as_ref(), failed_start: failed_start.as_deref() };
+    let step = decide(look, &config, before(context, gathered, current, &config));
+    if state.is_some() && step == Step::ReplacePod {
+        context.configs.mark_stalled(&owner, config.current.hash());
     }
-    let config = act(context, gathered, current, config, step).await?;
-    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config) })
+    let (config, fault) = act(context, gathered, current, config, step).await?;
+    if fault.is_none() {
+        remember(context, gathered, &config, &look, step);
+    }
+    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault })
+}
+
+/// What happened before this look.
+fn before(context: &Context, gathered: &Gathered, pod: &Pod, config: &ConfigRevision) -> Before {
+    let (owner, names) = (gathered.owner.uid().unwrap_or_default(), GatewayNames::of(&gathered.owner.name_any()));
+    let desired = config.desired.as_ref();
+    Before {
+        predates: context.configs.predates(&owner, pod),
+        replaced: context.configs.is_stalled(&owner, config.current.hash()),
+        has_fallback: gathered.live.last_good(&names).is_some_and(|last_good| last_good != config.current),
+        suspicion: desired.and_then(|desired| context.configs.suspicion(&owner, desired.hash())),
+    }
+}
+
+/// Remembers what the next look depends on, which the cache may not show by then.
+fn remember(context: &Context, gathered: &Gathered, config: &ConfigRevision, look: &Look<'_>, step: Step<'_>) {
+    let owner = gathered.owner.uid().unwrap_or_default();
+    let suspicion = match step {
+        Step::RollBack { .. } if look.failed_start.is_some() => Some(Suspicion::Suspected),
+        Step::Acquit => Some(Suspicion::Acquitted),
+        _ => None,
+    };
+    if let (Some(suspicion), Some(desired)) = (suspicion, &config.desired) {
+        context.configs.suspect(&owner, desired.hash(), suspicion);
+    }
+    context.configs.set_rejection(&owner, config.rejection.as_ref());
+    mount(context, gathered, config);
+}
+
+fn mount(context: &Context, gathered: &Gathered, config: &ConfigRevision) {
+    let owner = gathered.owner.uid().unwrap_or_default();
+    context.configs.mount(&owner, config.current.hash(), &gathered.live.pods);
 }
 
 async fn process(context: &Context, gathered: &Gathered, pod: &Pod) -> Process {
@@ -133,31 +178,44 @@ async fn query(
     Ok((state, poll))
 }
 
-/// Takes the step; returns what is mounted then.
+/// Takes the step; returns what is mounted then. What the API server refuses to keep leaves everything as it is.
 async fn act(
     context: &Context,
     gathered: &Gathered,
     pod: &Pod,
     config: ConfigRevision,
     step: Step<'_>,
-) -> Result<ConfigRevision, ReconcileError> {
+) -> Result<(ConfigRevision, Option<Fault>), ReconcileError> {
+    let written = match write(context, gathered, &config, step).await {
+        Ok(written) => written,
+        Err(error) => return apply::fault(&error).map_or(Err(error.into()), |fault| Ok((config, Some(fault)))),
+    };
+    let replaces_pod = match step {
+        Step::ReplacePod => true,
+        Step::RollBack { replace_pod, .. } => replace_pod && !written.is_desired(),
+        Step::Wait | Step::SaveLastGood | Step::Acquit => false,
+    };
+    if replaces_pod {
+        delete(context, gathered, pod).await?;
+    }
+    Ok((written, None))
+}
+
+/// The ConfigMaps of the step.
+async fn write(
+    context: &Context,
+    gathered: &Gathered,
+    config: &ConfigRevision,
+    step: Step<'_>,
+) -> Result<ConfigRevision, ApplyError> {
     match step {
-        Step::Wait => Ok(config),
+        Step::Wait | Step::ReplacePod => Ok(config.clone()),
         Step::SaveLastGood => {
             roll_back::save_last_good(context, gathered, &config.current).await?;
-            Ok(ConfigRevision { rejection: None, ..config })
+            Ok(ConfigRevision { rejection: None, ..config.clone() })
         }
-        Step::RollBack { message, replace_pod } => {
-            let config = roll_back::roll_back(context, gathered, &config, message).await?;
-            if replace_pod && !config.is_desired() {
-                delete(context, gathered, pod).await?;
-            }
-            Ok(config)
-        }
-        Step::ReplacePod => {
-            delete(context, gathered, pod).await?;
-            Ok(config)
-        }
+        Step::RollBack { message, .. } => roll_back::roll_back(context, gathered, config, message).await,
+        Step::Acquit => roll_back::acquit(context, gathered, config).await,
     }
 }
 
@@ -168,3 +226,7 @@ async fn delete(context: &Context, gathered: &Gathered, pod: &Pod) -> Result<(),
     context.configs.mark_deleted(&gathered.owner.uid().unwrap_or_default(), pod);
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

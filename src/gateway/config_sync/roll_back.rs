@@ -17,9 +17,22 @@ pub async fn roll_back(
     config: &ConfigRevision,
     message: &str,
 ) -> Result<ConfigRevision, ApplyError> {
+    let names = GatewayNames::of(&gathered.owner.name_any());
+    write(context, gathered, config.rolled_back(&gathered.live, &names, message)).await
+}
+
+/// Writes the desired configuration back, which the gateway has nothing against after all.
+pub async fn acquit(
+    context: &Context,
+    gathered: &Gathered,
+    config: &ConfigRevision,
+) -> Result<ConfigRevision, ApplyError> {
+    write(context, gathered, config.acquitted()).await
+}
+
+async fn write(context: &Context, gathered: &Gathered, revision: ConfigRevision) -> Result<ConfigRevision, ApplyError> {
     let (owner, live) = (&gathered.owner, &gathered.live);
     let names = GatewayNames::of(&owner.name_any());
-    let revision = config.rolled_back(live, &names, message);
     let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
     let map = config_map::mounted(owner, &names, &revision);
     context.applier.apply(&map, cached, &owner.uid().unwrap_or_default()).await?;

@@ -7,6 +7,9 @@ const SYNC_AFTER: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 /// A gateway that answers and has not taken up a configuration for this long never will: its file watcher is dead.
 const STALLED_AFTER: Duration = Duration::from_mins(3);
+/// A gateway that has read a configuration and does not run with it after this time cannot: it stays with the one before, without a word
+/// over its API, and may not start with this one.
+const APPLIED_WITHIN: Duration = Duration::from_mins(1);
 /// For this long, a first rejection may still concern the file before ours.
 const CONFIRM_AFTER: Duration = Duration::from_secs(5);
 /// A final answer is asked for again after this time.
@@ -28,6 +31,8 @@ pub enum ConfigState {
     Rejected(String),
     /// It can't be asked; why.
     Unreachable(String),
+    /// It has read the configuration and does not run with it.
+    NotApplied,
     /// It answers, but does not take up the configuration: its Pod is replaced.
     Stalled,
 }
@@ -47,6 +52,8 @@ pub struct Memory {
     pub(super) subject: Subject,
     /// When the gateway was first asked about this subject.
     since: Instant,
+    /// Since when it has read the configuration without running with it.
+    read_since: Option<Instant>,
     /// How often its Pod was annotated.
     syncs: usize,
     /// The file that this run of the gateway had seen before ours was written: a rejection of that one does not concern ours.
@@ -60,7 +67,7 @@ impl Memory {
     /// The memory of a gateway that is asked about this subject from now on. `seen`: the file that the same run saw last.
     #[must_use]
     pub fn new(subject: Subject, seen: Option<String>, now: Instant) -> Self {
-        Self { subject, since: now, syncs: 0, before: seen.clone(), seen, answer: None }
+        Self { subject, since: now, read_since: None, syncs: 0, before: seen.clone(), seen, answer: None }
     }
 
     /// Whether the gateway said last that it runs the configuration.
@@ -75,7 +82,7 @@ impl Memory {
         let (state, at) = self.answer.as_ref()?;
         let holds = match state {
             ConfigState::Applied | ConfigState::Rejected(_) => RECHECK,
-            ConfigState::Unreachable(_) => RETRY_UNREACHABLE,
+            ConfigState::Unreachable(_) | ConfigState::NotApplied => RETRY_UNREACHABLE,
             ConfigState::Pending | ConfigState::Stalled => return None,
         };
         (now < *at + holds).then(|| state.clone())
@@ -98,14 +105,19 @@ impl Memory {
 
     /// Remembers an answer, and returns what to make of it.
     pub fn record(&mut self, state: ConfigState, now: Instant) -> ConfigState {
+        let reads = state == ConfigState::NotApplied;
+        self.read_since = if reads { self.read_since.or(Some(now)) } else { None };
         let state = match state {
+            ConfigState::NotApplied if self.read_since.is_some_and(|since| now < since + APPLIED_WITHIN) => {
+                ConfigState::Pending
+            }
             // Nothing is known of the file before ours: the rejection may concern that one.
             ConfigState::Rejected(_) if self.before.is_none() && now < self.since + CONFIRM_AFTER => {
                 ConfigState::Pending
             }
             state => state,
         };
-        let stalled = state == ConfigState::Pending && now >= self.since + STALLED_AFTER;
+        let stalled = state == ConfigState::Pending && !reads && now >= self.since + STALLED_AFTER;
         let state = if stalled { ConfigState::Stalled } else { state };
         self.answer = Some((state.clone(), now));
         state
@@ -189,6 +201,16 @@ mod tests {
         assert_eq!(unknown.record(rejected(), start), ConfigState::Pending);
         assert_eq!(unknown.record(rejected(), start + CONFIRM_AFTER), rejected());
         assert_eq!(memory(Some("file"), start).record(rejected(), start), rejected());
+    }
+
+    #[test]
+    fn a_configuration_that_was_read_and_is_not_in_force_after_a_minute_is_not_applied() {
+        let start = Instant::now();
+        let mut memory = memory(None, start);
+        let read = start + STALLED_AFTER - Duration::from_secs(1);
+        assert_eq!(memory.record(ConfigState::NotApplied, read), ConfigState::Pending);
+        assert_eq!(memory.record(ConfigState::NotApplied, start + STALLED_AFTER), ConfigState::Pending);
+        assert_eq!(memory.record(ConfigState::NotApplied, read + APPLIED_WITHIN), ConfigState::NotApplied);
     }
 
     #[test]

@@ -1,72 +1,121 @@
 //! What is remembered of all gateways between reconciles, by the UID of the owner. Memory only.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use super::decide::Suspicion;
 use super::state::{Memory, Subject};
+use crate::gateway::revision::Rejection;
 
 /// The memory of all gateways.
 #[derive(Debug, Default)]
-pub struct ConfigTracker {
-    memories: Mutex<HashMap<String, Memory>>,
-    /// The UID of the Pod of each gateway that was deleted to be replaced: the cache may show it a little longer.
-    deleted: Mutex<HashMap<String, String>>,
-    /// The hash of the configuration that each gateway did not take up, so that its Pod was replaced.
-    stalled: Mutex<HashMap<String, String>>,
+pub struct ConfigTracker(Mutex<HashMap<String, Known>>);
+
+/// What is known of one gateway.
+#[derive(Debug, Default)]
+struct Known {
+    memory: Option<Memory>,
+    /// The UID of the Pod that was deleted to be replaced: the cache may show it a little longer.
+    deleted: Option<String>,
+    /// The hash of the configuration that the gateway did not take up, so that its Pod was replaced.
+    stalled: Option<String>,
+    /// The hash of the configuration that its Pod mounts, and the UIDs of the Pods that were there before it.
+    mounted: Option<(String, BTreeSet<String>)>,
+    /// The rejection that was written last.
+    rejection: Option<Rejection>,
+    /// Whether the desired configuration of this hash is why the gateway does not start.
+    suspicion: Option<(String, Suspicion)>,
 }
 
 impl ConfigTracker {
+    fn with<T>(&self, owner: &str, of: impl FnOnce(&mut Known) -> T) -> T {
+        of(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(owner.to_owned()).or_default())
+    }
+
     /// What is remembered of the gateway and this subject. Another document starts over, but knows which file this run saw last.
     pub fn recall(&self, owner: &str, subject: Subject, now: Instant) -> Memory {
-        let memories = lock(&self.memories);
-        let same_run = memories.get(owner).filter(|memory| memory.subject.run == subject.run);
-        match same_run {
-            Some(memory) if memory.subject == subject => memory.clone(),
-            earlier => Memory::new(subject, earlier.and_then(|memory| memory.seen.clone()), now),
-        }
+        self.with(owner, |known| {
+            let same_run = known.memory.as_ref().filter(|memory| memory.subject.run == subject.run);
+            match same_run {
+                Some(memory) if memory.subject == subject => memory.clone(),
+                earlier => Memory::new(subject, earlier.and_then(|memory| memory.seen.clone()), now),
+            }
+        })
     }
 
     pub fn remember(&self, owner: &str, memory: Memory) {
-        if memory.is_applied() {
-            lock(&self.stalled).remove(owner);
-        }
-        lock(&self.memories).insert(owner.to_owned(), memory);
+        self.with(owner, |known| {
+            if memory.is_applied() {
+                known.stalled = None;
+            }
+            known.memory = Some(memory);
+        });
     }
 
     /// Remembers that this Pod was deleted.
     pub fn mark_deleted(&self, owner: &str, pod: &Pod) {
-        lock(&self.deleted).insert(owner.to_owned(), pod.uid().unwrap_or_default());
+        self.with(owner, |known| known.deleted = Some(pod.uid().unwrap_or_default()));
     }
 
     /// Whether this Pod was deleted already.
     pub fn is_deleted(&self, owner: &str, pod: &Pod) -> bool {
-        lock(&self.deleted).get(owner).is_some_and(|uid| Some(uid) == pod.uid().as_ref())
+        self.with(owner, |known| known.deleted.is_some() && known.deleted == pod.uid())
     }
 
     /// Remembers that the gateway's Pod was replaced because it did not take up this configuration.
     pub fn mark_stalled(&self, owner: &str, document: &str) {
-        lock(&self.stalled).insert(owner.to_owned(), document.to_owned());
+        self.with(owner, |known| known.stalled = Some(document.to_owned()));
     }
 
     /// Whether its Pod was replaced for this configuration, which no Pod has taken up since.
     pub fn is_stalled(&self, owner: &str, document: &str) -> bool {
-        lock(&self.stalled).get(owner).is_some_and(|stalled| stalled == document)
+        self.with(owner, |known| known.stalled.as_deref() == Some(document))
+    }
+
+    /// From now on Pods mount this configuration. Those that are there already may have run another one: nobody knows when the kubelet
+    /// brings it to them.
+    pub fn mount(&self, owner: &str, document: &str, pods: &[Arc<Pod>]) {
+        self.with(owner, |known| {
+            if known.mounted.as_ref().is_none_or(|(mounted, _)| mounted != document) {
+                let before = pods.iter().filter_map(|pod| pod.uid()).collect();
+                known.mounted = Some((document.to_owned(), before));
+            }
+        });
+    }
+
+    /// Whether this Pod was there before the configuration that it mounts now.
+    pub fn predates(&self, owner: &str, pod: &Pod) -> bool {
+        let uid = pod.uid().unwrap_or_default();
+        self.with(owner, |known| known.mounted.as_ref().is_none_or(|(_, before)| before.contains(&uid)))
+    }
+
+    /// The rejection that was written last.
+    pub fn rejection(&self, owner: &str) -> Option<Rejection> {
+        self.with(owner, |known| known.rejection.clone())
+    }
+
+    /// Remembers a rejection that was written; `None`: there is none any more.
+    pub fn set_rejection(&self, owner: &str, rejection: Option<&Rejection>) {
+        self.with(owner, |known| known.rejection = rejection.cloned());
+    }
+
+    /// Whether this desired configuration is why the gateway does not start.
+    pub fn suspicion(&self, owner: &str, desired: &str) -> Option<Suspicion> {
+        self.with(owner, |known| known.suspicion.as_ref().filter(|(of, _)| of == desired).map(|(_, of)| *of))
+    }
+
+    pub fn suspect(&self, owner: &str, desired: &str, suspicion: Suspicion) {
+        self.with(owner, |known| known.suspicion = Some((desired.to_owned(), suspicion)));
     }
 
     /// Forgets a gateway that is gone.
     pub fn forget(&self, owner: &str) {
-        lock(&self.stalled).remove(owner);
-        lock(&self.memories).remove(owner);
-        lock(&self.deleted).remove(owner);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(owner);
     }
-}
-
-fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -118,9 +167,32 @@ mod tests {
         assert!(!tracker.is_stalled("owner", "one"));
     }
 
+    fn pod(uid: &str) -> Arc<Pod> {
+        Arc::new(serde_json::from_value(serde_json::json!({"metadata": {"uid": uid}})).unwrap())
+    }
+
+    #[test]
+    fn a_pod_predates_the_configuration_that_was_written_while_it_was_there() {
+        let tracker = ConfigTracker::default();
+        let (old, new) = (pod("old"), pod("new"));
+        assert!(tracker.predates("owner", &old), "nothing is known yet");
+        tracker.mount("owner", "one", &[]);
+        assert!(!tracker.predates("owner", &old));
+        tracker.mount("owner", "two", &[Arc::clone(&old)]);
+        tracker.mount("owner", "two", &[Arc::clone(&old), Arc::clone(&new)]);
+        assert!(tracker.predates("owner", &old) && !tracker.predates("owner", &new));
+    }
+
+    #[test]
+    fn a_suspicion_concerns_one_configuration() {
+        let tracker = ConfigTracker::default();
+        tracker.suspect("owner", "one", Suspicion::Acquitted);
+        assert_eq!(tracker.suspicion("owner", "one"), Some(Suspicion::Acquitted));
+        assert_eq!(tracker.suspicion("owner", "two"), None);
+    }
+
     #[test]
     fn only_the_pod_that_was_deleted_counts_as_deleted() {
-        let pod = |uid: &str| serde_json::from_value::<Pod>(serde_json::json!({"metadata": {"uid": uid}})).unwrap();
         let tracker = ConfigTracker::default();
         tracker.mark_deleted("owner", &pod("one"));
         assert!(tracker.is_deleted("owner", &pod("one")));

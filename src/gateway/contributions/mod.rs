@@ -62,7 +62,7 @@ pub struct ResolvedAgents {
     pub digests: Digests,
 }
 
-/// What every Agent adds that is on the gateway and not suspended.
+/// What every Agent adds that is on the gateway and not suspended. One that does not parse adds what it added last.
 #[must_use]
 pub fn resolve(gathered: &Gathered) -> ResolvedAgents {
     let attempts: Vec<Attempt<'_>> = gathered.active_agents().map(|agent| Attempt::new(gathered, agent)).collect();
@@ -77,6 +77,12 @@ pub fn resolve(gathered: &Gathered) -> ResolvedAgents {
                 resolved.faults.extend(fault.map(|fault| (name, AgentFault::new(fault, kept))));
             }
             None => resolved.faults.extend(fault.map(|fault| (name, AgentFault::new(fault, Vec::new())))),
+        }
+    }
+    for (name, mut kept) in kept {
+        let contributions: Option<Vec<_>> = FEATURES.iter().map(|feature| kept.remove(feature.name)).collect();
+        if let Some(contributions) = contributions {
+            resolved.add(gathered, &name, contributions);
         }
     }
     resolved

@@ -99,7 +99,7 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTr
                 let offer = providers.get(&name).filter(|offer| offer.models.contains(&model))?;
                 contribution.provide(&name, offer.clone());
             }
-            Some((at_fault.agent.name_any(), contribution))
+            Some((at_fault.name.clone(), contribution))
         })
         .collect()
 }

@@ -15,8 +15,9 @@ use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::AtFault;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{HOST_KEY, WORKSPACE_ACCESS};
-use crate::openclaw::config::sandbox::{Sandbox, confine};
+use crate::openclaw::config::sandbox::{CONFINEMENT, Sandbox, confine};
 use crate::openclaw::config::sections::Sections;
+use crate::openclaw::live;
 use crate::references::digests::Fault;
 use crate::references::ssh_keys;
 use crate::references::suggest;
@@ -38,7 +39,21 @@ fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault>
 }
 
 fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
-    at_fault.iter().map(|at_fault| (at_fault.agent.name_any(), current(gathered, at_fault.agent))).collect()
+    let keep = |at_fault: &AtFault<'_>| match at_fault.agent {
+        Some(agent) => current(gathered, agent),
+        None => as_it_was(gathered, at_fault),
+    };
+    at_fault.iter().map(|at_fault| (at_fault.name.clone(), keep(at_fault))).collect()
+}
+
+/// The sandbox of an Agent that does not parse, while its Service is still where the entry says.
+fn as_it_was(gathered: &Gathered, at_fault: &AtFault<'_>) -> Contribution {
+    let service = gathered.sandbox_services.get(&at_fault.name).map(|service| &service.object);
+    let address = service.and_then(cluster_ip).and_then(|address| address.parse().ok());
+    if address.is_none() || address != live::sandbox_address(&at_fault.entry) {
+        return Contribution { entry: confine(None), ..Contribution::default() };
+    }
+    Contribution { entry: live::fields(&at_fault.entry, &CONFINEMENT), ..Contribution::default() }
 }
 
 fn current(gathered: &Gathered, agent: &Agent) -> Contribution {

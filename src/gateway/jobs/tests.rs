@@ -26,7 +26,9 @@ fn endpoint() -> Endpoint {
 /// A gateway whose process is this run, with this answer to a configuration that holds `concierge` and `writer`.
 fn synced(run: &str, state: Option<ConfigState>) -> Synced {
     let document = Arc::new(ConfigDocument::new(json!({"agents": {"entries": {"concierge": {}, "writer": {}}}})));
-    let config = ConfigRevision { name: "a".into(), current: document.clone(), desired: document, rejection: None };
+    let desired = Some(document.clone());
+    let config =
+        ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), rejection: None };
     let process = Process { pod: "pod".into(), run: run.into(), endpoint: Ok(endpoint()) };
     Synced { process: Some(process), state, config: Some(config), ..Synced::default() }
 }

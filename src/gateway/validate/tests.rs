@@ -1,3 +1,5 @@
+mod held_back;
+
 use serde_json::Value;
 
 use super::*;

@@ -112,7 +112,7 @@ reasons! {
     "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`; `Rejected` and `AdminUnreachable` also on `Declared` of a CronJob" {
         /// The gateway confirmed that it runs this configuration.
         APPLIED = "Applied", "";
-        /// The gateway rejected the configuration, or the job. The last accepted configuration remains in use.
+        /// The gateway rejected the configuration or the job, or it does not apply the configuration or start with it. The last accepted configuration remains in use.
         REJECTED = "Rejected", "The message has the gateway's explanation: correct the field that it names.";
         /// The gateway answers but does not load the configuration. Its Pod is recreated once.
         RELOAD_STALLED = "ReloadStalled", "If it stays, see the log of the gateway.";

@@ -70,6 +70,9 @@ impl Sandbox {
     }
 }
 
+/// The fields that [`confine`] writes.
+pub const CONFINEMENT: [&str; 2] = ["sandbox", "tools"];
+
 /// The fields of an entry for what the agent's commands may do and where; `None`: it has no shell.
 #[must_use]
 pub fn confine(sandbox: Option<&Sandbox>) -> Fields {

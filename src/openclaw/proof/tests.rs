@@ -85,9 +85,9 @@ fn a_sandbox_in_the_gateway_is_applied_and_another_host_key_is_pending() {
 }
 
 #[test]
-fn a_file_that_is_seen_but_not_in_force_is_pending() {
+fn a_file_that_is_seen_but_not_in_force_is_only_read() {
     let payload = seen_not_applied();
-    assert_eq!(compare(&payload["parsed"], &payload, None), Verdict::Pending);
+    assert_eq!(compare(&payload["parsed"], &payload, None), Verdict::Read);
 }
 
 #[test]

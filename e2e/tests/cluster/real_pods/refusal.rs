@@ -9,6 +9,15 @@ use serde_json::json;
 /// Merged into openclaw.json where the operator runs with `CREEL_TEST_CONFIG_OVERRIDE=true`, as in `cargo verify`.
 const TEST_CONFIG: &str = "creel.dev/test-config";
 
+/// OpenClaw holds this valid, does not apply it, and does not start with it: a session key with a template asks for a list of prefixes.
+const VALID_AND_NEVER_APPLIED: &str = r#"{"hooks": {
+    "enabled": true, "path": "/hooks", "token": "a-token-for-hooks-in-this-test",
+    "mappings": [{
+        "id": "forge", "match": {"path": "forge"}, "action": "agent", "agentId": "support", "name": "Forge",
+        "messageTemplate": "Push", "sessionKey": "hook:{{payload.id}}", "deliver": false
+    }]
+}}"#;
+
 #[tokio::test]
 async fn a_refused_configuration_is_told_in_the_gateways_words_and_survives_a_restart() {
     in_namespace("refused", async |namespace: TestNamespace| {
@@ -18,26 +27,33 @@ async fn a_refused_configuration_is_told_in_the_gateways_words_and_survives_a_re
         let pod = namespace.gateway("support").await;
 
         namespace.annotate("Agent", "support", TEST_CONFIG, Some(r#"{"gateway":{"noSuchKey":1}}"#)).await;
-        is_refused(&namespace).await;
+        is_rejected(&namespace, "noSuchKey").await;
         answers(&namespace, &pod, "with the last accepted one").await;
 
         namespace.delete_pod(&pod).await;
         let next = namespace.replaced("support", &pod).await;
         assert_eq!(next.restarts, 0);
         answers(&namespace, &next, "after a restart").await;
-        is_refused(&namespace).await;
+        is_rejected(&namespace, "noSuchKey").await;
 
         namespace.annotate("Agent", "support", TEST_CONFIG, None).await;
         namespace.ready("support").await;
         answers(&namespace, &next, "with the healed one").await;
+
+        namespace.annotate("Agent", "support", TEST_CONFIG, Some(VALID_AND_NEVER_APPLIED)).await;
+        is_rejected(&namespace, "did not apply it").await;
+        assert_eq!(namespace.ask("support", "s", "with the accepted one").await, "You said: with the accepted one");
+        namespace.annotate("Agent", "support", TEST_CONFIG, None).await;
+        namespace.ready("support").await;
+        assert_eq!(namespace.ask("support", "s", "with the last one").await, "You said: with the last one");
     })
     .await;
 }
 
-async fn is_refused(namespace: &TestNamespace) {
-    let refused = |found: &Condition| found.status == "False" && found.reason == "Rejected";
-    let found = namespace.condition("Agent", "support", "ConfigApplied", SOON, refused).await;
-    assert!(found.message.contains("noSuchKey"), "{found:?}");
+async fn is_rejected(namespace: &TestNamespace, words: &str) {
+    let rejected = |found: &Condition| found.status == "False" && found.reason == "Rejected";
+    let found = namespace.condition("Agent", "support", "ConfigApplied", SOON, rejected).await;
+    assert!(found.message.contains(words), "{found:?}");
 }
 
 /// The same Pod answers.

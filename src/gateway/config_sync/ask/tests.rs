@@ -115,3 +115,13 @@ async fn a_gateway_that_refuses_the_token_is_left_alone_for_a_while() {
     assert!(matches!(conversation.ask(&document, Duration::from_secs(1)).await, ConfigState::Unreachable(_)));
     assert_eq!(conversation.ask(&document, Duration::from_secs(4)).await, ConfigState::Applied);
 }
+
+#[tokio::test]
+async fn an_edit_that_the_gateway_reads_and_does_not_apply_is_not_applied_after_a_minute() {
+    let mut conversation = Conversation::about(&document()).await;
+    conversation.gateway.set_reload(Reload::Seen);
+    conversation.gateway.configure(edited().text());
+    assert_eq!(conversation.ask(&edited(), AT_ONCE).await, ConfigState::Pending);
+    assert_eq!(conversation.ask(&edited(), Duration::from_secs(59)).await, ConfigState::Pending);
+    assert_eq!(conversation.ask(&edited(), Duration::from_secs(1)).await, ConfigState::NotApplied);
+}
