@@ -7,8 +7,10 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::contributions::{self, ResolvedAgents};
+use super::credentials;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::document::ConfigDocument;
@@ -74,22 +76,26 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
         digests,
         parts: std::collections::BTreeMap::new(),
     };
-    let with_leftovers = with_leftovers(&needed, &gathered.live);
+    let with_leftovers = with_leftovers(&needed, gathered);
     if gathered.live.annotation(naming::PLAN) == Some(with_leftovers.hash().as_str()) {
         return with_leftovers;
     }
-    keep_restart(needed.with_parts(), &gathered.live)
+    with_kept_parts(needed, gathered)
 }
 
-/// Removing the annotation restarts nothing: what it brought about stays.
-fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
-    if let (None, Some(before)) = (&plan.restart, live.parts.get(RESTART_PART)) {
+/// The parts of the spec, and those that outlive what brought them about: removing the annotation restarts nothing, nor does a Secret that
+/// stays.
+fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
+    let mut plan = plan.with_parts();
+    if let (None, Some(before)) = (&plan.restart, gathered.live.parts.get(RESTART_PART)) {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
     }
+    plan.parts.extend(credentials::parts(gathered));
     plan
 }
 
-fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
+fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {
+    let live = &gathered.live;
     let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
     let leftovers: Vec<SecretVariable> = live
         .secret_variables()
@@ -104,7 +110,7 @@ fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
         plan.provider_env.push(variable);
     }
     plan.provider_env.sort();
-    keep_restart(plan.with_parts(), live)
+    with_kept_parts(plan, gathered)
 }
 
 /// The user's image; or the one that the gateway was created with, so that a new default rolls nothing; or the default. A new

@@ -9,12 +9,14 @@
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
+//! | `credentials` | which Providers the running gateway has no credentials for   | the network |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
 pub mod config;
+pub mod credentials;
 pub mod cron;
 pub mod device;
 pub mod exit;

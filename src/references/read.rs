@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
-use super::digests::{Read, SourceKind, SourceName, digest};
+use super::digests::{KeyDigest, Read, SourceKind, SourceName};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::received::{self, Received};
 
@@ -51,8 +51,8 @@ impl fmt::Debug for DigestKey {
 
 /// One remembered read: by namespace, source and digest key.
 type CacheKey = (String, SourceName, String);
-/// UID and resourceVersion of the object, and the digest of each of its keys.
-type Remembered = (String, BTreeMap<String, String>);
+/// UID and resourceVersion of the object, and what is kept of its keys.
+type Remembered = (String, BTreeMap<String, KeyDigest>);
 
 /// Reads and remembers the digests of what did not change.
 #[derive(Default)]
@@ -108,12 +108,12 @@ impl References {
         }
         match fetch(client, namespace, name).await {
             Ok(Some((version, data))) => {
-                let digests: BTreeMap<_, _> = data
+                let keys: BTreeMap<_, _> = data
                     .into_iter()
-                    .map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value)))
+                    .map(|(field, value)| (field.clone(), KeyDigest::of(&key.key, name, &field, &value)))
                     .collect();
-                self.cache().insert(cache_key, (version, digests.clone()));
-                Read::Keys(digests)
+                self.cache().insert(cache_key, (version, keys.clone()));
+                Read::Keys(keys)
             }
             Ok(None) => Read::Missing,
             Err(why) => Read::Unreadable(why),

@@ -16,6 +16,7 @@ mod roll_back;
 pub mod state;
 pub mod tracker;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ pub struct Synced {
     pub state: Option<ConfigState>,
     /// What its Pod mounts now.
     pub config: Option<ConfigRevision>,
+    /// The Providers whose credentials its process lacks.
+    pub unavailable: BTreeSet<String>,
 }
 
 /// The process that answers for a gateway.
@@ -83,7 +86,9 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         context.configs.mark_stalled(&owner, hash);
     }
     let config = act(context, gathered, current, config, step).await?;
-    Ok(Synced { pod: Some(pod), process, state, config: Some(config) })
+    let run = process.as_ref().map(|process| process.run.as_str());
+    let unavailable = run.and_then(|run| context.configs.unavailable(&owner, run)).unwrap_or_default();
+    Ok(Synced { pod: Some(pod), process, state, config: Some(config), unavailable })
 }
 
 async fn process(context: &Context, gathered: &Gathered, pod: &Pod) -> Process {
@@ -117,6 +122,9 @@ async fn query(
         && let Some(attempt) = memory.take_due_sync(now)
     {
         pods::trigger_sync(&context.client, pod, document.hash(), attempt).await?;
+    }
+    if state == ConfigState::Applied {
+        ask::ask_credentials(&context.admin, endpoint, &mut memory, now).await;
     }
     context.configs.remember(owner, memory);
     Ok(state)

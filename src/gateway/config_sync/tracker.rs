@@ -1,6 +1,6 @@
 //! What is remembered of all gateways between reconciles, by the UID of the owner. Memory only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -26,7 +26,12 @@ impl ConfigTracker {
         let same_run = memories.get(owner).filter(|memory| memory.subject.run == subject.run);
         match same_run {
             Some(memory) if memory.subject == subject => memory.clone(),
-            earlier => Memory::new(subject, earlier.and_then(|memory| memory.seen.clone()), now),
+            Some(earlier) => {
+                let mut memory = Memory::new(subject, earlier.seen.clone(), now);
+                memory.unavailable.clone_from(&earlier.unavailable);
+                memory
+            }
+            None => Memory::new(subject, None, now),
         }
     }
 
@@ -35,6 +40,11 @@ impl ConfigTracker {
             lock(&self.stalled).remove(owner);
         }
         lock(&self.memories).insert(owner.to_owned(), memory);
+    }
+
+    /// The Providers whose credentials this run of the gateway lacks; `None`: it was not asked.
+    pub fn unavailable(&self, owner: &str, run: &str) -> Option<BTreeSet<String>> {
+        lock(&self.memories).get(owner).filter(|memory| memory.subject.run == run)?.unavailable.clone()
     }
 
     /// Remembers that this Pod was deleted.
@@ -103,6 +113,21 @@ mod tests {
         tracker.remember("owner", memory);
         let next = tracker.recall("owner", subject("pod/1", "one"), now);
         assert_eq!((next.settled(now), next.before), (None, None));
+    }
+
+    #[test]
+    fn what_a_run_lacks_is_known_over_documents_and_not_over_runs() {
+        let (tracker, now) = (ConfigTracker::default(), Instant::now());
+        let mut memory = tracker.recall("owner", subject("pod/0", "one"), now);
+        assert!(memory.is_credentials_due(now));
+        memory.record_credentials(Some(["openai".to_owned()].into()), now);
+        assert!(!memory.is_credentials_due(now));
+        tracker.remember("owner", memory);
+        let next = tracker.recall("owner", subject("pod/0", "two"), now);
+        assert!(next.is_credentials_due(now), "another configuration may need others");
+        tracker.remember("owner", next);
+        assert_eq!(tracker.unavailable("owner", "pod/0"), Some(["openai".to_owned()].into()));
+        assert_eq!(tracker.unavailable("owner", "pod/1"), None);
     }
 
     #[test]

@@ -159,6 +159,7 @@ fn last_good_source(variable: &SecretVariable, provider: &str) -> Source {
         name: variable.secret.clone(),
         key: Some(variable.key.clone()),
         optional: false,
+        needs_text: true,
         field: format!("the last good state of Provider \"{provider}\""),
     }
 }

@@ -54,6 +54,10 @@ reasons! {
         SECRET_NOT_FOUND = "SecretNotFound", "Create the Secret that the message names, or correct the reference.";
         /// A Secret exists but does not have the key. What already runs keeps running.
         SECRET_KEY_NOT_FOUND = "SecretKeyNotFound", "Add the key that the message names, or correct the reference. If a Secret that Creel generated lost a key, delete the Secret and Creel recreates it.";
+        /// A key of a Secret exists but is empty, or has only whitespace. What already runs keeps running.
+        SECRET_KEY_EMPTY = "SecretKeyEmpty", "Set the key that the message names.";
+        /// The gateway runs without a key or header of the Agent's Provider, because it was missing or empty when the Pod started: turns of the Agent fail. Other Agents of the gateway are not affected.
+        CREDENTIALS_UNAVAILABLE = "CredentialsUnavailable", "Restore the key that the message names: Creel then recreates the Pod. If it stays, set a new value of the annotation `creel.dev/restart`.";
         /// A ConfigMap does not exist. What already runs keeps running.
         CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound", "Create the ConfigMap that the message names, or correct the reference.";
         /// A ConfigMap exists but does not have the key. What already runs keeps running.
