@@ -195,9 +195,15 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
     match state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
         Some(fault) => unresolved(fault),
-        None => {
-            Desired::new(REFERENCES_RESOLVED, Status::True, reason::RESOLVED, "Everything that the spec names exists.")
-        }
+        None => match member.warnings.iter().find(|fault| fault.reason == reason::VARIABLES_IGNORED) {
+            Some(ignored) => Desired::new(REFERENCES_RESOLVED, Status::True, ignored.reason, &ignored.message),
+            None => Desired::new(
+                REFERENCES_RESOLVED,
+                Status::True,
+                reason::RESOLVED,
+                "Everything that the spec names exists.",
+            ),
+        },
     }
 }
 

@@ -18,6 +18,7 @@ use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
+use crate::references::reserved;
 use crate::references::sources;
 use crate::settings::Settings;
 
@@ -31,7 +32,8 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let suspended = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
     let (blocking, missing) = if suspended { (None, missing) } else { (missing, None) };
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
-    let warnings = missing.into_iter().chain(carried).collect();
+    let ignored = ignored_variables(&gathered.owner, &own.digests);
+    let warnings = missing.into_iter().chain(carried).chain(ignored).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
@@ -45,6 +47,12 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let config = document.filter(|document| pod.is_ok() || has_variables(&gathered.live, document));
     let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
     Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
+}
+
+/// What `envFrom` loads and Creel alone sets.
+fn ignored_variables(owner: &Agent, digests: &Digests) -> Option<Fault> {
+    let loaded = reserved::loaded(&owner.spec.gateway.as_ref()?.env_from, digests);
+    reserved::ignored(&loaded, &format!("spec.gateway.envFrom of Agent \"{}\"", owner.name_any()))
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {

@@ -48,6 +48,8 @@ reasons! {
     "References", "`ReferencesResolved`, `ConfigApplied` and `SandboxReady` of an Agent, `CredentialsResolved` of a Provider, `Ready` of a Sandbox, `Declared` of a CronJob" {
         /// Everything that the spec names exists.
         RESOLVED = "Resolved", "";
+        /// Everything that the spec names exists. `spec.gateway.envFrom` loads variables that only Creel sets, such as `OPENCLAW_GATEWAY_PORT`: they have no effect.
+        VARIABLES_IGNORED = "VariablesIgnored", "Remove the keys that the message names from the Secret or ConfigMap, or load the others one by one with `spec.gateway.env`.";
         /// The Provider needs no credentials.
         NOT_REQUIRED = "NotRequired", "";
         /// A Secret does not exist. What already runs keeps running.
