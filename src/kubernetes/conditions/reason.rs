@@ -112,6 +112,10 @@ reasons! {
         STATE_IN_USE = "StateInUse", "Wait. If it stays, find another Pod that mounts the same claim.";
         /// The gateway cannot write to its claim.
         STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
+        /// A newer version of OpenClaw has written the state on the claim, and this version refuses to use it.
+        STATE_NEWER = "StateNewer", "Use that version or a later one in `spec.gateway.image`, or restore a backup from before the upgrade.";
+        /// The gateway ran out of memory.
+        OUT_OF_MEMORY = "OutOfMemory", "Raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }
