@@ -70,6 +70,8 @@ reasons! {
         PROVIDER_NOT_FOUND = "ProviderNotFound", "Create the Provider, or use the name that the message suggests.";
         /// The Provider does not list the model, or its endpoint does not know it.
         MODEL_NOT_FOUND = "ModelNotFound", "Use a model from `spec.models` of the Provider, or add it there.";
+        /// OpenClaw would not send the model's id as it is: it takes what follows an `@` for the name of an auth profile.
+        MODEL_ID_UNSUPPORTED = "ModelIdUnsupported", "Use another model, or give the model a name without `@` at its endpoint.";
         /// A Sandbox does not exist. A sandbox Pod that already runs keeps running.
         SANDBOX_NOT_FOUND = "SandboxNotFound", "Create the Sandbox, or correct `spec.sandbox.ref`.";
         /// The Agent that a CronJob names does not exist.
