@@ -11,6 +11,7 @@
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
 //! | `credentials` | which Providers the running gateway has no credentials for   | the network |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
+//! | `redact` | errors of models' endpoints, without keys                           | nothing     |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
@@ -25,5 +26,6 @@ pub mod marker;
 pub mod names;
 pub mod paths;
 pub mod proof;
+pub mod redact;
 pub mod rpc;
 pub mod socket;
