@@ -12,6 +12,7 @@ use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
 };
+use crate::kubernetes::printable::printable;
 use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::openclaw::config::agents::MODEL;
 use crate::references::digests::Fault;
@@ -93,7 +94,7 @@ pub fn status(
         conditions,
         agent_id: before.agent_id.or_else(|| lives_there.then(|| agent.name_any())),
         gateway,
-        model: in_force.or_else(|| Some(format!("{}/{}", model.provider, model.model))),
+        model: in_force.or_else(|| Some(printable(&format!("{}/{}", model.provider, model.model)))),
         heartbeat: before.heartbeat,
         joined_agents: joined,
     };
