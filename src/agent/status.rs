@@ -12,6 +12,7 @@ use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
     STALLED, Status, find, merge, reason,
 };
+use crate::kubernetes::printable::printable;
 use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
 use crate::openclaw::config::agents::MODEL;
 use crate::references::digests::Fault;
@@ -93,7 +94,7 @@ pub fn status(
         conditions,
         agent_id: before.agent_id.or_else(|| lives_there.then(|| agent.name_any())),
         gateway,
-        model: in_force.or_else(|| Some(format!("{}/{}", model.provider, model.model))),
+        model: in_force.or_else(|| Some(printable(&format!("{}/{}", model.provider, model.model)))),
         heartbeat: before.heartbeat,
         joined_agents: joined,
     };
@@ -195,15 +196,21 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
     match state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
         Some(fault) => unresolved(fault),
-        None => {
-            Desired::new(REFERENCES_RESOLVED, Status::True, reason::RESOLVED, "Everything that the spec names exists.")
-        }
+        None => match member.warnings.iter().find(|fault| fault.reason == reason::VARIABLES_IGNORED) {
+            Some(ignored) => Desired::new(REFERENCES_RESOLVED, Status::True, ignored.reason, &ignored.message),
+            None => Desired::new(
+                REFERENCES_RESOLVED,
+                Status::True,
+                reason::RESOLVED,
+                "Everything that the spec names exists.",
+            ),
+        },
     }
 }
 
 /// Whether the reason speaks of something that the spec names.
 fn is_reference(reason: &str) -> bool {
-    reason.ends_with("NotFound") || reason == reason::REFERENCE_UNREADABLE
+    reason.ends_with("NotFound") || [reason::REFERENCE_UNREADABLE, reason::SECRET_KEY_EMPTY].contains(&reason)
 }
 
 /// The gateway's condition, seen from one Agent: a configuration that holds a last good state is not its present spec.
@@ -256,8 +263,26 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         }
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
-    let of_gateway = [&state.ready, &state.config].into_iter().find_map(from_condition);
+    if let Some(fault) = &member.lacking {
+        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
+    }
+    let answers = answers_as_before(agent, state);
+    let config = from_condition(&state.config).filter(|_| !answers);
+    let of_gateway = from_condition(&state.ready).or(config);
     (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
+}
+
+/// Whether a configuration that is on its way or rejected is about something else than this Agent's spec: it was ready as it is now, and
+/// the gateway goes on with what it has.
+fn answers_as_before(agent: &Agent, state: &GatewayState) -> bool {
+    let before = agent.status.as_ref().and_then(|status| find(&status.conditions, READY));
+    let was_ready = before.is_some_and(|ready| {
+        (ready.status.as_str(), ready.reason.as_str()) == (Status::True.as_str(), reason::READY)
+            && ready.observed_generation == agent.metadata.generation
+    });
+    was_ready
+        && state.ready.status == Status::True
+        && [reason::PENDING, reason::REJECTED].contains(&state.config.reason)
 }
 
 /// The summary once the gateway is well. Whether the sandbox proved its isolation does not count: where a cluster does not enforce its

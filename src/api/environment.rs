@@ -38,7 +38,7 @@ pub struct EnvVarSource {
     pub config_map_key_ref: Option<KeySelector>,
 }
 
-/// All keys of one Secret or ConfigMap as environment variables.
+/// All keys of one Secret or ConfigMap as environment variables. Those whose names `env` can't use have no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.secretRef) != has(self.configMapRef)").message("set exactly one of secretRef and configMapRef"))]
@@ -48,10 +48,12 @@ pub struct EnvFromSource {
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("a prefix consists of letters, digits and '_', and does not start with a digit"))]
     pub prefix: Option<String>,
-    /// A Secret of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod.
+    /// A Secret of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod. A variable that Creel sets,
+    /// see `env`, is not taken from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<EnvFromReference>,
-    /// A ConfigMap of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod.
+    /// A ConfigMap of the same namespace. Every key becomes a variable, so any change of its data recreates the Pod. A variable that Creel
+    /// sets, see `env`, is not taken from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<EnvFromReference>,
 }

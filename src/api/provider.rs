@@ -38,7 +38,8 @@ pub struct ProviderSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')").message("baseURL must be an http or https URL with a host and without credentials, query or fragment"))]
     pub base_url: String,
-    /// The API key. Omit it for a server that needs none. When the value changes, the Pods of the gateways that use it are recreated.
+    /// The API key. Omit it for a server that needs none: OpenClaw then sends the word `unused` as its key, or no key to a private address and
+    /// to a host whose name ends in `.local`. When the value changes, the Pods of the gateways that use it are recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretSource>,
     /// Additional HTTP headers for each request, at most 16. Default: none.
@@ -88,8 +89,10 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// The model's name at the endpoint. Example: `gpt-4o-mini`.
+    /// The model's name at the endpoint. OpenClaw does not send what follows an `@` after the last `/`, except for a date or a quantisation
+    /// (`m@20240620`, `m@q4_k_m`), so such a name can't be used. Example: `gpt-4o-mini`.
     #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^(.*/)?[^@/]*(@[0-9]{8})?(@((?i)i?q[0-9]+(_[a-z0-9]+)*|[0-9]+bit))?@?$')").message("OpenClaw takes what follows the '@' for the name of an auth profile: only a date (m@20240620) or a quantisation (m@q4_k_m) can follow it"))]
     #[x_kube(validation = Rule::new("self.matches('^[!-~]+$')").message("a model id consists of printable ASCII characters without spaces"))]
     pub id: String,
     /// How many tokens the model can read in one turn. Default: 128000.

@@ -22,7 +22,7 @@ use crate::api::sandbox::WorkspaceAccess;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
-use crate::references::digests::{Read, SourceKind, digest};
+use crate::references::digests::{KeyDigest, Read, SourceKind};
 use crate::settings::Settings;
 use crate::world::gateway_state::GatewayState;
 
@@ -104,7 +104,8 @@ pub fn company() -> Gathered {
 /// Puts a Secret with this data into what was read.
 pub fn secret(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
     let source = (SourceKind::Secret, name.to_owned());
-    let keys = data.iter().map(|(key, value)| ((*key).to_owned(), digest(b"key", &source, key, value.as_bytes())));
+    let keys =
+        data.iter().map(|(key, value)| ((*key).to_owned(), KeyDigest::of(b"key", &source, key, value.as_bytes())));
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
 }
 
@@ -181,7 +182,16 @@ pub fn edit_provider(gathered: &mut Gathered, name: &str, change: impl FnOnce(&m
 
 /// The state of the gateway after a reconcile that applied everything and found this Pod and this answer.
 pub fn observed(gathered: &Gathered, pod: Option<&PodState>, state: Option<&ConfigState>) -> GatewayState {
-    let synced = Synced { pod: pod.cloned(), state: state.cloned(), ..Synced::default() };
+    observed_with(gathered, Synced { pod: pod.cloned(), state: state.cloned(), ..Synced::default() })
+}
+
+/// The same of a gateway that is well but for the credentials of this Provider.
+pub fn observed_without(gathered: &Gathered, provider: &str) -> GatewayState {
+    let (pod, state) = (Some(PodState::Ready), Some(ConfigState::Applied));
+    observed_with(gathered, Synced { pod, state, unavailable: [provider.to_owned()].into(), ..Synced::default() })
+}
+
+fn observed_with(gathered: &Gathered, synced: Synced) -> GatewayState {
     let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
     let applied = Applied::unchanged(gathered);
     observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced })

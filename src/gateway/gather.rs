@@ -15,6 +15,7 @@ use super::context::Context;
 use super::plan::SecretVariable;
 use super::revision::Rejection;
 use super::secret::SecretError;
+use super::{credentials, pod};
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::Received;
@@ -23,6 +24,7 @@ use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
+use crate::references::read::Versions;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 
@@ -66,6 +68,10 @@ pub struct Live {
     pub config: Option<Arc<ConfigDocument>>,
     /// The rejection that was written last, as this process remembers it.
     pub rejection: Option<Rejection>,
+    /// The Providers whose credentials the running gateway lacks, as it said itself.
+    pub unavailable: BTreeSet<String>,
+    /// UID and resourceVersion of the Secrets that these name.
+    pub secret_versions: BTreeMap<String, String>,
 }
 
 impl Live {
@@ -114,6 +120,10 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let stores = &context.stores;
     let Look { joined, unparsable, providers, sandboxes, sandbox_services, sources, mut live } = look(stores, &owner);
     live.rejection = context.configs.rejection(&owner.uid().unwrap_or_default());
+    live.unavailable = unavailable(context, &owner, &live);
+    live.secret_versions = credentials::secrets(&live.unavailable, &providers)
+        .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))
+        .collect();
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
@@ -233,6 +243,13 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> 
     // One that was deleted by hand, or that the cache does not show yet, must not cost an Agent its last good state.
     live.config = mounted.or_else(|| live.deployment.as_ref().and_then(|_| live.last_good(names)));
     live
+}
+
+/// What the process that runs now said of the Providers' credentials.
+fn unavailable(context: &Context, owner: &Agent, live: &Live) -> BTreeSet<String> {
+    let current = live.annotation(naming::PLAN).and_then(|plan| pod::current(&live.pods, plan));
+    let said = current.and_then(|pod| context.configs.unavailable(&owner.uid().unwrap_or_default(), &pod::run(pod)));
+    said.unwrap_or_default()
 }
 
 async fn existing_claim(context: &Context, owner: &Agent, namespace: &str) -> Option<bool> {

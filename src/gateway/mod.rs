@@ -7,6 +7,7 @@
 //! | `gather` | reads what the spec points at | the network |
 //! | `validate` | gathered → plan, or the user's faults | nothing |
 //! | `contributions` | what each feature of an Agent adds to the gateway, one file each | nothing |
+//! | `credentials` | what the running gateway lacks because it was missing when the Pod started | nothing |
 //! | `last_good` | what stays in force of an Agent that is at fault | nothing |
 //! | `plan` | the plan of a gateway: what the Pod consists of, and its hash | nothing |
 //! | `rollout` | whether the Pod is replaced now, later or not at all | nothing |
@@ -25,6 +26,7 @@ pub mod build;
 pub mod config_sync;
 pub mod context;
 pub mod contributions;
+pub mod credentials;
 pub mod driver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

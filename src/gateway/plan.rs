@@ -11,9 +11,11 @@ use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::names::EnvName;
+use crate::openclaw::paths;
 use crate::pods::fingerprint;
 pub use crate::pods::fingerprint::{changed as changed_parts, hash};
 use crate::references::digests::{Digests, Fault};
+use crate::references::reserved;
 pub use crate::world::gateway_state::AgentFault;
 
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
@@ -94,9 +96,18 @@ impl PodPlan {
             ("spec.gateway.podTemplate", json!(gateway.pod_template)),
             ("spec.gateway.storage.existingClaim", json!(gateway.storage.existing_claim)),
             ("the set of Provider credentials", json!(self.provider_env)),
+            ("the reserved variables of spec.gateway.envFrom", json!(self.overridden())),
             (RESTART_PART, json!(self.restart)),
         ]);
         self
+    }
+
+    /// Reserved variables that `envFrom` would set, and that Creel sets only because of that.
+    #[must_use]
+    pub fn overridden(&self) -> Vec<String> {
+        let of_provider = |name: &String| self.provider_env.iter().any(|variable| variable.variable == *name);
+        let loaded = reserved::loaded(&self.gateway.env_from, &self.digests).into_keys();
+        loaded.filter(|name| !paths::is_set(name) && !of_provider(name)).collect()
     }
 
     /// The hash of everything that decides the Pod: 16 hex digits. It holds nothing of the operator's version, its shell image

@@ -1,15 +1,22 @@
 //! The status of a gateway's Pod: whether it answers, and if not, why. Pure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use super::build::pod_spec::{CLAIM_LOCK_CONTAINER, GATEWAY_CONTAINER};
 use crate::kubernetes::conditions::reason;
-use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, statuses, unschedulable};
+use crate::kubernetes::pod_status::{
+    container, has_ended, held_up, is_out_of_memory, is_ready, memory_limit, statuses, unschedulable,
+};
 use crate::naming::PLAN;
 use crate::openclaw::exit::{self, Exit};
+use crate::openclaw::paths;
+
+/// What the kubelet gives the gateway to end.
+const GRACE_PERIOD: Duration = Duration::from_secs(paths::TERMINATION_GRACE_SECONDS.unsigned_abs());
 
 /// How a gateway's Pod is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +70,8 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
             return PodState::Broken { reason, message };
         }
     }
-    if let Some(exit) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
-        return exit_state(&name, exit);
+    if let Some(ended) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
+        return exit_state(pod, &ended);
     }
     let waits_for_lock = container(pod, CLAIM_LOCK_CONTAINER).is_some_and(|lock| {
         lock.state.as_ref().is_some_and(|state| state.running.is_some()) && lock.started != Some(true)
@@ -79,17 +86,35 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
 }
 
 /// How the gateway ended, unless it runs again and only has not answered yet for the first time.
-fn last_exit(status: &ContainerStatus) -> Option<(i32, Exit)> {
+fn last_exit(status: &ContainerStatus) -> Option<ContainerStateTerminated> {
     let terminated =
         |state: &Option<ContainerState>| -> Option<ContainerStateTerminated> { state.as_ref()?.terminated.clone() };
     let runs = status.state.as_ref().is_some_and(|state| state.running.is_some());
-    let ended = terminated(&status.state).or_else(|| terminated(&status.last_state).filter(|_| !runs))?;
-    Some((ended.exit_code, exit::read(ended.exit_code, ended.message.as_deref().unwrap_or_default())))
+    terminated(&status.state).or_else(|| terminated(&status.last_state).filter(|_| !runs))
 }
 
-fn exit_state(pod: &str, (code, exit): (i32, Exit)) -> PodState {
+fn exit_state(pod: &Pod, ended: &ContainerStateTerminated) -> PodState {
     let broken = |reason, message: String| PodState::Broken { reason, message };
+    let (code, limit) = (ended.exit_code, memory_limit(pod, GATEWAY_CONTAINER).unwrap_or("none"));
+    let exit = if is_out_of_memory(ended, GRACE_PERIOD) {
+        Exit::OutOfMemory
+    } else {
+        exit::read(code, ended.message.as_deref().unwrap_or_default())
+    };
+    let pod = pod.name_any();
     match exit {
+        Exit::OutOfMemory => broken(
+            reason::OUT_OF_MEMORY,
+            format!(
+                "container \"{GATEWAY_CONTAINER}\" of Pod \"{pod}\" ran out of memory (its limit: {limit}): raise spec.gateway.resources.limits.memory"
+            ),
+        ),
+        Exit::StateNewer(words) => broken(
+            reason::STATE_NEWER,
+            format!(
+                "Pod \"{pod}\": a newer version of OpenClaw wrote the state on the claim: use that version or a later one in spec.gateway.image, or restore a backup: {words}"
+            ),
+        ),
         Exit::ConfigurationRefused(message) => PodState::ConfigurationRejected { message },
         Exit::StateInUse => PodState::Waiting {
             reason: reason::STATE_IN_USE,
@@ -141,6 +166,45 @@ mod tests {
             panic!()
         };
         assert_eq!(reason, reason::STARTING);
+    }
+
+    /// The state of a Pod with this memory limit whose gateway ended so.
+    fn ended(limit: &str, terminated: &Value) -> (&'static str, String) {
+        let gateway = json!({"name": "gateway", "image": "", "imageID": "", "ready": false, "restartCount": 3,
+                             "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": terminated}});
+        let mut pod = pod(&json!({"containerStatuses": [gateway]}));
+        let spec = json!({"containers": [{"name": "gateway", "resources": {"limits": {"memory": limit}}}]});
+        pod.spec = serde_json::from_value(spec).unwrap();
+        let PodState::Broken { reason, message } = state(&pod, false) else { panic!() };
+        (reason, message)
+    }
+
+    #[test]
+    fn a_gateway_that_runs_out_of_memory_is_told_the_container_the_limit_and_the_field_to_raise() {
+        let expected = "container \"gateway\" of Pod \"a\" ran out of memory (its limit: 400Mi): raise spec.gateway.resources.limits.memory";
+        for terminated in [
+            json!({"exitCode": 137, "reason": "OOMKilled"}),
+            json!({"exitCode": 137, "reason": "Error", "message": "starting HTTP server...",
+                   "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z"}),
+            json!({"exitCode": 134, "reason": "Error", "message": "FATAL ERROR: JavaScript heap out of memory"}),
+        ] {
+            assert_eq!(ended("400Mi", &terminated), (reason::OUT_OF_MEMORY, expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_the_kubelet_killed_at_the_end_of_its_grace_period_did_not_run_out_of_memory() {
+        let killed = json!({"exitCode": 137, "reason": "Error", "message": "busy",
+                            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:07:00Z"});
+        assert_eq!(ended("2Gi", &killed).0, reason::GATEWAY_CRASHED);
+    }
+
+    #[test]
+    fn a_claim_that_a_newer_version_wrote_is_told_with_the_field_and_the_words_of_the_gateway() {
+        let words = "Gateway refused startup because 1 OpenClaw database schema(s) are newer than this build.";
+        let (reason, message) = ended("2Gi", &json!({"exitCode": 78, "reason": "Error", "message": words}));
+        assert_eq!(reason, reason::STATE_NEWER);
+        assert!(message.contains("spec.gateway.image") && message.ends_with(words), "{message}");
     }
 
     #[test]

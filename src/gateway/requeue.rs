@@ -16,7 +16,7 @@ pub const RETRY: Duration = Duration::from_secs(30);
 /// The soonest of everything that only time, or no watch, brings about. `unseen`: how long the cache may still be late with what was sent.
 #[must_use]
 pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration {
-    let Reconciled { plan, decision, applied, synced, .. } = reconciled;
+    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
     let settles = match decision {
         Some(Decision::Wait(wait)) => Some(*wait),
         _ => None,
@@ -28,7 +28,9 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     };
     let seen = unseen.map(|left| left + Duration::from_secs(1));
     let retry = (applied.fault.is_some() || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
-    [settles, asks, seen, retry].into_iter().flatten().min().unwrap_or_else(resync)
+    // The plan was made before the gateway said what it lacks.
+    let learnt = (!synced.unavailable.is_subset(&gathered.live.unavailable)).then_some(POLL);
+    [settles, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.
@@ -66,6 +68,12 @@ mod tests {
         assert_eq!(again(|_, _, synced| synced.state = Some(ConfigState::Pending)), POLL);
         let unreachable = ConfigState::Unreachable("no".into());
         assert_eq!(again(|_, _, synced| synced.state = Some(unreachable)), RETRY_UNREACHABLE);
+    }
+
+    #[test]
+    fn what_the_gateway_said_it_lacks_is_planned_with_at_once() {
+        let lacks = |synced: &mut Synced| synced.unavailable = ["openai".to_owned()].into();
+        assert_eq!(again(|_, _, synced| lacks(synced)), POLL);
     }
 
     #[test]

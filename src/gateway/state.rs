@@ -8,6 +8,7 @@ use super::apply::Applied;
 use super::build::service;
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
+use super::credentials;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
@@ -46,7 +47,7 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
         config,
         fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
         status: gateway_status(&gathered.owner, decision.as_ref(), applied),
-        agents: members.map(|agent| (agent.name_any(), member(agent, plan))).collect(),
+        agents: members.map(|agent| (agent.name_any(), member(agent, reconciled))).collect(),
     }
 }
 
@@ -82,11 +83,13 @@ fn prevented(gathered: &Gathered) -> Option<PodState> {
     (failure.status == "True").then_some(PodState::Broken { reason: reason::POD_FAILED, message })
 }
 
-fn member(agent: &Arc<Agent>, plan: &Plan) -> Member {
+fn member(agent: &Arc<Agent>, reconciled: &Reconciled<'_>) -> Member {
+    let Reconciled { gathered, plan, synced, .. } = reconciled;
     Member {
         spec: SpecVersion::of(&**agent),
         fault: plan.faults.get(&agent.name_any()).cloned(),
         warnings: warnings(agent, plan),
+        lacking: credentials::lacking(agent, gathered, &synced.unavailable),
         suspended: agent.spec.suspend,
     }
 }

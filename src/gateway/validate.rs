@@ -7,8 +7,10 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::contributions::{self, ResolvedAgents};
+use super::credentials;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::document::ConfigDocument;
@@ -16,6 +18,7 @@ use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
+use crate::references::reserved;
 use crate::references::sources;
 use crate::settings::Settings;
 
@@ -29,7 +32,8 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let suspended = gathered.owner.spec.suspend && gathered.live.deployment.is_some();
     let (blocking, missing) = if suspended { (None, missing) } else { (missing, None) };
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
-    let warnings = missing.into_iter().chain(carried).collect();
+    let ignored = ignored_variables(&gathered.owner, &own.digests);
+    let warnings = missing.into_iter().chain(carried).chain(ignored).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
@@ -43,6 +47,12 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let config = document.filter(|document| pod.is_ok() || suits_live_pod(&gathered.live, document, &agents));
     let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
     Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
+}
+
+/// What `envFrom` loads and Creel alone sets.
+fn ignored_variables(owner: &Agent, digests: &Digests) -> Option<Fault> {
+    let loaded = reserved::loaded(&owner.spec.gateway.as_ref()?.env_from, digests);
+    reserved::ignored(&loaded, &format!("spec.gateway.envFrom of Agent \"{}\"", owner.name_any()))
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {
@@ -74,22 +84,26 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
         digests,
         parts: std::collections::BTreeMap::new(),
     };
-    let with_leftovers = with_leftovers(&needed, &gathered.live);
+    let with_leftovers = with_leftovers(&needed, gathered);
     if gathered.live.annotation(naming::PLAN) == Some(with_leftovers.hash().as_str()) {
         return with_leftovers;
     }
-    keep_restart(needed.with_parts(), &gathered.live)
+    with_kept_parts(needed, gathered)
 }
 
-/// Removing the annotation restarts nothing: what it brought about stays.
-fn keep_restart(mut plan: PodPlan, live: &Live) -> PodPlan {
-    if let (None, Some(before)) = (&plan.restart, live.parts.get(RESTART_PART)) {
+/// The parts of the spec, and those that outlive what brought them about: removing the annotation restarts nothing, nor does a Secret that
+/// stays.
+fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
+    let mut plan = plan.with_parts();
+    if let (None, Some(before)) = (&plan.restart, gathered.live.parts.get(RESTART_PART)) {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
     }
+    plan.parts.extend(credentials::parts(gathered));
     plan
 }
 
-fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
+fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {
+    let live = &gathered.live;
     let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
     let leftovers: Vec<SecretVariable> = live
         .secret_variables()
@@ -104,7 +118,7 @@ fn with_leftovers(needed: &PodPlan, live: &Live) -> PodPlan {
         plan.provider_env.push(variable);
     }
     plan.provider_env.sort();
-    keep_restart(plan.with_parts(), live)
+    with_kept_parts(plan, gathered)
 }
 
 /// The user's image; or the one that the gateway was created with, so that a new default rolls nothing; or the default. A new

@@ -10,6 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::printable::printable;
+
 pub mod reason;
 mod reference;
 
@@ -89,10 +91,10 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// A condition with a message (at most 1,000 characters are kept).
+    /// A condition with a message (at most 1,000 characters are kept, none of them hidden).
     #[must_use]
     pub fn new(kind: &'static str, status: Status, reason: &'static str, message: impl AsRef<str>) -> Self {
-        Self { kind, status, reason, message: message.as_ref().chars().take(1000).collect() }
+        Self { kind, status, reason, message: printable(message.as_ref()).chars().take(1000).collect() }
     }
 }
 
@@ -158,6 +160,12 @@ mod tests {
         assert_eq!((second[0].reason.as_str(), second[0].observed_generation), ("Pending", Some(2)));
         let ready = Desired::new(READY, Status::True, reason::READY, "");
         assert_eq!(merge(&second, &[ready], Some(2), at(300))[0].last_transition_time, Time(at(300)));
+    }
+
+    #[test]
+    fn a_message_shows_what_users_wrote_as_it_is() {
+        let hidden = Desired::new(READY, Status::False, reason::MODEL_NOT_FOUND, "no model \"a\u{202e}b\u{7}\"");
+        assert_eq!(hidden.message, "no model \"a b \"");
     }
 
     #[test]

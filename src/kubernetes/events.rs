@@ -4,6 +4,7 @@ use k8s_controller::events::{Event, EventType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{READY, find};
+use super::printable::printable;
 
 /// An event when `Ready` turns true, or false, or false for another reason.
 #[must_use]
@@ -25,7 +26,7 @@ pub fn event(type_: EventType, reason: &str, note: &str) -> Event {
         type_,
         reason: reason.to_owned(),
         action: "Reconcile".to_owned(),
-        note: Some(note.to_owned()),
+        note: Some(printable(note)),
         related: None,
     }
 }

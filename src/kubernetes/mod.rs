@@ -9,6 +9,7 @@
 //! | `received` | an object as the API server sent it, whatever is in it | nothing, or the network to get it |
 //! | `conditions` | condition types, reasons and how a list of them changes | nothing |
 //! | `ready` | `Ready`, `Reconciling` and `Stalled` from one summary | nothing |
+//! | `printable` | texts of users as conditions and Events show them | nothing |
 //! | `events` | Events on transitions of a condition | nothing |
 //! | `status` | writes the status of an object of ours | the network |
 //! | `errors` | what an error of the API server means | nothing |
@@ -30,6 +31,7 @@ pub mod ledger;
 pub mod managed_fields;
 pub mod observed;
 pub mod pod_status;
+pub mod printable;
 pub mod ready;
 pub mod received;
 pub mod reconciler;

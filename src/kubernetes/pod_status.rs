@@ -1,6 +1,8 @@
 //! What the status of a Pod says, whatever runs in it. Pure.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use super::conditions::reason;
 
@@ -45,6 +47,28 @@ pub fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
 #[must_use]
 pub fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
     statuses(pod).find(|status| status.name == name)
+}
+
+/// SIGKILL.
+const KILLED: i32 = 137;
+
+/// Whether the kernel killed the container, or the one process in it that matters, for want of memory. The kubelet says so only of the
+/// container's first process. It kills containers itself too, but gives them their grace period before: one that lived shorter was not killed
+/// by it.
+#[must_use]
+pub fn is_out_of_memory(ended: &ContainerStateTerminated, grace_period: Duration) -> bool {
+    let times = ended.finished_at.as_ref().zip(ended.started_at.as_ref());
+    let lived = times.and_then(|(finished, started)| Duration::try_from(finished.0.duration_since(started.0)).ok());
+    ended.reason.as_deref() == Some("OOMKilled")
+        || (ended.exit_code == KILLED && lived.is_some_and(|lived| lived < grace_period))
+}
+
+/// The memory limit of the container of this name, as the Pod has it: `400Mi`.
+#[must_use]
+pub fn memory_limit<'a>(pod: &'a Pod, container: &str) -> Option<&'a str> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let resources = containers.iter().find(|found| found.name == container)?.resources.as_ref()?;
+    Some(resources.limits.as_ref()?.get("memory")?.0.as_str())
 }
 
 /// A container that can't be started: a reason, and the kubelet's own words.

@@ -16,8 +16,10 @@ pub enum Summary {
     Reconciling { reason: &'static str, message: String },
     /// Only a person can repair it.
     Stalled { reason: &'static str, message: String },
-    /// Its spec or an annotation wants it to do nothing.
+    /// Its spec wants it to do nothing, and it is as its spec says.
     Suspended { reason: &'static str, message: String },
+    /// An annotation keeps Creel from looking after it: how it is, is not known.
+    Paused { reason: &'static str, message: String },
 }
 
 impl Summary {
@@ -31,15 +33,16 @@ impl Summary {
     #[must_use]
     pub fn conditions(&self) -> [Desired; 3] {
         let (ready, working, stalled) = match self {
-            Self::Ready { .. } => (Status::True, Status::False, Status::False),
+            Self::Ready { .. } | Self::Suspended { .. } => (Status::True, Status::False, Status::False),
             Self::Reconciling { .. } => (Status::Unknown, Status::True, Status::False),
             Self::Stalled { .. } => (Status::False, Status::False, Status::True),
-            Self::Suspended { .. } => (Status::Unknown, Status::False, Status::False),
+            Self::Paused { .. } => (Status::Unknown, Status::False, Status::False),
         };
         let (Self::Ready { reason, message }
         | Self::Reconciling { reason, message }
         | Self::Stalled { reason, message }
-        | Self::Suspended { reason, message }) = self;
+        | Self::Suspended { reason, message }
+        | Self::Paused { reason, message }) = self;
         let condition = |kind, status| match status {
             Status::True => Desired::new(kind, status, reason, message),
             Status::False | Status::Unknown => Desired::new(kind, status, reason::AS_EXPECTED, ""),
@@ -54,9 +57,8 @@ pub fn from_condition(condition: &Desired) -> Option<Summary> {
     let (reason, message) = (condition.reason, condition.message.clone());
     match condition.status {
         Status::True => None,
-        Status::Unknown if reason == reason::SUSPENDED || reason == reason::PAUSED => {
-            Some(Summary::Suspended { reason, message })
-        }
+        Status::Unknown if reason == reason::SUSPENDED => Some(Summary::Suspended { reason, message }),
+        Status::Unknown if reason == reason::PAUSED => Some(Summary::Paused { reason, message }),
         Status::Unknown => Some(Summary::Reconciling { reason, message }),
         Status::False => Some(Summary::Stalled { reason, message }),
     }
@@ -76,5 +78,24 @@ pub fn missing_reference(
     match grace_period(before, kind, now) {
         Some(left) => (Summary::Reconciling { reason, message }, Some(left + Duration::from_secs(1))),
         None => (Summary::Stalled { reason, message }, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statuses(summary: &Summary) -> [&'static str; 3] {
+        summary.conditions().map(|condition| condition.status.as_str())
+    }
+
+    #[test]
+    fn whoever_waits_for_a_suspended_object_to_be_ready_waits_no_longer_and_a_paused_one_claims_nothing() {
+        let of = |reason| {
+            from_condition(&Desired::new("GatewayReady", Status::Unknown, reason, "")).map(|found| statuses(&found))
+        };
+        assert_eq!(of(reason::SUSPENDED), Some(["True", "False", "False"]));
+        assert_eq!(of(reason::PAUSED), Some(["Unknown", "False", "False"]));
+        assert_eq!(of(reason::STARTING), Some(["Unknown", "True", "False"]));
     }
 }

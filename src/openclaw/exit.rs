@@ -18,6 +18,10 @@ pub enum Exit {
     StateInUse,
     /// The state directory belongs to someone else, is read-only or full; in the gateway's words.
     StateNotWritable(String),
+    /// The state was written by a newer version of OpenClaw; in the gateway's words.
+    StateNewer(String),
+    /// Node's heap reached its limit.
+    OutOfMemory,
     /// The token's variable is missing or empty.
     SecretsUnavailable,
     /// Anything else; the last word of the gateway, if there is one.
@@ -28,6 +32,9 @@ pub enum Exit {
 const NOT_WRITABLE: [&str; 6] =
     ["EACCES", "EROFS", "EPERM", "ENOSPC", "unable to open database file", "attempt to write a readonly database"];
 
+/// Signs of databases that this version cannot read; of a long list of them the kubelet keeps the end.
+const NEWER: [&str; 2] = ["database schema(s) are newer than this build", "; this build supports "];
+
 /// Reads an exit. `message` is what the kubelet kept of the log, at most 2048 bytes, maybe cut at its beginning.
 #[must_use]
 pub fn read(code: i32, message: &str) -> Exit {
@@ -35,6 +42,9 @@ pub fn read(code: i32, message: &str) -> Exit {
     let all = words.join("\n");
     if all.contains("required secrets are unavailable") {
         return Exit::SecretsUnavailable;
+    }
+    if all.contains("JavaScript heap out of memory") {
+        return Exit::OutOfMemory;
     }
     if code != CONFIGURATION_EXIT_CODE {
         return Exit::Other(last_failure(&words));
@@ -45,6 +55,9 @@ pub fn read(code: i32, message: &str) -> Exit {
     // Before the state, because a refused value may quote anything.
     if let Some(refusal) = refusal(&words) {
         return Exit::ConfigurationRefused(refusal);
+    }
+    if NEWER.iter().any(|sign| all.contains(sign)) {
+        return Exit::StateNewer(last_failure(&words).unwrap_or_default());
     }
     if NOT_WRITABLE.iter().any(|sign| all.contains(sign)) {
         return Exit::StateNotWritable(last_failure(&words).unwrap_or_default());

@@ -10,7 +10,9 @@
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
 //! | `answer` | reads what gateways say: bounded, and lenient where a part is not understood | nothing |
+//! | `credentials` | which Providers the running gateway has no credentials for   | the network |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
+//! | `redact` | errors of models' endpoints, without keys                           | nothing     |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 //! | `places` | who may ask a gateway now                                         | memory      |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
@@ -18,6 +20,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod credentials;
 pub mod cron;
 pub mod device;
 pub mod exit;
@@ -27,5 +30,6 @@ pub mod names;
 pub mod paths;
 pub mod places;
 pub mod proof;
+pub mod redact;
 pub mod rpc;
 pub mod socket;

@@ -72,6 +72,33 @@ pub fn unescape(text: &str) -> String {
     text.replace("$${", "${")
 }
 
+/// Whether OpenClaw sends this model id to the endpoint as it is. After the last `/` it takes what follows an `@` for the name of an auth
+/// profile, unless that is a date of eight digits, a quantisation such as `q4_k_m` or `8bit`, or both in this order.
+#[must_use]
+pub fn is_sent_whole(model: &str) -> bool {
+    let last = model.rsplit_once('/').map_or(model, |(_, last)| last);
+    let mut parts = last.split('@').skip(1).peekable();
+    parts.next_if(|part| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_digit()));
+    parts.next_if(|part| is_quantisation(&part.to_ascii_lowercase()));
+    match (parts.next(), parts.next()) {
+        (None, _) => true,
+        // An empty profile is none.
+        (Some(profile), next) => profile.is_empty() && next.is_none(),
+    }
+}
+
+/// `q4_k_m`, `iq2_xs`, `8bit`.
+fn is_quantisation(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.strip_suffix("bit").is_some_and(is_number) {
+        return true;
+    }
+    let Some(rest) = text.strip_prefix("iq").or_else(|| text.strip_prefix('q')) else { return false };
+    let mut words = rest.split('_');
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    words.next().is_some_and(is_number) && words.all(is_word)
+}
+
 /// A DNS label in the letters that an environment variable may have. Distinct labels stay distinct, because a label
 /// has no underscore of its own.
 fn upper(label: &str) -> String {
@@ -92,6 +119,30 @@ mod tests {
     fn a_variable_in_a_users_text_stays_text() {
         assert_eq!(escape("a${HOME}b"), "a$${HOME}b");
         assert_eq!(unescape(&escape("a${HOME}b")), "a${HOME}b");
+    }
+
+    /// As the functions of OpenClaw that read a reference to a model do it.
+    #[test]
+    fn a_model_id_whose_tail_openclaw_takes_for_an_auth_profile_is_not_sent_whole() {
+        for whole in [
+            "gpt-4o",
+            "@cf/meta/llama-3",
+            "a@b/c",
+            "m@20240620",
+            "m@q4_k_m",
+            "org/m@IQ2_XS",
+            "m@8bit",
+            "m@20240620@q8",
+            "m@",
+            "m@20240620@",
+        ] {
+            assert!(is_sent_whole(whole), "{whole}");
+        }
+        for split in
+            ["m@latest", "org/m@v1", "org/@v1", "m@2024062", "m@q4@20240620", "m@q", "m@q4_", "m@bit", "m@@", "m@q4@x"]
+        {
+            assert!(!is_sent_whole(split), "{split}");
+        }
     }
 
     proptest::proptest! {

@@ -57,6 +57,13 @@ pub const ENVIRONMENT: [(&str, &str); 9] = [
     ("XDG_CACHE_HOME", "/tmp/xdg-cache"),
 ];
 
+/// Whether each gateway has this variable from Creel.
+#[must_use]
+pub fn is_set(variable: &str) -> bool {
+    [TOKEN_VARIABLE, SSH_KEY_VARIABLE, NODE_OPTIONS_VARIABLE].contains(&variable)
+        || ENVIRONMENT.iter().any(|(name, _)| *name == variable)
+}
+
 // Neither a probe nor a call of ours may send `X-Forwarded-For`: without `gateway.trustedProxies` OpenClaw answers 403 to
 // whoever does. (With proxies that cover the caller's own address it is the other way round.)
 

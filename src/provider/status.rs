@@ -44,7 +44,7 @@ fn well(needs_no_secrets: bool) -> [Desired; 2] {
             CREDENTIALS_RESOLVED,
             Status::True,
             reason::RESOLVED,
-            "Every Secret and key that the spec names exists.",
+            "Every Secret and key that the spec names exists and has a value.",
         )
     };
     [Desired::new(READY, Status::True, reason::READY, "Agents can use the models of this Provider."), credentials]
@@ -55,7 +55,7 @@ fn well(needs_no_secrets: bool) -> [Desired; 2] {
 mod tests {
     use super::*;
     use crate::kubernetes::conditions::find;
-    use crate::references::digests::{Read, SourceKind};
+    use crate::references::digests::{KeyDigest, Read, SourceKind};
     use std::collections::BTreeMap;
 
     fn provider() -> Provider {
@@ -78,6 +78,13 @@ spec:
         Gathered { reads: BTreeMap::from([((SourceKind::Secret, "openai".to_owned()), read)]), agents: 2 }
     }
 
+    /// The Secret, with this API key.
+    fn key(value: &str) -> Read {
+        let source = (SourceKind::Secret, "openai".to_owned());
+        let value = KeyDigest::of(b"key", &source, "api-key", value.as_bytes());
+        Read::Keys(BTreeMap::from([("api-key".to_owned(), value)]))
+    }
+
     #[test]
     fn a_missing_secret_is_waited_for_two_minutes_and_then_a_fault() {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -94,9 +101,21 @@ spec:
     }
 
     #[test]
+    fn a_provider_whose_key_is_empty_cannot_be_used_and_names_secret_and_key() {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut provider = provider();
+        let (status, _) = super::status(&provider, &gathered(key("\n")), start);
+        let credentials = find(&status.conditions, CREDENTIALS_RESOLVED).unwrap();
+        assert_eq!((credentials.status.as_str(), credentials.reason.as_str()), ("False", reason::SECRET_KEY_EMPTY));
+        assert!(credentials.message.contains("Key \"api-key\" of Secret \"openai\" is empty"));
+        provider.status = Some(status);
+        let (status, _) = super::status(&provider, &gathered(key("\n")), start + Duration::from_secs(121));
+        assert_eq!(find(&status.conditions, READY).unwrap().status, "False");
+    }
+
+    #[test]
     fn a_provider_whose_key_exists_is_ready_and_counts_its_agents() {
-        let keys = Read::Keys(BTreeMap::from([("api-key".to_owned(), "digest".to_owned())]));
-        let (status, _) = super::status(&provider(), &gathered(keys), Timestamp::UNIX_EPOCH);
+        let (status, _) = super::status(&provider(), &gathered(key("secret")), Timestamp::UNIX_EPOCH);
         assert_eq!(find(&status.conditions, READY).unwrap().status, "True");
         assert_eq!((status.agents, status.observed_generation), (Some(2), Some(3)));
     }

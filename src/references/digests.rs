@@ -40,6 +40,8 @@ pub struct Source {
     /// `None`: every key counts (`envFrom`).
     pub key: Option<String>,
     pub optional: bool,
+    /// Whether an empty value, or one of whitespace only, is as bad as none.
+    pub needs_text: bool,
     /// Where users wrote it, for messages: `spec.credentials.secretKeyRef of Provider "openai"`.
     pub field: String,
 }
@@ -47,11 +49,29 @@ pub struct Source {
 /// What reading one Secret or ConfigMap gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// The digest of each key's value.
-    Keys(BTreeMap<String, String>),
+    /// What is known of each key's value.
+    Keys(BTreeMap<String, KeyDigest>),
     Missing,
     /// Not to be read now (forbidden, time-out); why.
     Unreadable(String),
+}
+
+/// What is known of one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDigest {
+    /// See [`digest`].
+    pub digest: String,
+    /// Whether it is empty, or nothing but whitespace.
+    pub blank: bool,
+}
+
+impl KeyDigest {
+    /// What is kept of the value of this key.
+    #[must_use]
+    pub fn of(digest_key: &[u8], source: &SourceName, key: &str, value: &[u8]) -> Self {
+        let blank = std::str::from_utf8(value).is_ok_and(|text| text.trim().is_empty());
+        Self { digest: digest(digest_key, source, key, value), blank }
+    }
 }
 
 /// `Secret/openai/api-key` → digest. Lies on the Deployment.
@@ -126,13 +146,19 @@ pub fn resolve(sources: &[Source], reads: &BTreeMap<SourceName, Read>, previous:
     resolved
 }
 
-fn resolve_keys(source: &Source, keys: &BTreeMap<String, String>, previous: &Digests, resolved: &mut Resolved) {
+fn resolve_keys(source: &Source, keys: &BTreeMap<String, KeyDigest>, previous: &Digests, resolved: &mut Resolved) {
     let Some(key) = &source.key else {
-        resolved.digests.0.extend(keys.iter().map(|(key, digest)| (id(source, key), digest.clone())));
+        resolved.digests.0.extend(keys.iter().map(|(key, value)| (id(source, key), value.digest.clone())));
         return;
     };
-    if let Some(digest) = keys.get(key) {
-        resolved.digests.0.insert(id(source, key), digest.clone());
+    if let Some(value) = keys.get(key) {
+        if source.needs_text && value.blank {
+            let (kind, name) = (source.kind.as_str(), &source.name);
+            let message = format!("Key \"{key}\" of {kind} \"{name}\" is empty ({}): set it", source.field);
+            carry(source, reason::SECRET_KEY_EMPTY, message, previous, resolved);
+        } else {
+            resolved.digests.0.insert(id(source, key), value.digest.clone());
+        }
     } else if !source.optional {
         let reason = match source.kind {
             SourceKind::Secret => reason::SECRET_KEY_NOT_FOUND,
@@ -178,6 +204,7 @@ pub fn changes(previous: &Digests, next: &Digests) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -188,6 +215,7 @@ mod tests {
             name: "openai".into(),
             key: key.map(str::to_owned),
             optional,
+            needs_text: true,
             field: "spec.credentials.secretKeyRef of Provider \"openai\"".into(),
         }
     }
@@ -197,7 +225,8 @@ mod tests {
     }
 
     fn keys(pairs: &[(&str, &str)]) -> BTreeMap<SourceName, Read> {
-        let keys = pairs.iter().map(|(key, value)| ((*key).to_owned(), digest(b"k", &name(), key, value.as_bytes())));
+        let keys =
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), KeyDigest::of(b"k", &name(), key, value.as_bytes())));
         BTreeMap::from([(name(), Read::Keys(keys.collect()))])
     }
 
@@ -240,6 +269,31 @@ mod tests {
                 "Secret \"openai\" has no key \"api-key\" (spec.credentials.secretKeyRef of Provider \"openai\") (did you mean \"api-kye\"?)"
             )
         );
+    }
+
+    #[test]
+    fn an_empty_value_is_as_bad_as_none_where_text_is_needed() {
+        let sources = [source(Some("api-key"), false)];
+        for empty in ["", " ", "\n", "\u{a0}\t"] {
+            let resolved = resolve(&sources, &keys(&[("api-key", empty)]), &Digests::default());
+            let fault = resolved.blocking().unwrap();
+            assert_eq!(fault.reason, reason::SECRET_KEY_EMPTY);
+            let expected = "Key \"api-key\" of Secret \"openai\" is empty (spec.credentials.secretKeyRef of Provider \"openai\"): set it";
+            assert_eq!(fault.message, expected);
+            assert_eq!(resolved.digests, Digests::default());
+        }
+        let any = Source { needs_text: false, ..source(Some("api-key"), false) };
+        assert!(resolve(&[any], &keys(&[("api-key", "")]), &Digests::default()).faults.is_empty());
+    }
+
+    #[test]
+    fn a_value_that_becomes_empty_is_carried_and_reported() {
+        let sources = [source(Some("api-key"), false)];
+        let before = resolve(&sources, &keys(&[("api-key", "a")]), &Digests::default()).digests;
+        let emptied = resolve(&sources, &keys(&[("api-key", "")]), &before);
+        assert_eq!(emptied.digests, before);
+        assert_eq!(emptied.faults[0].reason, reason::SECRET_KEY_EMPTY);
+        assert!(emptied.blocking().is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `read` | reads them | the network |
 //! | `digests` | keyed digests of what a Pod reads as environment | nothing |
 //! | `checker` | for controllers that only check whether values exist | the network |
+//! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
 //! | `generated_secret` | Secrets that Creel generates and never changes | the network |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `suggest` | the name that was probably meant | nothing |
@@ -17,6 +18,7 @@ pub mod checker;
 pub mod digests;
 pub mod generated_secret;
 pub mod read;
+pub mod reserved;
 pub mod sources;
 pub mod ssh_keys;
 pub mod suggest;

@@ -10,7 +10,7 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::digests::{Read, SourceKind, SourceName, digest};
+use super::digests::{KeyDigest, Read, SourceKind, SourceName};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::received::{self, Received};
 
@@ -137,7 +137,8 @@ fn digests(data: Data, name: &SourceName, key: &DigestKey) -> Read {
     if data.len() > MOST_KEYS {
         return Read::Unreadable(format!("it has {} keys, and Creel reads at most {MOST_KEYS}: split it", data.len()));
     }
-    Read::Keys(data.into_iter().map(|(field, value)| (field.clone(), digest(&key.key, name, &field, &value))).collect())
+    let keys = data.into_iter().map(|(field, value)| (field.clone(), KeyDigest::of(&key.key, name, &field, &value)));
+    Read::Keys(keys.collect())
 }
 
 async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {

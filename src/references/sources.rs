@@ -46,6 +46,7 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
         name: token.name,
         key: Some(token.key),
         optional: false,
+        needs_text: false,
         field: format!("{field} of Agent \"{name}\""),
     };
     let ssh_key = ssh_key(agent);
@@ -54,6 +55,7 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
         name: ssh_key.name,
         key: Some(ssh_key.key),
         optional: false,
+        needs_text: false,
         field: format!("the generated key to the sandboxes of Agent \"{name}\""),
     };
     let of_user = gateway
@@ -104,6 +106,8 @@ fn secret(source: &SecretSource, field: String) -> Source {
         name: selector.name.clone(),
         key: Some(selector.key.clone()),
         optional: false,
+        // OpenClaw takes an empty variable for a missing one.
+        needs_text: true,
         field,
     }
 }
@@ -116,6 +120,7 @@ fn variable_source(variable: &EnvVar, path: &str, of: &str) -> Option<Source> {
         name: selector.name.clone(),
         key: Some(selector.key.clone()),
         optional: selector.optional.unwrap_or(false),
+        needs_text: false,
         field,
     };
     match (&from.secret_key_ref, &from.config_map_key_ref) {
@@ -136,6 +141,7 @@ fn env_from_source(source: &EnvFromSource, path: &str, of: &str) -> Option<Sourc
         name: reference.name.clone(),
         key: None,
         optional: reference.optional.unwrap_or(false),
+        needs_text: false,
         field: format!("{path}.envFrom {word} \"{}\" of {of}", reference.name),
     })
 }

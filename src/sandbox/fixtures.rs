@@ -14,7 +14,7 @@ use super::secret::Keys;
 use super::validate::validate;
 use crate::api::{Agent, Sandbox};
 use crate::naming::SandboxNames;
-use crate::references::digests::{Read, SourceKind, digest};
+use crate::references::digests::{KeyDigest, Read, SourceKind};
 use crate::references::read::DigestKey;
 
 /// An owner, an Agent that joined it, and the Sandbox that this one uses.
@@ -82,7 +82,8 @@ pub fn gateway_on(gathered: &mut Gathered, node: Option<&str>) {
 /// Puts a Secret with this data into what was read.
 pub fn secret(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
     let source = (SourceKind::Secret, name.to_owned());
-    let keys = data.iter().map(|(key, value)| ((*key).to_owned(), digest(b"key", &source, key, value.as_bytes())));
+    let keys =
+        data.iter().map(|(key, value)| ((*key).to_owned(), KeyDigest::of(b"key", &source, key, value.as_bytes())));
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
 }
 

@@ -8,6 +8,7 @@ use crate::api::SandboxSpec;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::pods::fingerprint::{self, hash};
 use crate::references::digests::Digests;
+use crate::references::reserved;
 
 /// The part that a new key of the gateway changes: a Pod that knows the one before can't be entered any more.
 pub const CLIENT_KEY_PART: &str = "the gateway's SSH key";
@@ -68,6 +69,15 @@ impl PodPlan {
             (HOST_KEY_PART, json!(self.host_key)),
         ]);
         self
+    }
+
+    /// Reserved variables that `envFrom` would set, with what holds them. They are no part: a Pod that runs with them stays. `HOME` is the
+    /// user's, because Creel sets none here.
+    #[must_use]
+    pub fn overridden(&self) -> BTreeMap<String, String> {
+        let mut loaded = reserved::loaded(&self.spec.env_from, &self.digests);
+        loaded.remove("HOME");
+        loaded
     }
 
     /// The hash of everything that decides the Pod: 16 hex digits. It holds nothing of the operator's version or of its shell image,

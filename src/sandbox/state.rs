@@ -125,11 +125,10 @@ fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
         return (Status::Unknown, reason::RECREATING, format!("Replacing Pod \"{name}\"{why}"));
     }
     if is_ready(pod) {
-        let warnings = found
-            .verdict
-            .warnings
-            .iter()
-            .map(|fault| format!(" The running Pod keeps its value, although {}.", fault.message));
+        let warnings = found.verdict.warnings.iter().map(|fault| match fault.reason {
+            reason::VARIABLES_IGNORED => format!(" {}.", fault.message),
+            _ => format!(" The running Pod keeps its value, although {}.", fault.message),
+        });
         return (Status::True, reason::RUNNING, format!("Commands can run.{}", warnings.collect::<String>()));
     }
     if node_is_silent(pod) {

@@ -10,6 +10,7 @@ use crate::api::agent::AccessMode;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::kubernetes::conditions::{Status, reason};
 use crate::references::digests::{Fault, resolve};
+use crate::references::reserved;
 use crate::references::sources;
 use crate::world::triggers::gateway_owner;
 
@@ -70,7 +71,10 @@ pub fn validate(gathered: &Gathered) -> Verdict {
         }
         .with_parts())
     });
-    let warnings = resolved.faults.into_iter().filter(|fault| fault.carried).collect();
+    let ignored = plan.as_ref().ok().and_then(|plan: &PodPlan| {
+        reserved::ignored(&plan.overridden(), &format!("spec.envFrom of Sandbox \"{}\"", plan.sandbox))
+    });
+    let warnings = resolved.faults.into_iter().filter(|fault| fault.carried).chain(ignored).collect();
     Verdict { plan, warnings }
 }
 

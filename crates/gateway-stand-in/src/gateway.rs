@@ -53,6 +53,8 @@ pub struct Gateway {
     /// Whether callers count as coming from the gateway's own machine: their devices need no approval then.
     pub callers_are_local: bool,
     pub calls: Vec<Call>,
+    /// The ids of the providers whose variables were missing when it started.
+    pub unavailable: Vec<String>,
     limits: Limits,
     challenges: u64,
 }
@@ -68,6 +70,7 @@ impl Gateway {
             devices: Devices::default(),
             callers_are_local: true,
             calls: Vec::new(),
+            unavailable: Vec::new(),
             limits: Limits::default(),
             challenges: 0,
         };
@@ -114,12 +117,23 @@ impl Gateway {
             "config.get" => Ok(self.configuration.payload()),
             "device.pair.list" => Ok(self.devices.list()),
             "device.pair.approve" => self.devices.approve(params),
-            "health" | "status" => Ok(json!({"ok": true})),
+            "health" => Ok(json!({"ok": true})),
+            "status" => Ok(self.status()),
             _ => {
                 let answered = self.with_scheduler(|cron, around| cron.answer(method, params, authority, around));
                 answered.unwrap_or_else(|| Err(Refusal::invalid(format!("unknown method: {method}"))))
             }
         }
+    }
+
+    fn status(&self) -> Value {
+        let owner = |id: &String| {
+            json!({
+                "ownerKind": "provider", "ownerId": id, "state": "unavailable", "degradationState": "cold",
+                "paths": [format!("models.providers.{id}.apiKey")], "reason": "secret reference was not found",
+            })
+        };
+        json!({"degradedSecretOwners": self.unavailable.iter().map(owner).collect::<Vec<_>>()})
     }
 
     /// What a connection is greeted with.

@@ -96,6 +96,11 @@ impl StandIn {
         lock(&self.gateway).callers_are_local = false;
     }
 
+    /// From now on it counts as started without the variables of these providers.
+    pub fn set_unavailable(&self, providers: &[&str]) {
+        lock(&self.gateway).unavailable = providers.iter().map(|id| (*id).to_owned()).collect();
+    }
+
     /// Kills the gateway and starts it again with the same state: what ran is cut off, and what waited is forgotten.
     pub fn kill(&self) {
         lock(&self.gateway).with_scheduler(Scheduler::kill);

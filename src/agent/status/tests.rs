@@ -131,7 +131,93 @@ fn a_refused_configuration_is_told_in_the_gateways_words() {
 fn a_suspended_agent_is_no_fault() {
     let (agent, state) = state(None, None, |agent| agent.spec.suspend = true);
     let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
-    assert_eq!(summary_of(&status), words("Unknown", "False", "False", "Suspended"));
+    assert_eq!(summary_of(&status), words("True", "False", "False", "Suspended"));
+}
+
+#[test]
+fn whoever_waits_for_an_agent_that_is_suspended_or_whose_gateway_is_waits_no_longer() {
+    let mut gathered = company();
+    edit(&mut gathered, "concierge", |agent| agent.spec.suspend = true);
+    let with_owner = observed(&gathered, None, None);
+    for agent in [&gathered.owner, &gathered.joined[0]] {
+        let (status, _) = status(agent, &GatewayLookup::On(&with_owner), None, Vec::new(), now());
+        assert_eq!(summary_of(&status), words("True", "False", "False", "Suspended"), "{}", agent.name_any());
+    }
+    let mut gathered = company();
+    edit(&mut gathered, "writer", |agent| agent.spec.suspend = true);
+    let alone = observed(&gathered, Some(&PodState::Ready), Some(&ConfigState::Applied));
+    let (status, _) = status(&gathered.joined[0], &GatewayLookup::On(&alone), None, Vec::new(), now());
+    assert_eq!(summary_of(&status), words("True", "False", "False", "Suspended"));
+}
+
+#[test]
+fn a_paused_agent_claims_nothing() {
+    let (agent, mut state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), |_| {});
+    state.ready = Desired::new(GATEWAY_READY, Status::Unknown, reason::PAUSED, "paused");
+    let (status, _) = status(&agent, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&status), words("Unknown", "False", "False", "Paused"));
+}
+
+#[test]
+fn an_edit_of_one_agent_never_changes_whether_another_is_ready() {
+    let mut gathered = company();
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let before = observed(&gathered, Some(&ready), Some(&applied));
+    let mut concierge = Agent::clone(&gathered.owner);
+    concierge.status = Some(status(&concierge, &GatewayLookup::On(&before), None, Vec::new(), now()).0);
+    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.provider = "openai".into());
+    let later = now() + Duration::from_secs(30);
+    for under_way in [ConfigState::Pending, ConfigState::Rejected("no".into())] {
+        let state = observed(&gathered, Some(&ready), Some(&under_way));
+        let (other, _) = status(&concierge, &GatewayLookup::On(&state), None, Vec::new(), later);
+        let before = concierge.status.as_ref().unwrap();
+        assert_eq!(find(&other.conditions, READY), find(&before.conditions, READY), "nor is there an Event");
+        let (edited, _) = status(&gathered.joined[0], &GatewayLookup::On(&state), None, Vec::new(), later);
+        assert_ne!(find(&edited.conditions, READY).unwrap().status, "True");
+    }
+    let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
+    let state = observed(&gathered, Some(&starts), None);
+    let (other, _) = status(&concierge, &GatewayLookup::On(&state), None, Vec::new(), later);
+    assert_eq!(
+        summary_of(&other),
+        words("Unknown", "True", "False", "Starting"),
+        "a Pod that is away is another thing"
+    );
+}
+
+#[test]
+fn an_agent_whose_key_the_gateway_lacks_is_not_ready_and_the_others_are() {
+    let mut gathered = company();
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.fallbacks.clear());
+    settle(&mut gathered);
+    secret(&mut gathered, "keys", &[("openai", "one")]);
+    let state = fixtures::observed_without(&gathered, "litellm");
+    let of = |agent: &Agent| status(agent, &GatewayLookup::On(&state), None, Vec::new(), now()).0;
+    assert_eq!(summary_of(&of(&gathered.owner)), words("True", "False", "False", "Ready"));
+    let writer = of(&gathered.joined[0]);
+    assert_eq!(summary_of(&writer), words("False", "False", "True", "CredentialsUnavailable"));
+    let ready = find(&writer.conditions, READY).unwrap();
+    for part in ["Provider \"litellm\"", "Secret \"keys\" has no key \"litellm\""] {
+        assert!(ready.message.contains(part), "{}", ready.message);
+    }
+}
+
+#[test]
+fn variables_that_have_no_effect_are_named_and_stand_in_nobodys_way() {
+    let mut gathered = company();
+    let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "team"}}]});
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
+    secret(&mut gathered, "team", &[("OPENCLAW_SKIP_CRON", "1"), ("OPENCLAW_GATEWAY_TOKEN", "x"), ("API_KEY", "k")]);
+    let state = observed(&gathered, Some(&PodState::Ready), Some(&ConfigState::Applied));
+    let (status, _) = status(&gathered.owner, &GatewayLookup::On(&state), None, Vec::new(), now());
+    assert_eq!(summary_of(&status), words("True", "False", "False", "Ready"));
+    let references = find(&status.conditions, REFERENCES_RESOLVED).unwrap();
+    assert_eq!((references.status.as_str(), references.reason.as_str()), ("True", reason::VARIABLES_IGNORED));
+    for part in
+        ["OPENCLAW_GATEWAY_TOKEN of Secret \"team\", OPENCLAW_SKIP_CRON of Secret \"team\"", "Agent \"concierge\""]
+    {
+        assert!(references.message.contains(part), "{}", references.message);
+    }
 }
 
 #[test]

@@ -154,10 +154,10 @@ fn a_gateway_that_does_not_answer_is_waited_for_and_what_ran_stays_told() {
 fn a_suspended_agent_and_a_suspended_job_rest() {
     let mut case = Case::new("{every: 10m}", None);
     case.agent = agent("writer", "{suspend: true}");
-    assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
+    assert_eq!(case.condition(READY), is("True", reason::SUSPENDED));
     assert_eq!(case.condition("Reconciling"), is("False", reason::AS_EXPECTED));
     let case = Case::new("{every: 10m, suspend: true}", Some(found(false, &json!({}), &json!([]))));
-    assert_eq!(case.condition(READY), is("Unknown", reason::SUSPENDED));
+    assert_eq!(case.condition(READY), is("True", reason::SUSPENDED));
     assert_eq!(case.condition(DECLARED), is("True", reason::DECLARED));
 }
 

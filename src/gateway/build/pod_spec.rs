@@ -19,6 +19,7 @@ use crate::pods::containers::{
     SHELL_DIRECTORY, SHELL_VOLUME, env_from, hardened, install_container, merged_resources, mount, mount_read_only,
     resources, scratch, security_context, shell_command, shell_container, some, user_variable,
 };
+use crate::references::reserved;
 
 /// The name of the container that runs the gateway.
 pub const GATEWAY_CONTAINER: &str = "gateway";
@@ -125,7 +126,7 @@ fn probe(path: &str, period_seconds: i32) -> Probe {
     }
 }
 
-/// Fixed variables, the token, the Providers' secrets, then the user's; sorted, each once.
+/// Fixed variables, empty ones over what `envFrom` must not set, the token, the Providers' secrets, then the user's; sorted, each once.
 fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
     let literal = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     let mut all: BTreeMap<String, EnvVar> = BTreeMap::new();
@@ -133,6 +134,7 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
         all.insert(variable.name.clone(), variable);
     };
     plan.gateway.env.iter().map(user_variable).for_each(&mut add);
+    plan.overridden().iter().map(|variable| reserved::emptied(variable)).for_each(&mut add);
     paths::ENVIRONMENT.iter().map(|(name, value)| literal(name, (*value).to_owned())).for_each(&mut add);
     if let Some(memory) = memory {
         add(literal(paths::NODE_OPTIONS_VARIABLE, paths::node_options(memory)));

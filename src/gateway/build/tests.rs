@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::*;
-use crate::gateway::fixtures::{company, edit, keep, plan, settings, settle};
+use crate::gateway::fixtures::{company, edit, keep, plan, secret, settings, settle};
 use crate::gateway::plan::PodPlan;
 use crate::openclaw::paths;
 use crate::references::digests::{Read, SourceKind};
@@ -39,6 +40,43 @@ fn every_container_drops_all_rights_and_writes_only_to_volumes() {
         assert_eq!(context.capabilities.unwrap().drop.unwrap(), ["ALL"], "{}", container.name);
     }
     assert_eq!(pod.automount_service_account_token, Some(false));
+}
+
+/// The plan and the environment of a gateway that loads a whole Secret with these keys.
+fn loading(keys: &[&str]) -> (PodPlan, BTreeMap<String, Option<String>>) {
+    let mut gathered = company();
+    let gateway = serde_json::json!({"envFrom": [{"secretRef": {"name": "team"}}]});
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
+    let data: Vec<(&str, &str)> = keys.iter().map(|key| (*key, "the user's")).collect();
+    secret(&mut gathered, "team", &data);
+    let plan = plan(&gathered).pod.unwrap();
+    let pod = pod_spec::build(&GatewayNames::of("concierge"), &plan, "creel:test").spec.unwrap();
+    let variables = pod.containers[0].env.clone().unwrap();
+    (plan, variables.into_iter().map(|variable| (variable.name, variable.value)).collect())
+}
+
+#[test]
+fn reserved_variables_of_a_whole_secret_have_no_effect() {
+    let empty = ["OPENCLAW_GATEWAY_PORT", "OPENCLAW_SKIP_CRON", "LD_PRELOAD", "CREEL_SOMETHING"];
+    let (_, environment) =
+        loading(&[&empty[..], &["HOME", "NODE_OPTIONS", "OPENCLAW_GATEWAY_TOKEN", "API_KEY"]].concat());
+    for name in empty {
+        assert_eq!(environment[name].as_deref(), Some(""), "{name}");
+    }
+    assert_eq!(environment["HOME"].as_deref(), Some("/home/node"));
+    assert_eq!(environment["NODE_OPTIONS"].as_deref(), Some("--max-old-space-size=1536"));
+    assert_eq!(environment["OPENCLAW_GATEWAY_TOKEN"], None, "it comes from the gateway's Secret");
+    assert!(!environment.contains_key("API_KEY"));
+}
+
+/// A gateway that runs with such a Secret is not replaced by an upgrade.
+#[test]
+fn a_secret_whose_reserved_variables_creel_sets_anyway_is_no_part_of_the_plan() {
+    let part = "the reserved variables of spec.gateway.envFrom";
+    let (plan, _) =
+        loading(&["HOME", "NODE_OPTIONS", "OPENCLAW_GATEWAY_TOKEN", "CREEL_PROVIDER_OPENAI__KEY", "API_KEY"]);
+    assert!(!plan.parts.contains_key(part));
+    assert!(loading(&["OPENCLAW_SKIP_CRON"]).0.parts.contains_key(part));
 }
 
 #[test]

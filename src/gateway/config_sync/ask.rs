@@ -35,6 +35,18 @@ pub async fn ask(
     memory.record(answer, now)
 }
 
+/// Asks the gateway for which Providers its process has no credentials. One that gives no answer is asked again later.
+pub async fn ask_credentials(client: &AdminClient, gateway: &Endpoint, memory: &mut Memory, now: Instant) {
+    if !memory.is_credentials_due(now) {
+        return;
+    }
+    let answer = client.unavailable_providers(gateway).await;
+    if let Err(error) = &answer {
+        tracing::debug!(%error, "the gateway does not say which credentials it lacks");
+    }
+    memory.record_credentials(answer.ok(), now);
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -18,6 +18,7 @@ mod roll_back;
 pub mod state;
 pub mod tracker;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ pub struct Synced {
     pub config: Option<ConfigRevision>,
     /// The API server refuses a configuration that was to be saved or written back.
     pub fault: Option<Fault>,
+    /// The Providers whose credentials its process lacks.
+    pub unavailable: BTreeSet<String>,
 }
 
 /// The process that answers for a gateway.
@@ -101,7 +104,9 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
     if fault.is_none() {
         remember(context, gathered, &config, &look, step);
     }
-    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault })
+    let run = process.as_ref().map(|process| process.run.as_str());
+    let unavailable = run.and_then(|run| context.configs.unavailable(&owner, run)).unwrap_or_default();
+    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault, unavailable })
 }
 
 /// What happened before this look.
@@ -172,6 +177,9 @@ async fn query(
         && let Some(attempt) = memory.take_due_sync(now)
     {
         pods::trigger_sync(&context.client, pod, document.hash(), attempt).await?;
+    }
+    if state == ConfigState::Applied {
+        ask::ask_credentials(&context.admin, endpoint, &mut memory, now).await;
     }
     let poll = memory.poll_after(Instant::now());
     context.configs.remember(owner, memory);

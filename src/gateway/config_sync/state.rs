@@ -1,5 +1,6 @@
 //! Where a gateway stands with its configuration, and what is remembered of it between two questions. Pure: `now` is an argument.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// When the Pod is annotated: at once when the gateway is first seen without the change, then this long after it.
@@ -61,13 +62,19 @@ pub struct Memory {
     /// The file that it saw last.
     pub(super) seen: Option<String>,
     answer: Option<(ConfigState, Instant)>,
+    /// The Providers whose credentials this run lacks, as it said last.
+    pub(super) unavailable: Option<BTreeSet<String>>,
+    /// When to ask it for them about this subject; `None`: now.
+    credentials_due: Option<Instant>,
 }
 
 impl Memory {
     /// The memory of a gateway that is asked about this subject from now on. `seen`: the file that the same run saw last.
     #[must_use]
     pub fn new(subject: Subject, seen: Option<String>, now: Instant) -> Self {
-        Self { subject, since: now, read_since: None, syncs: 0, before: seen.clone(), seen, answer: None }
+        let before = seen.clone();
+        let (answer, unavailable, credentials_due) = (None, None, None);
+        Self { subject, since: now, read_since: None, syncs: 0, before, seen, answer, unavailable, credentials_due }
     }
 
     /// Whether the gateway said last that it runs the configuration.
@@ -121,6 +128,20 @@ impl Memory {
         let state = if stalled { ConfigState::Stalled } else { state };
         self.answer = Some((state.clone(), now));
         state
+    }
+
+    /// Whether it is time to ask which credentials the gateway lacks: once for each configuration that it runs, and now and then.
+    #[must_use]
+    pub fn is_credentials_due(&self, now: Instant) -> bool {
+        self.credentials_due.is_none_or(|due| now >= due)
+    }
+
+    /// Remembers what it lacks; `None`: it did not say.
+    pub fn record_credentials(&mut self, unavailable: Option<BTreeSet<String>>, now: Instant) {
+        self.credentials_due = Some(now + if unavailable.is_some() { RECHECK } else { RETRY_UNREACHABLE });
+        if unavailable.is_some() {
+            self.unavailable = unavailable;
+        }
     }
 
     /// Whether it is time to annotate the Pod once more: then which time this is, counted from one.

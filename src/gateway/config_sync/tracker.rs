@@ -42,7 +42,12 @@ impl ConfigTracker {
             let same_run = known.memory.as_ref().filter(|memory| memory.subject.run == subject.run);
             match same_run {
                 Some(memory) if memory.subject == subject => memory.clone(),
-                earlier => Memory::new(subject, earlier.and_then(|memory| memory.seen.clone()), now),
+                Some(earlier) => {
+                    let mut memory = Memory::new(subject, earlier.seen.clone(), now);
+                    memory.unavailable.clone_from(&earlier.unavailable);
+                    memory
+                }
+                None => Memory::new(subject, None, now),
             }
         })
     }
@@ -54,6 +59,11 @@ impl ConfigTracker {
             }
             known.memory = Some(memory);
         });
+    }
+
+    /// The Providers whose credentials this run of the gateway lacks; `None`: it was not asked.
+    pub fn unavailable(&self, owner: &str, run: &str) -> Option<BTreeSet<String>> {
+        self.with(owner, |known| known.memory.as_ref().filter(|memory| memory.subject.run == run)?.unavailable.clone())
     }
 
     /// Remembers that this Pod was deleted.
@@ -152,6 +162,21 @@ mod tests {
         tracker.remember("owner", memory);
         let next = tracker.recall("owner", subject("pod/1", "one"), now);
         assert_eq!((next.settled(now), next.before), (None, None));
+    }
+
+    #[test]
+    fn what_a_run_lacks_is_known_over_documents_and_not_over_runs() {
+        let (tracker, now) = (ConfigTracker::default(), Instant::now());
+        let mut memory = tracker.recall("owner", subject("pod/0", "one"), now);
+        assert!(memory.is_credentials_due(now));
+        memory.record_credentials(Some(["openai".to_owned()].into()), now);
+        assert!(!memory.is_credentials_due(now));
+        tracker.remember("owner", memory);
+        let next = tracker.recall("owner", subject("pod/0", "two"), now);
+        assert!(next.is_credentials_due(now), "another configuration may need others");
+        tracker.remember("owner", next);
+        assert_eq!(tracker.unavailable("owner", "pod/0"), Some(["openai".to_owned()].into()));
+        assert_eq!(tracker.unavailable("owner", "pod/1"), None);
     }
 
     #[test]

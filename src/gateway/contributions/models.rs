@@ -18,7 +18,7 @@ use crate::openclaw::config::agents::{self, MODEL, ModelChoice, ModelName};
 use crate::openclaw::config::models::{self, HeaderValue};
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
-use crate::openclaw::names::{EnvName, unescape};
+use crate::openclaw::names::{EnvName, is_sent_whole, unescape};
 use crate::references::digests::{Fault, Source, SourceKind, resolve};
 use crate::references::sources;
 use crate::references::suggest;
@@ -66,6 +66,13 @@ fn provider<'a>(
         return Err(Fault { reason: reason::PROVIDER_NOT_FOUND, message, carried: false });
     };
     let ids = || provider.spec.models.iter().map(|model| model.id.as_str());
+    if ids().any(|id| id == reference.model) && !is_sent_whole(&reference.model) {
+        let message = format!(
+            "Model \"{}\" cannot be used ({place}): OpenClaw takes what follows the \"@\" for the name of an auth profile",
+            reference.model
+        );
+        return Err(Fault { reason: reason::MODEL_ID_UNSUPPORTED, message, carried: false });
+    }
     if ids().any(|id| id == reference.model) {
         return Ok(provider);
     }
@@ -159,6 +166,7 @@ fn last_good_source(variable: &SecretVariable, provider: &str) -> Source {
         name: variable.secret.clone(),
         key: Some(variable.key.clone()),
         optional: false,
+        needs_text: true,
         field: format!("the last good state of Provider \"{provider}\""),
     }
 }

@@ -150,6 +150,23 @@ fn an_agent_whose_last_good_model_no_provider_has_any_more_is_left_out() {
     assert!(!after.faults["writer"].last_good_kept());
 }
 
+/// One that was stored before the schema refused it.
+#[test]
+fn a_model_whose_id_openclaw_would_cut_is_refused_by_name_and_what_runs_goes_on() {
+    let mut gathered = settled();
+    edit_provider(&mut gathered, "litellm", |provider| {
+        let latest = serde_json::from_value(json!({"id": "deepseek-v3@latest"})).unwrap();
+        provider.spec.models.push(latest);
+    });
+    use_model(&mut gathered, "litellm", "deepseek-v3@latest");
+    let after = plan(&gathered);
+    let fault = &after.faults["writer"];
+    assert_eq!((fault.reason, fault.last_good_kept()), (reason::MODEL_ID_UNSUPPORTED, true));
+    let named = "Model \"deepseek-v3@latest\" cannot be used (spec.model.primary of Agent \"writer\")";
+    assert!(fault.message.contains(named), "{}", fault.message);
+    assert_eq!(writer(&after)["model"]["primary"], "p-litellm/deepseek-v3");
+}
+
 #[test]
 fn every_feature_reads_only_what_is_watched_on_its_behalf() {
     let gathered = settled();

@@ -48,12 +48,18 @@ reasons! {
     "References", "`ReferencesResolved`, `ConfigApplied` and `SandboxReady` of an Agent, `CredentialsResolved` of a Provider, `Ready` of a Sandbox, `Declared` of a CronJob" {
         /// Everything that the spec names exists.
         RESOLVED = "Resolved", "";
+        /// Everything that the spec names exists. `spec.gateway.envFrom` loads variables that only Creel sets, such as `OPENCLAW_GATEWAY_PORT`: they have no effect.
+        VARIABLES_IGNORED = "VariablesIgnored", "Remove the keys that the message names from the Secret or ConfigMap, or load the others one by one with `spec.gateway.env`.";
         /// The Provider needs no credentials.
         NOT_REQUIRED = "NotRequired", "";
         /// A Secret does not exist. What already runs keeps running.
         SECRET_NOT_FOUND = "SecretNotFound", "Create the Secret that the message names, or correct the reference.";
         /// A Secret exists but does not have the key. What already runs keeps running.
         SECRET_KEY_NOT_FOUND = "SecretKeyNotFound", "Add the key that the message names, or correct the reference. If a Secret that Creel generated lost a key, delete the Secret and Creel recreates it.";
+        /// A key of a Secret exists but is empty, or has only whitespace. What already runs keeps running.
+        SECRET_KEY_EMPTY = "SecretKeyEmpty", "Set the key that the message names.";
+        /// The gateway runs without a key or header of the Agent's Provider, because it was missing or empty when the Pod started: turns of the Agent fail. Other Agents of the gateway are not affected.
+        CREDENTIALS_UNAVAILABLE = "CredentialsUnavailable", "Restore the key that the message names: Creel then recreates the Pod. If it stays, set a new value of the annotation `creel.dev/restart`.";
         /// A ConfigMap does not exist. What already runs keeps running.
         CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound", "Create the ConfigMap that the message names, or correct the reference.";
         /// A ConfigMap exists but does not have the key. What already runs keeps running.
@@ -64,6 +70,8 @@ reasons! {
         PROVIDER_NOT_FOUND = "ProviderNotFound", "Create the Provider, or use the name that the message suggests.";
         /// The Provider does not list the model, or its endpoint does not know it.
         MODEL_NOT_FOUND = "ModelNotFound", "Use a model from `spec.models` of the Provider, or add it there.";
+        /// OpenClaw would not send the model's id as it is: it takes what follows an `@` for the name of an auth profile.
+        MODEL_ID_UNSUPPORTED = "ModelIdUnsupported", "Use another model, or give the model a name without `@` at its endpoint.";
         /// A Sandbox does not exist. A sandbox Pod that already runs keeps running.
         SANDBOX_NOT_FOUND = "SandboxNotFound", "Create the Sandbox, or correct `spec.sandbox.ref`.";
         /// The Agent that a CronJob names does not exist.
@@ -106,6 +114,10 @@ reasons! {
         STATE_IN_USE = "StateInUse", "Wait. If it stays, find another Pod that mounts the same claim.";
         /// The gateway cannot write to its claim.
         STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
+        /// A newer version of OpenClaw has written the state on the claim, and this version refuses to use it.
+        STATE_NEWER = "StateNewer", "Use that version or a later one in `spec.gateway.image`, or restore a backup from before the upgrade.";
+        /// The gateway ran out of memory.
+        OUT_OF_MEMORY = "OutOfMemory", "Raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }

@@ -1,6 +1,7 @@
 //! Section `models`: the Providers of a gateway, and what their models can do. Pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -68,6 +69,9 @@ pub struct Cost {
     pub output: f64,
 }
 
+/// Stands for the key of a server that wants none: without any, OpenClaw calls local servers only. It is sent, and ignored there.
+const NO_KEY: &str = "unused";
+
 /// Where the Provider of this name is in openclaw.json.
 #[must_use]
 pub fn path(provider: &str) -> Path {
@@ -82,13 +86,31 @@ pub fn provider(provider: &Provider) -> Value {
         "api": provider.api,
         "models": provider.models.iter().map(model).collect::<Vec<_>>(),
     });
-    if let Some(key) = &provider.api_key {
-        rendered["apiKey"] = secret_ref(key.as_str());
+    match &provider.api_key {
+        Some(key) => rendered["apiKey"] = secret_ref(key.as_str()),
+        None if needs_no_key(&provider.base_url) => {}
+        None => rendered["apiKey"] = json!(NO_KEY),
     }
     if !provider.headers.is_empty() {
         rendered["headers"] = provider.headers.iter().map(|(name, value)| (name.clone(), header(value))).collect();
     }
     rendered
+}
+
+/// Whether OpenClaw calls a server at this address without any key, because it takes it for a local one.
+fn needs_no_key(base_url: &str) -> bool {
+    let authority = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split_once(':').map_or(authority.as_str(), |(host, _)| host),
+    };
+    let is_private = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_unspecified(),
+        IpAddr::V6(address) => address.is_loopback(),
+    };
+    let domain = host.rsplit_once('.').map(|(_, domain)| domain);
+    host == "localhost" || domain == Some("local") || host.parse().is_ok_and(is_private)
 }
 
 fn header(value: &HeaderValue) -> Value {
@@ -115,4 +137,46 @@ fn model(model: &Model) -> Value {
         rendered["cost"] = json!({"input": cost.input, "output": cost.output, "cacheRead": 0, "cacheWrite": 0});
     }
     rendered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api_key(base_url: &str) -> Value {
+        let models = Vec::new();
+        let server = Provider {
+            base_url: base_url.to_owned(),
+            api: Api::OpenaiCompletions,
+            api_key: None,
+            headers: BTreeMap::new(),
+            models,
+        };
+        provider(&server)["apiKey"].clone()
+    }
+
+    /// As it was tried with the gateway: without a key it refuses to call the second kind.
+    #[test]
+    fn a_server_without_a_key_gets_a_placeholder_unless_openclaw_takes_it_for_a_local_one() {
+        for local in [
+            "http://vllm.team-a.svc.cluster.local:8000/v1",
+            "http://10.96.0.10:8000/v1",
+            "http://192.168.1.7",
+            "http://127.0.0.1:8000/v1",
+            "http://[::1]:8000/v1",
+            "http://LocalHost/v1",
+        ] {
+            assert_eq!(api_key(local), Value::Null, "{local}");
+        }
+        for other in [
+            "http://vllm:8000/v1",
+            "http://vllm.team-a.svc:8000/v1",
+            "http://vllm.local.:8000/v1",
+            "http://8.8.8.8/v1",
+            "http://[fd00::1]:8000/v1",
+            "https://api.example.com/v1?x=.local",
+        ] {
+            assert_eq!(api_key(other), "unused", "{other}");
+        }
+    }
 }

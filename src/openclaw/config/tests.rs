@@ -43,7 +43,7 @@ fn openai() -> Provider {
 
 fn local() -> Provider {
     Provider {
-        base_url: "http://llama.models.svc:8080/v1".to_owned(),
+        base_url: "http://llama.models.svc.cluster.local:8080/v1".to_owned(),
         api: Api::OpenaiCompletions,
         api_key: None,
         headers: BTreeMap::new(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::api::runs::RunStatus;
 use crate::openclaw::answer;
+use crate::openclaw::redact::redact;
 
 /// One run that has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -96,7 +97,7 @@ impl Run {
         }
     }
 
-    /// Why it did not succeed, in the gateway's words, on one line.
+    /// Why it did not succeed, in the gateway's words, on one line and without keys.
     #[must_use]
     pub fn error_message(&self) -> Option<String> {
         let words = match self.result() {
@@ -105,7 +106,7 @@ impl Run {
             RunStatus::Failed | RunStatus::Skipped => self.error.as_ref(),
         };
         let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
-        words.map(|words| words.chars().map(printable).collect())
+        words.map(|words| redact(words).chars().map(printable).collect())
     }
 
     /// When it began.
@@ -154,6 +155,15 @@ mod tests {
             (cut.status, cut.error.as_deref()),
             (Some(Outcome::Error), Some("cron: job interrupted by gateway restart"))
         );
+    }
+
+    #[test]
+    fn a_failure_is_told_without_the_key_that_the_endpoint_repeats() {
+        let error = "401 Incorrect API key provided: sk-abcdefghij0123\nBearer k-1 refused";
+        let entry = serde_json::json!({"jobId": "1", "runAtMs": 1, "status": "error", "error": error});
+        let told = serde_json::from_value::<Run>(entry).unwrap().error_message();
+        let expected = "401 Incorrect API key provided: [redacted] Bearer [redacted] refused";
+        assert_eq!(told.as_deref(), Some(expected));
     }
 
     #[test]

@@ -41,6 +41,19 @@ fn a_state_directory_of_someone_else_is_not_a_refused_configuration() {
 }
 
 #[test]
+fn databases_of_a_newer_version_are_told_apart() {
+    let words = "Gateway failed to start: Gateway refused startup because 1 OpenClaw database schema(s) are newer than this build. state database /home/node/.openclaw/state/openclaw.sqlite uses schema 18; this build supports 15; writer build 2026.9.6.";
+    assert_eq!(read(78, words), Exit::StateNewer(words.to_owned()));
+    let Exit::StateNewer(_) = read(78, &words[120..]) else { panic!("the end of it is not recognised") };
+}
+
+#[test]
+fn a_heap_at_its_limit_is_told_apart_from_other_crashes() {
+    let words = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n----- Native stack trace -----\n";
+    assert_eq!(read(134, words), Exit::OutOfMemory);
+}
+
+#[test]
 fn a_missing_token_is_told_apart_although_the_gateway_writes_more_lines_after_it() {
     assert_eq!(read(1, include_str!("../fixtures/exit_no_token.log")), Exit::SecretsUnavailable);
 }

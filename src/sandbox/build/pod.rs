@@ -22,6 +22,7 @@ use crate::pods::containers::{
 };
 use crate::pods::fingerprint::hash;
 use crate::pods::network::labelled;
+use crate::references::reserved;
 use crate::sandbox::isolation::{self, UNREACHABLE};
 use crate::sandbox::plan::{Claim, PodPlan};
 use crate::sandbox::secret::HOST_KEY;
@@ -188,10 +189,11 @@ fn command(plan: &PodPlan) -> Vec<String> {
     command
 }
 
-/// The user's variables, sorted, each once.
+/// The user's variables, and empty ones over what `envFrom` must not set; sorted, each once.
 fn environment(plan: &PodPlan) -> Vec<EnvVar> {
-    let by_name: BTreeMap<_, _> =
-        plan.spec.env.iter().map(|variable| (variable.name.clone(), user_variable(variable))).collect();
+    let overridden = plan.overridden().into_keys();
+    let mut by_name: BTreeMap<_, _> = overridden.map(|name| (name.clone(), reserved::emptied(&name))).collect();
+    by_name.extend(plan.spec.env.iter().map(|variable| (variable.name.clone(), user_variable(variable))));
     by_name.into_values().collect()
 }
 

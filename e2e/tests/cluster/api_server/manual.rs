@@ -59,7 +59,7 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
         };
         let agents = columns(&["cag"]).await;
         assert_eq!(agents[0], "NAME READY REASON MODEL GATEWAY SANDBOX AGE");
-        assert!(agents[1].starts_with("a Unknown Suspended p/small a "), "{agents:?}");
+        assert!(agents[1].starts_with("a True Suspended p/small a "), "{agents:?}");
         assert_eq!(columns(&["cag", "-o", "wide"]).await[0], "NAME READY REASON MODEL GATEWAY SANDBOX MESSAGE AGE");
         let counted = async || {
             let status = namespace.get("Provider", "p").await.data["status"].clone();

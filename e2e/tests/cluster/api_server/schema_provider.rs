@@ -64,6 +64,18 @@ async fn a_header_has_a_plain_name_and_one_source() {
 }
 
 #[tokio::test]
+async fn a_model_whose_id_openclaw_would_cut_is_refused() {
+    let server = Server::new().await;
+    let model = |id: &str| json!({"models": [{"id": id}]});
+    for id in ["m@latest", "org/m@v1", "m@2024062", "m@q4@20240620", "m@@"] {
+        refused(&server, model(id), "OpenClaw takes what follows the '@' for the name of an auth profile").await;
+    }
+    for id in ["gpt-4o", "@cf/meta/llama-3", "a@b/c", "m@20240620", "org/m@IQ2_XS", "m@20240620@q8"] {
+        accepted(&server, model(id)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_provider_offers_models_each_once() {
     let server = Server::new().await;
     refused(&server, json!({"models": []}), "should have at least 1 items").await;

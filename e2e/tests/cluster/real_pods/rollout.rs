@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::suite::{SOON, TestNamespace, agent, in_namespace, secret, secret_value};
+use e2e::suite::{Condition, SOON, TestNamespace, agent, in_namespace, joined_agent, secret, secret_value};
 use serde_json::json;
 
 /// A change settles within two seconds, so a restart that should not be shows well within this.
@@ -63,6 +63,63 @@ async fn nothing_but_a_changed_value_recreates_the_gateway() {
         assert_eq!(watched.await, [pod]);
         let seen = namespace.ask_and_see("support", "s", "still there?").await;
         assert!(seen.api_key == Some(key), "another key was on the wire");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_without_a_key_says_whose_and_gets_it_once_it_is_back() {
+    in_namespace("without-key", async |namespace: TestNamespace| {
+        let key = secret_value("key");
+        namespace.serve("main", &key).await;
+        namespace.serve("other", &secret_value("other")).await;
+        namespace.apply(&joined_agent("writer", "support", "other/small")).await;
+        namespace.apply(&agent("support", "main/small")).await;
+        namespace.ready("support").await;
+        namespace.ready("writer").await;
+
+        namespace.delete("Secret", "main").await;
+        is_missed(&namespace).await;
+        let with = namespace.gateway("support").await;
+        namespace.delete_pod(&with).await;
+        let without = namespace.replaced("support", &with).await;
+        let lacks = |found: &Condition| found.reason == "CredentialsUnavailable";
+        let found = namespace.condition("Agent", "support", "Ready", SOON, lacks).await;
+        assert_eq!(found.status, "False", "{found:?}");
+        for part in ["Provider \"main\"", "Secret \"main\" does not exist"] {
+            assert!(found.message.contains(part), "{found:?}");
+        }
+        namespace.ready("writer").await;
+
+        namespace.apply(&secret("main", "api-key", &key)).await;
+        namespace.replaced("support", &without).await;
+        namespace.ready("support").await;
+        namespace.ready("writer").await;
+        let status = namespace.get("Agent", "support").await.data["status"]["gateway"]["lastRollout"].clone();
+        assert_eq!(status["reason"], "the availability of Secret \"main\" changed");
+        let seen = namespace.ask_and_see("support", "s", "with the key").await;
+        assert!(seen.api_key == Some(key), "another key was on the wire");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_whole_secret_with_variables_of_the_gateways_own_does_not_take_it_away() {
+    in_namespace("whole-secret", async |namespace: TestNamespace| {
+        namespace.serve("main", &secret_value("key")).await;
+        let data = json!({"OPENCLAW_GATEWAY_PORT": "8080", "OPENCLAW_GATEWAY_TOKEN": secret_value("token"), "OPENCLAW_SKIP_CRON": "1"});
+        let team = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "team"}, "stringData": data});
+        namespace.apply(&team.to_string()).await;
+        let loads = "    envFrom: [{secretRef: {name: team}}]\n";
+        namespace.apply(&format!("{}{loads}", agent("support", "main/small"))).await;
+        namespace.ready("support").await;
+        assert_eq!(namespace.ask("support", "s", "which port?").await, "You said: which port?");
+        let cron = namespace.rpc("support", "cron.status", json!({})).await;
+        assert_eq!(cron["enabled"], true, "{cron}");
+        let told = |found: &Condition| found.reason == "VariablesIgnored";
+        let found = namespace.condition("Agent", "support", "ReferencesResolved", SOON, told).await;
+        let named = ["PORT", "TOKEN", "SKIP_CRON"].map(|key| found.message.contains(key));
+        assert_eq!((found.status.as_str(), named), ("True", [true; 3]), "{found:?}");
     })
     .await;
 }
