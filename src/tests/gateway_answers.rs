@@ -38,11 +38,16 @@ fn leaf() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        (0..7_300_000_000_000_i64).prop_map(Value::from),
+        time(),
         ".*".prop_map(Value::from),
         long.prop_map(Value::from),
         prop::sample::select(vec!["ok", "error", "skipped", "failed", "small", "p-openai"]).prop_map(Value::from),
     ]
+}
+
+/// A time from the year -5 to the last one that can be held.
+fn time() -> impl Strategy<Value = Value> {
+    (-62_300_000_000_000..253_402_207_200_000_i64).prop_map(Value::from)
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -75,6 +80,10 @@ fn job() -> impl Strategy<Value = Value> {
         "anything",
     ]);
     let stopped = proptest::option::of(some_of(&["reason", "atMs"]));
+    let state = (state, proptest::option::of(time())).prop_map(|(mut state, next)| {
+        state.as_object_mut().unwrap().extend(next.map(|next| ("nextRunAtMs".to_owned(), next)));
+        state
+    });
     let keys = prop::sample::select(vec!["k8s:assistants/notes", "heartbeat:writer", "k8s:assistants/gone", "mine"]);
     let fields =
         some_of(&["agentId", "name", "displayName", "schedule", "payload", "delivery", "wakeMode", "anything"]);
@@ -106,8 +115,9 @@ fn run() -> impl Strategy<Value = Value> {
         "anything",
     ]);
     let usage = some_of(&["input_tokens", "output_tokens"]);
-    (fields, usage, any::<bool>()).prop_map(|(mut run, usage, is_priced)| {
+    (fields, usage, any::<bool>(), proptest::option::of(time())).prop_map(|(mut run, usage, is_priced, began)| {
         run["jobId"] = json!("1");
+        run.as_object_mut().unwrap().extend(began.map(|began| ("runAtMs".to_owned(), began)));
         if is_priced {
             run["usage"] = usage;
             run["model"] = json!("m");
