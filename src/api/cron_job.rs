@@ -86,9 +86,22 @@ pub struct CronJobSpec {
     /// Where the answer is sent. Default: nowhere; the Agent can still write files and send messages during the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// What becomes of runs that were due while the gateway was suspended or away. `Skip`: they do not take place; `RunOnce`: the job runs
+    /// once when the gateway has it again, however many runs were missed. `status.lastMissed` and an Event report them in either case. After
+    /// a crash the gateway itself starts the runs that it missed. Default: `Skip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_runs: Option<MissedRuns>,
     /// Pauses the schedule. The job and its history are kept, and a run in progress completes. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
+}
+
+/// What becomes of missed runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MissedRuns {
+    #[default]
+    Skip,
+    RunOnce,
 }
 
 /// In which session of the Agent a run takes place.
@@ -182,6 +195,12 @@ pub struct CronJobStatus {
     /// Set when the gateway has disabled the job after too many failures. Any edit of the spec enables it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_by_gateway: Option<DisabledByGateway>,
+    /// The runs that were due when the gateway was last suspended or away, and did not take place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_missed: Option<LastMissed>,
+    /// While the gateway is suspended or away: when the first run that may be missed is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited_run_time: Option<Time>,
     /// The last run requested with the annotation `creel.dev/run-now`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_now: Option<RunNow>,
@@ -218,11 +237,24 @@ pub struct DisabledByGateway {
     pub time: Time,
 }
 
-/// A run requested with an annotation.
+/// Runs that did not take place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastMissed {
+    /// When the newest of them was due.
+    pub time: Time,
+    /// How many there were. It is not counted further than 100.
+    pub count: i32,
+    /// The run that makes up for them, if `spec.missedRuns` is `RunOnce`. Its `request` is the time of the newest missed run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_once: Option<RunNow>,
+}
+
+/// A requested run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunNow {
-    /// The value of the annotation `creel.dev/run-now`. The same value never runs the job twice.
+    /// What requests it: the value of the annotation `creel.dev/run-now`. The same value never runs the job twice.
     #[schemars(length(max = 256))]
     pub request: String,
     /// When Creel accepted the request. A run that the gateway has not started 10 minutes later does not take place.

@@ -10,6 +10,7 @@
 //! | `declared` | condition `Declared` | nothing |
 //! | `healthy` | condition `Healthy` | nothing |
 //! | `outcome` | a run of the gateway → a run of the status, with its price | nothing |
+//! | `missed` | runs that were due while the gateway was away | nothing |
 //! | `requests` | requests for a run: taken up, withdrawn, expired, and known by their run | nothing |
 //! | `run_now` | asks the gateway for a requested run, never twice | the network |
 //! | `device` | the operator's own device at a gateway | the network |
@@ -20,6 +21,7 @@ pub mod device;
 pub mod driver;
 pub mod gather;
 pub mod healthy;
+pub mod missed;
 pub mod outcome;
 pub mod report;
 pub mod requests;

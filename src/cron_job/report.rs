@@ -4,7 +4,7 @@ use k8s_controller::events::{Event, EventType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::context::Context;
-use super::requests::explanation;
+use super::requests::{Slot, explanation};
 use crate::api::CronJob;
 use crate::api::cron_job::CronJobStatus;
 use crate::kubernetes::conditions::{HEALTHY, find, reason};
@@ -23,7 +23,7 @@ pub async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Re
     let Some(version) = version else { return Ok(None) };
     let before = job.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let told = events::of_ready(before, &next.conditions).into_iter().chain(turn_of_health(before, &next.conditions));
-    for event in told.chain(no_run(job.status.as_ref(), &next)) {
+    for event in told.chain(missed(job, &next)).chain(no_runs(job.status.as_ref(), &next)) {
         context.publish(job, &event).await;
     }
     let mut written = job.clone();
@@ -31,11 +31,33 @@ pub async fn report(job: &CronJob, next: CronJobStatus, context: &Context) -> Re
     Ok(Some(written))
 }
 
-/// An event when it turns out that a requested run does not take place.
-fn no_run(before: Option<&CronJobStatus>, after: &CronJobStatus) -> Option<Event> {
-    let told = after.run_now.as_ref().filter(|told| before.and_then(|before| before.run_now.as_ref()) != Some(told))?;
-    let reason = told.reason.as_deref()?;
-    Some(events::event(EventType::Warning, reason, explanation(reason)?))
+/// An event when runs were missed.
+fn missed(job: &CronJob, after: &CronJobStatus) -> Option<Event> {
+    let missed = after.last_missed.as_ref()?;
+    let before = job.status.as_ref().and_then(|status| status.last_missed.as_ref());
+    if before.is_some_and(|before| before.time == missed.time) {
+        return None;
+    }
+    let what_then = if missed.run_once.is_some() {
+        "the job runs once now (spec.missedRuns)"
+    } else {
+        "spec.missedRuns: RunOnce would make up for them with one run"
+    };
+    let (count, last) = (missed.count, missed.time.0);
+    let note =
+        format!("The gateway was suspended or away: missed runs: {count}, the last one due at {last}; {what_then}");
+    Some(events::event(EventType::Warning, reason::RUN_MISSED, &note))
+}
+
+/// Events when it turns out that requested runs do not take place.
+fn no_runs(before: Option<&CronJobStatus>, after: &CronJobStatus) -> Vec<Event> {
+    let event = |slot: Slot| {
+        let told = slot.of(after)?;
+        let is_news = before.and_then(|before| slot.of(before)) != Some(told);
+        let reason = told.reason.as_deref().filter(|_| is_news)?;
+        Some(events::event(EventType::Warning, reason, explanation(reason)?))
+    };
+    Slot::ALL.into_iter().filter_map(event).collect()
 }
 
 /// An event when a job begins to fail, and when it is well again. That a first run succeeds is no news.

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::missed;
 use super::status::View;
 use crate::api::CronJob;
-use crate::api::cron_job::RunNow;
+use crate::api::cron_job::{CronJobStatus, RunNow};
 use crate::declarations::schedule::is_over;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::naming::RUN_NOW;
@@ -29,6 +30,46 @@ const ID: usize = 256;
 const IDENTITY: usize = 64;
 /// How far the clock that a request was made by may be behind that of the API server.
 const SKEW: Duration = Duration::from_mins(1);
+
+/// What requests a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The annotation `creel.dev/run-now`.
+    RunNow,
+    /// `spec.missedRuns`.
+    RunOnce,
+}
+
+impl Slot {
+    pub const ALL: [Self; 2] = [Self::RunNow, Self::RunOnce];
+
+    /// What the status tells of the request.
+    #[must_use]
+    pub fn of(self, status: &CronJobStatus) -> Option<&RunNow> {
+        match self {
+            Self::RunNow => status.run_now.as_ref(),
+            Self::RunOnce => status.last_missed.as_ref()?.run_once.as_ref(),
+        }
+    }
+
+    /// Changes what the status tells of it.
+    pub fn put(self, status: &mut CronJobStatus, told: RunNow) {
+        match (self, &mut status.last_missed) {
+            (Self::RunNow, _) => status.run_now = Some(told),
+            (Self::RunOnce, Some(missed)) => missed.run_once = Some(told),
+            (Self::RunOnce, None) => {}
+        }
+    }
+
+    /// Whether the CronJob still wants it.
+    #[must_use]
+    pub fn is_wanted(self, job: &CronJob, told: &RunNow) -> bool {
+        match self {
+            Self::RunNow => requested(job).as_ref() == Some(&told.request),
+            Self::RunOnce => missed::is_wanted(job),
+        }
+    }
+}
 
 /// The request of the annotation, as the next status tells it.
 #[must_use]
@@ -52,23 +93,16 @@ fn requested(job: &CronJob) -> Option<String> {
     Some(request).filter(|request| !request.trim().is_empty())
 }
 
-/// Whether the annotation still says so.
-#[must_use]
-pub fn is_wanted(job: &CronJob, told: &RunNow) -> bool {
-    requested(job).as_ref() == Some(&told.request)
-}
-
 fn taken_up(request: String, job: &CronJob, view: &View<'_>, now: Timestamp) -> RunNow {
     let is_restored = job.status.is_none() && !was_made_after_creation(&request, job);
-    let told = RunNow {
-        request,
-        time: Time(whole_seconds(now)),
-        known_runs: None,
-        run_id: None,
-        finished: false,
-        reason: None,
-    };
+    let told = new(request, now);
     if is_restored { settled(told, Some(reason::RUN_IGNORED)) } else { waiting(told, job, view, now) }
+}
+
+/// A request that begins.
+#[must_use]
+pub fn new(request: String, now: Timestamp) -> RunNow {
+    RunNow { request, time: Time(whole_seconds(now)), known_runs: None, run_id: None, finished: false, reason: None }
 }
 
 /// Whether the request tells its time, in seconds since 1970 or as RFC 3339, and that is not before the CronJob's creation.
@@ -113,7 +147,7 @@ pub fn settled(told: RunNow, reason: Option<&str>) -> RunNow {
 pub fn explanation(reason: &str) -> Option<&'static str> {
     Some(match reason {
         reason::RUN_EXPIRED => {
-            "The gateway did not start the requested run within 10 minutes; the run does not take place. Set a new value to request another"
+            "The gateway did not start the requested run within 10 minutes; the run does not take place"
         }
         reason::RUN_REJECTED => "The gateway no longer has the job, because spec.at has passed: set another time",
         reason::RUN_IGNORED => {

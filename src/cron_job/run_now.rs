@@ -11,8 +11,8 @@ use kube::ResourceExt;
 
 use super::context::Context;
 use super::device::device;
-use super::requests::{LOOK_BACK, explanation, has_run, is_wanted, known, settled, short, time_left};
-use crate::api::cron_job::{CronJobStatus, RunNow};
+use super::requests::{LOOK_BACK, Slot, explanation, has_run, known, settled, short, time_left};
+use crate::api::cron_job::RunNow;
 use crate::api::{Agent, CronJob};
 use crate::declarations::schedule::is_over;
 use crate::declarations::validate::display_name;
@@ -43,7 +43,7 @@ pub struct Requested<'a> {
 impl Requested<'_> {
     /// Asks for the run that is requested, if one is; returns when to look again.
     pub async fn serve(mut self, found: &JobFound) -> Result<Option<Duration>, ReconcileError> {
-        let Some(told) = self.told() else { return Ok(None) };
+        let Some((slot, told)) = self.told() else { return Ok(None) };
         let namespace = self.job.namespace().unwrap_or_default();
         // The reconcile of the gateway's jobs queues this one when these are there.
         let Some(gateway) = self.context.facts.gateway(&namespace, &self.owner.name_any()) else { return Ok(None) };
@@ -59,23 +59,26 @@ impl Requested<'_> {
         };
         if told.known_runs.is_some() && has_run(&told, &runs) {
             // Another value may wait for the end of this run.
-            let again = (!is_wanted(&self.job, &told)).then_some(POLL);
-            self.write(settled(told, None)).await?;
+            let again = (!slot.is_wanted(&self.job, &told)).then_some(POLL);
+            self.write(slot, settled(told, None)).await?;
             self.request_refresh();
             return Ok(again);
         }
         if time_left(&told, Timestamp::now()).is_none() {
-            return self.expire(told).await;
+            return self.expire(slot, told).await;
         }
-        if !is_wanted(&self.job, &told) {
+        if !slot.is_wanted(&self.job, &told) {
             return Ok(Some(POLL));
         }
         let known_runs = told.known_runs.clone().unwrap_or_else(|| known(&runs));
-        self.ask(&gateway, &id, RunNow { known_runs: Some(known_runs), run_id: None, ..told }).await
+        self.ask(&gateway, &id, slot, RunNow { known_runs: Some(known_runs), run_id: None, ..told }).await
     }
 
-    fn told(&self) -> Option<RunNow> {
-        self.job.status.as_ref()?.run_now.clone().filter(|told| !told.finished)
+    /// The request that comes first.
+    fn told(&self) -> Option<(Slot, RunNow)> {
+        let status = self.job.status.as_ref()?;
+        let mut told = Slot::ALL.into_iter().filter_map(|slot| Some((slot, slot.of(status)?)));
+        told.find(|(_, told)| !told.finished).map(|(slot, told)| (slot, told.clone()))
     }
 
     /// The job that is to run: what would run must be what the CronJob says now. One whose time has passed is not declared any more, and
@@ -89,13 +92,19 @@ impl Requested<'_> {
     }
 
     /// Asks for the run, and writes down the id that the gateway gives it.
-    async fn ask(mut self, gateway: &Gateway, id: &str, intent: RunNow) -> Result<Option<Duration>, ReconcileError> {
+    async fn ask(
+        mut self,
+        gateway: &Gateway,
+        id: &str,
+        slot: Slot,
+        intent: RunNow,
+    ) -> Result<Option<Duration>, ReconcileError> {
         let (context, owner) = (self.context, self.owner);
         let device = device(context, owner).await?;
         let mut written = Ok(false);
         let permit = async {
             let began = Instant::now();
-            written = self.write(intent.clone()).await;
+            written = self.write(slot, intent.clone()).await;
             matches!(written, Ok(true)) && began.elapsed() < PROOF
         };
         let answer = socket::run_job(&context.admin, &gateway.endpoint, &device, id, permit).await;
@@ -105,7 +114,7 @@ impl Requested<'_> {
                 let run_id = short(&run_id);
                 tracing::info!(cron_job = self.job.name_any(), run_id, "requested a run");
                 self.request_refresh();
-                self.write(RunNow { run_id: Some(run_id), ..intent }).await?;
+                self.write(slot, RunNow { run_id: Some(run_id), ..intent }).await?;
             }
             // One that waits for a slot is running to the gateway.
             Ok(RunAnswer::AlreadyRunning | RunAnswer::Missing | RunAnswer::NotPermitted) => {}
@@ -116,8 +125,8 @@ impl Requested<'_> {
     }
 
     /// It is too late to ask again.
-    async fn expire(mut self, told: RunNow) -> Result<Option<Duration>, ReconcileError> {
-        if self.write(settled(told, Some(reason::RUN_EXPIRED))).await? {
+    async fn expire(mut self, slot: Slot, told: RunNow) -> Result<Option<Duration>, ReconcileError> {
+        if self.write(slot, settled(told, Some(reason::RUN_EXPIRED))).await? {
             let note = explanation(reason::RUN_EXPIRED).unwrap_or_default();
             self.context.publish(&self.job, &events::event(EventType::Warning, reason::RUN_EXPIRED, note)).await;
         }
@@ -138,8 +147,9 @@ impl Requested<'_> {
     }
 
     /// Writes what is known of the request; whether the object is still there.
-    async fn write(&mut self, told: RunNow) -> Result<bool, ReconcileError> {
-        let next = CronJobStatus { run_now: Some(told), ..self.job.status.clone().unwrap_or_default() };
+    async fn write(&mut self, slot: Slot, told: RunNow) -> Result<bool, ReconcileError> {
+        let mut next = self.job.status.clone().unwrap_or_default();
+        slot.put(&mut next, told);
         let written = write_status_if_unchanged(&self.context.client, CRON_JOB_MANAGER, &self.job, &next).await?;
         let is_there = written.is_some();
         (self.job.status, self.job.metadata.resource_version) = (Some(next), written);

@@ -7,7 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::declared::declared;
 use super::healthy::healthy;
-use super::{outcome, requests};
+use super::missed::{self, Reckoning};
+use super::outcome;
+use super::requests::{self, Slot};
 use crate::api::cron_job::{CronJobStatus, DisabledByGateway, Run};
 use crate::api::runs::RunStatus;
 use crate::api::{Agent, CronJob};
@@ -56,6 +58,7 @@ pub fn status(job: &CronJob, view: &View<'_>, now: Timestamp) -> (CronJobStatus,
     let held = view.found.and_then(|found| found.job.as_ref());
     // A run in progress ends before the gateway is told to rest.
     let rests = job.spec.suspend;
+    let Reckoning { awaited: awaited_run_time, last: last_missed } = missed::reckon(job, view, now);
     let status = CronJobStatus {
         observed_generation: job.metadata.generation,
         conditions: merge(&before.conditions, &desired, job.metadata.generation, now),
@@ -72,10 +75,12 @@ pub fn status(job: &CronJob, view: &View<'_>, now: Timestamp) -> (CronJobStatus,
             .filter(|job| !job.enabled)
             .and_then(|job| job.state.auto_disabled.as_ref())
             .map(|auto| DisabledByGateway { reason: auto.reason.clone(), time: time(auto.at()) }),
+        last_missed,
+        awaited_run_time,
         run_now: requests::run_now(job, view, now),
     };
-    let again = [again, until_over(job, now), requests::look_again(status.run_now.as_ref(), now)];
-    let again = again.into_iter().flatten().min();
+    let requested = Slot::ALL.map(|slot| requests::look_again(slot.of(&status), now));
+    let again = requested.into_iter().chain([again, until_over(job, now)]).flatten().min();
     (status, again)
 }
 

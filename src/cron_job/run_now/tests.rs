@@ -5,6 +5,7 @@ use kube::runtime::controller::Action;
 use serde_json::json;
 
 use super::*;
+use crate::api::cron_job::CronJobStatus;
 use crate::cron_job::gather::gather;
 use crate::cron_job::report::report;
 use crate::cron_job::status::status;
@@ -13,7 +14,7 @@ use crate::jobs;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::naming::RUN_NOW;
 use crate::tests::small_world::{NAMESPACE, SmallWorld};
-use crate::tests::stand_in::{OWNER, admin, document, endpoint, seen, start, world};
+use crate::tests::stand_in::{OWNER, admin, endpoint, seen, start, world};
 use crate::world::runtime::Reconciler;
 
 /// A CronJob with the annotation, its gateway, and an API server that knows the CronJob.
@@ -81,7 +82,7 @@ impl Bench {
         let (owner, found) = (view.served.as_ref().unwrap().owner, view.found.unwrap());
         let (next, _) = status(&job, &view, Timestamp::now());
         let written = report(&job, next, &self.context).await?.unwrap();
-        Requested { context: &self.context, job: written, owner }.serve(found).await
+        Box::pin(Requested { context: &self.context, job: written, owner }.serve(found)).await
     }
 
     fn edit(&self, edit: impl FnOnce(&mut CronJob)) {
@@ -345,16 +346,51 @@ async fn what_the_gateway_does_not_hold_yet_is_not_run() {
     let bench = Bench::new("{every: 24h}").await;
     let _ = bench.gateway.take_methods();
     let failed = JobFound { state: SyncState::Failed("no".into()), ..bench.found() };
-    let told = RunNow {
-        request: "monday".into(),
-        time: Time(Timestamp::now()),
-        known_runs: None,
-        run_id: None,
-        finished: false,
-        reason: None,
-    };
+    let told = crate::cron_job::requests::new("monday".into(), Timestamp::now());
     let mut job = bench.job();
     job.status = Some(CronJobStatus { run_now: Some(told), ..CronJobStatus::default() });
     let served = Requested { context: &bench.context, job, owner: &bench.owner() }.serve(&failed).await.unwrap();
     assert_eq!((served, bench.gateway.take_methods()), (None, Vec::new()));
+}
+
+/// The Agent was suspended, with its job at the gateway stopped before, and is back.
+async fn missed(policy: &str) -> Bench {
+    let mut bench = Bench::new(&format!("{{every: 24h, missedRuns: {policy}}}")).await;
+    bench.annotate(None);
+    bench.look().await;
+    bench.gateway.pass(Duration::from_mins(1));
+    bench.edit(|job| {
+        let status = job.status.as_mut().unwrap();
+        status.awaited_run_time = Some(Time(Timestamp::now() - Duration::from_hours(1)));
+    });
+    bench.context = Bench::operator(&bench.gateway, &bench.api, &bench.world);
+    bench.sync().await;
+    bench.api.take();
+    bench
+}
+
+#[tokio::test]
+async fn missed_runs_are_made_up_for_by_one_run_also_by_an_operator_that_is_restarted() {
+    let mut bench = missed("RunOnce").await;
+    assert_eq!(bench.look().await, Some(POLL));
+    assert_eq!(bench.runs(), [("ok".to_owned(), true)]);
+    bench.context = Bench::operator(&bench.gateway, &bench.api, &bench.world);
+    bench.sync().await;
+    assert_eq!(bench.look().await, None);
+    let told = bench.job().status.unwrap().last_missed.unwrap();
+    assert_eq!((told.count, told.run_once.unwrap().finished), (1, true));
+    bench.api.take();
+    bench.look().await;
+    assert_eq!((bench.runs().len(), bench.api.take_writes()), (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn missed_runs_that_are_skipped_are_told_and_not_run() {
+    let bench = missed("Skip").await;
+    assert_eq!(bench.look().await, None);
+    let told = bench.job().status.unwrap().last_missed.unwrap();
+    assert_eq!((told.count, told.run_once, bench.runs().len()), (1, None, 0));
+    assert!(bench.events() > 0);
+    bench.look().await;
+    assert_eq!(bench.api.take_writes(), Vec::<String>::new());
 }

@@ -188,13 +188,15 @@ reasons! {
         RUN_FAILING = "RunFailing", "See `Healthy`.";
         /// A run succeeded after failures.
         RUN_RECOVERED = "RunRecovered", "";
+        /// Runs were due while the gateway was suspended or away, and did not take place.
+        RUN_MISSED = "RunMissed", "See `status.lastMissed`. Set `spec.missedRuns` to `RunOnce` to make up for such runs with one run.";
     }
-    "CronJob: requested runs", "Events of a CronJob; those of runs that do not take place are also the `reason` of `status.runNow`" {
+    "CronJob: requested runs", "Events of a CronJob; those of runs that do not take place are also the `reason` of `status.runNow` and `status.lastMissed.runOnce`" {
         /// The gateway did not accept a run that was requested with `creel.dev/run-now`.
         RUN_REJECTED = "RunRejected", "The Event has the explanation. Creel retries for 10 minutes, unless the gateway no longer has the job.";
         /// The gateway did not start the requested run within 10 minutes. The run does not take place.
         RUN_EXPIRED = "RunExpired", "Set `creel.dev/run-now` to a new value when the gateway answers.";
-        /// The annotation `creel.dev/run-now` was removed or changed before the gateway was asked for the run.
+        /// The annotation `creel.dev/run-now` was removed or changed, or `spec.missedRuns` is no longer `RunOnce`, before the gateway was asked for the run.
         RUN_WITHDRAWN = "RunWithdrawn", "";
         /// The CronJob was created with the annotation `creel.dev/run-now`, for example from a backup. The run does not take place.
         RUN_IGNORED = "RunIgnored", "Set `creel.dev/run-now` to a new value to run the job.";

@@ -97,6 +97,15 @@ async fn a_run_may_take_from_a_second_to_a_day() {
 }
 
 #[tokio::test]
+async fn missed_runs_are_skipped_or_made_up_for_by_one() {
+    let server = Server::new().await;
+    refused(&server, json!({"missedRuns": "RunAll"}), "spec.missedRuns").await;
+    for policy in ["Skip", "RunOnce"] {
+        accepted(&server, json!({"missedRuns": policy})).await;
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_in_the_main_session_has_no_model_time_limit_thinking_or_delivery() {
     let server = Server::new().await;
     let words = "session Main sends the message to the Agent's main session";

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::suite::{SOON, START, TestNamespace, agent, cron_job, in_namespace, joined_agent, secret_value};
+use e2e::suite::{SOON, START, TestNamespace, agent, cron_job, in_namespace, joined_agent, second, secret_value};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{RARELY, holds_exactly};
@@ -66,8 +67,12 @@ async fn leaves(namespace: &TestNamespace, keeps: bool, leave: impl AsyncFnOnce(
     tokio::join!(leave(), watched);
 }
 
-/// An owner that rests has no Pod; its jobs wait on the claim and are the same afterwards.
+/// An owner that rests has no Pod; its jobs wait on the claim and are the same afterwards. What was due meanwhile is made up for once.
 async fn a_gateway_that_rests_keeps_its_jobs(namespace: &TestNamespace, id: &str) {
+    let every_minute =
+        format!("{}  missedRuns: RunOnce\n", cron_job("minutes", OWNER, "schedule: '* * * * *'", "Count."));
+    namespace.apply(&every_minute).await;
+    let minutes = namespace.declared("minutes").await;
     namespace.merge("Agent", OWNER, &json!({"spec": {"suspend": true}})).await;
     let rests = namespace.cron_job_reason("own", "Declared", "Suspended").await;
     assert_eq!(rests.status, "Unknown", "{rests:?}");
@@ -82,8 +87,52 @@ async fn a_gateway_that_rests_keeps_its_jobs(namespace: &TestNamespace, id: &str
         namespace.get("CronJob", "own").await.data["status"].clone()
     });
     told.await;
+    let awaited = a_run_is_due(namespace, "minutes").await;
     namespace.merge("Agent", OWNER, &json!({"spec": {"suspend": false}})).await;
     namespace.ready(OWNER).await;
+    what_was_missed_is_made_up_for(namespace, "minutes", &minutes, awaited).await;
+    namespace.delete("CronJob", "minutes").await;
     assert_eq!(namespace.declared("own").await, id);
     assert_eq!(holds_exactly(namespace, OWNER, &["own"]).await["own"], id);
+}
+
+/// Waits until a run is due that its gateway cannot start; when that was, in seconds since 1970.
+async fn a_run_is_due(namespace: &TestNamespace, name: &str) -> i64 {
+    namespace
+        .eventually("a run is due while the gateway rests", SOON, async || {
+            let status = namespace.get("CronJob", name).await.data["status"].clone();
+            let awaited = second(&status["awaitedRunTime"]).filter(|awaited| *awaited < Timestamp::now().as_second());
+            awaited.ok_or(status.to_string())
+        })
+        .await
+}
+
+/// By the run that Creel requests, or by the gateway itself, where it did not hear in time that its job is to rest.
+async fn what_was_missed_is_made_up_for(namespace: &TestNamespace, name: &str, id: &str, awaited: i64) {
+    namespace
+        .eventually("what was missed is made up for", START, async || {
+            let status = namespace.get("CronJob", name).await.data["status"].clone();
+            if status["awaitedRunTime"].is_string() {
+                return Err(status.to_string());
+            }
+            let (missed, runs) = (&status["lastMissed"], namespace.runs(OWNER, id).await);
+            let made_up = match second(&missed["time"]) {
+                Some(time) => {
+                    let run = &missed["runOnce"];
+                    time >= awaited && run["finished"] == true && runs.iter().any(|ran| ran["runId"] == run["runID"])
+                }
+                None => runs.iter().any(|ran| second(&ran["runAtMs"]) >= Some(awaited)),
+            };
+            if made_up { Ok(()) } else { Err(format!("{status}\n{runs:?}")) }
+        })
+        .await;
+    let status = namespace.get("CronJob", name).await.data["status"].clone();
+    if status["lastMissed"].is_object() {
+        assert!(status["lastMissed"]["count"].as_i64() >= Some(1), "{status}");
+        let told = async || {
+            let reasons = namespace.event_reasons("CronJob", name).await;
+            if reasons.contains(&"RunMissed".to_owned()) { Ok(()) } else { Err(format!("{reasons:?}")) }
+        };
+        namespace.eventually("an Event tells what was missed", SOON, told).await;
+    }
 }
