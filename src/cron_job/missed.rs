@@ -16,6 +16,7 @@ use crate::declarations::due;
 use crate::declarations::schedule::is_over;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::job::Job;
+use crate::openclaw::cron::run::Run;
 use crate::world::jobs_found::SyncState;
 
 /// How far times may differ that say the same.
@@ -93,14 +94,13 @@ fn is_made_up_for(held: &Job, job: &CronJob, now: Timestamp) -> bool {
 
 fn has_run_since(view: &View<'_>, held: &Job, due: Timestamp) -> bool {
     let runs = view.found.map(|found| found.runs.as_slice()).unwrap_or_default();
-    let began = runs.iter().filter_map(|run| run.started_at()).chain(held.state.last_run());
+    let began = runs.iter().filter_map(Run::started_at).chain(held.state.last_run());
     began.max() >= Some(due)
 }
 
 fn told(due: due::Due, job: &CronJob, now: Timestamp) -> LastMissed {
     let time = Time(whole_seconds(due.newest));
-    let runs_once = job.spec.missed_runs == Some(MissedRuns::RunOnce);
-    let run_once = runs_once.then(|| requests::new(time.0.to_string(), now));
+    let run_once = is_wanted(job).then(|| requests::new(time.0.to_string(), now));
     LastMissed { time, count: i32::try_from(due.count).unwrap_or(i32::MAX), run_once }
 }
 

@@ -73,32 +73,35 @@ mod tests {
         since(&cron_job("notes", spec), at(first), at(now)).map(|due| (due.newest.to_string(), due.count))
     }
 
-    fn is(newest: &str, count: usize) -> Option<(String, usize)> {
-        Some((newest.to_owned(), count))
+    fn is(newest: &str, count: usize) -> (String, usize) {
+        (newest.to_owned(), count)
     }
 
     #[test]
     fn what_was_due_is_counted_by_the_schedule() {
         let hourly = "{schedule: '0 * * * *', timeZone: Europe/Paris}";
         assert_eq!(due(hourly, "2026-01-01T04:00:00Z", "2026-01-01T03:59:59Z"), None);
-        assert_eq!(due(hourly, "2026-01-01T04:00:00Z", "2026-01-01T04:00:00Z"), is("2026-01-01T04:00:00Z", 1));
-        assert_eq!(due(hourly, "2026-01-01T04:00:00Z", "2026-01-01T06:30:00Z"), is("2026-01-01T06:00:00Z", 3));
-        assert_eq!(due(hourly, "2025-01-01T04:00:00Z", "2026-01-01T06:30:00Z"), is("2026-01-01T06:00:00Z", 100));
+        assert_eq!(due(hourly, "2026-01-01T04:00:00Z", "2026-01-01T04:00:00Z"), Some(is("2026-01-01T04:00:00Z", 1)));
+        assert_eq!(due(hourly, "2026-01-01T04:00:00Z", "2026-01-01T06:30:00Z"), Some(is("2026-01-01T06:00:00Z", 3)));
+        assert_eq!(due(hourly, "2025-01-01T04:00:00Z", "2026-01-01T06:30:00Z"), Some(is("2026-01-01T06:00:00Z", 100)));
     }
 
     #[test]
     fn an_interval_goes_on_from_the_run_that_was_awaited() {
         let spec = "{every: 10m}";
         assert_eq!(due(spec, "2026-01-01T04:03:00Z", "2026-01-01T04:02:59Z"), None);
-        assert_eq!(due(spec, "2026-01-01T04:03:00Z", "2026-01-01T04:12:59Z"), is("2026-01-01T04:03:00Z", 1));
-        assert_eq!(due(spec, "2026-01-01T04:03:00Z", "2026-01-01T04:25:00Z"), is("2026-01-01T04:23:00Z", 3));
-        assert_eq!(due("{every: 1s}", "2016-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), is("2026-01-01T00:00:00Z", 100));
+        assert_eq!(due(spec, "2026-01-01T04:03:00Z", "2026-01-01T04:12:59Z"), Some(is("2026-01-01T04:03:00Z", 1)));
+        assert_eq!(due(spec, "2026-01-01T04:03:00Z", "2026-01-01T04:25:00Z"), Some(is("2026-01-01T04:23:00Z", 3)));
+        assert_eq!(
+            due("{every: 1s}", "2016-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+            Some(is("2026-01-01T00:00:00Z", 100))
+        );
     }
 
     #[test]
     fn one_time_is_due_once() {
         let spec = "{at: '2026-01-01T04:00:00Z'}";
-        assert_eq!(due(spec, "2026-01-01T04:00:00Z", "2026-01-09T00:00:00Z"), is("2026-01-01T04:00:00Z", 1));
+        assert_eq!(due(spec, "2026-01-01T04:00:00Z", "2026-01-09T00:00:00Z"), Some(is("2026-01-01T04:00:00Z", 1)));
         assert_eq!(next(&cron_job("notes", spec), at("2026-01-09T00:00:00Z")), None);
     }
 

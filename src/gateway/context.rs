@@ -7,11 +7,13 @@ use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
 use super::config_sync::tracker::ConfigTracker;
+use super::jobs::Leaving;
 use super::rollout::memory::RolloutMemory;
 use super::secret::SecretMemory;
 use crate::api::Agent;
 use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
+use crate::kubernetes::caches::by_name::ByName;
 use crate::naming::{AGENT_MANAGER, GatewayNames};
 use crate::openclaw::rpc::AdminClient;
 use crate::references::read::References;
@@ -34,6 +36,8 @@ pub struct Context {
     pub rollouts: RolloutMemory,
     pub configs: ConfigTracker,
     pub secrets: SecretMemory,
+    /// By the owning Agent.
+    pub leaving: ByName<Leaving>,
 }
 
 impl Context {
@@ -60,6 +64,7 @@ impl Context {
             rollouts: RolloutMemory::default(),
             configs: ConfigTracker::default(),
             secrets: SecretMemory::default(),
+            leaving: ByName::default(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Context {
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }
+        self.leaving.take(namespace, name);
         self.facts.gateway_states.forget(namespace, name);
         self.facts.gateways.forget(namespace, name);
     }

@@ -57,6 +57,9 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let plan = validate::validate(&gathered, &context.settings);
     let reconciled = if is_paused(owner.annotations()) {
         keep(context, &gathered, &plan)
+    } else if let Some(wait) = jobs::stop_leaving(context, &gathered, &plan).await {
+        // The configuration with the agents that leave stays until then.
+        return Ok(Action::requeue(wait));
     } else {
         roll_out(context, &gathered, &plan).await?
     };
@@ -78,7 +81,6 @@ async fn roll_out<'a>(
     gathered: &'a Gathered,
     plan: &'a Plan,
 ) -> Result<Reconciled<'a>, ReconcileError> {
-    jobs::stop_leaving(context, gathered, plan).await;
     let decision = context.rollouts.decide(gathered, plan, &context.settings.shell_image, Timestamp::now());
     // On the heap: it holds every child whole.
     let desired = Box::new(build::build(gathered, plan, &decision, &context.settings));

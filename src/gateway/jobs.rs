@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 
@@ -20,15 +21,28 @@ use crate::world::gateways::Gateway;
 use crate::world::stores::named;
 use crate::world::triggers::gateway_owner;
 
+/// How long the configuration waits for the jobs of agents that leave: time to stop some 600.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// Agents that leave a gateway, some of whose jobs still run.
+#[derive(Clone, Debug)]
+pub struct Leaving {
+    since: Instant,
+    agents: BTreeSet<String>,
+}
+
 /// Stops the jobs of agents that the next configuration does not hold: removes those of an Agent that is gone, disables those of one
-/// that is suspended or at fault. A gateway that can't be asked is put in order once it can.
-pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) {
+/// that is suspended or at fault. A gateway that can't be asked is put in order once it can. Returns how long the next configuration has
+/// to wait, because the gateway takes no more changes now and some of these jobs still run.
+pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -> Option<Duration> {
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
-    let Some(gateway) = context.facts.gateway(&namespace, &owner) else { return };
-    let Some(next) = plan.config.as_ref().map(|config| config.agents()) else { return };
-    let leaving: BTreeSet<String> = gateway.agents.difference(&next).cloned().collect();
+    let before = context.leaving.take(&namespace, &owner);
+    let gateway = context.facts.gateway(&namespace, &owner)?;
+    let next = plan.config.as_ref().map(|config| config.agents())?;
+    let left = before.iter().flat_map(|before| &before.agents).filter(|agent| !next.contains(*agent));
+    let leaving: BTreeSet<String> = gateway.agents.difference(&next).chain(left).cloned().collect();
     if leaving.is_empty() {
-        return;
+        return None;
     }
     // From now on no job is declared for them.
     let staying = gateway.agents.intersection(&next).cloned().collect();
@@ -40,12 +54,28 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) {
             || named(&context.stores.agents, &namespace, agent)
                 .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
-    if let Err(error) = stop(context, &endpoint, &leaving, is_here).await {
-        tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an Agent that is leaving");
+    let since = before.map_or_else(Instant::now, |before| before.since);
+    match stop(context, &endpoint, &leaving, is_here).await {
+        Err(RpcError::Refused { retry_after: Some(wait), .. }) if since.elapsed() < LONGEST_WAIT => {
+            tracing::info!(
+                gateway = owner,
+                namespace,
+                ?leaving,
+                "the configuration waits for the jobs of agents that leave"
+            );
+            context.leaving.put(&namespace, &owner, Leaving { since, agents: leaving });
+            return Some(wait);
+        }
+        Err(error) => {
+            tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an Agent that is leaving");
+        }
+        Ok(()) => {}
     }
     context.facts.request_refresh(&namespace, &owner);
+    None
 }
 
+/// Stops the jobs that run; what can't be removed now is disabled, and removed later by whoever keeps the jobs of the gateway.
 async fn stop(
     context: &Context,
     gateway: &Endpoint,
@@ -56,12 +86,23 @@ async fn stop(
     for job in context.admin.cron_list(gateway).await?.iter().filter(|job| job.is_ours()) {
         let stopped = match job.agent.as_deref().filter(|agent| leaving.contains(*agent)) {
             Some(agent) if is_here(agent) => context.admin.cron_disable(gateway, &job.id).await,
-            Some(_) => context.admin.cron_remove(gateway, &job.id).await,
+            Some(_) => match context.admin.cron_remove(gateway, &job.id).await {
+                Err(error) if is_throttled(&error) && !job.enabled => Ok(()),
+                Err(error) if is_throttled(&error) => context.admin.cron_disable(gateway, &job.id).await,
+                removed => removed,
+            },
             None => Ok(()),
         };
-        failed = failed.and(stopped);
+        match stopped {
+            Err(error) if is_throttled(&error) && job.enabled => return Err(error),
+            stopped => failed = failed.and(stopped),
+        }
     }
     failed
+}
+
+fn is_throttled(error: &RpcError) -> bool {
+    matches!(error, RpcError::Refused { retry_after: Some(_), .. })
 }
 
 /// Publishes whether the gateway answers and which agents it has.

@@ -13,36 +13,40 @@ fn told(request: &str, finished: bool) -> RunNow {
 }
 
 /// What becomes of this annotation and what the status says of a request, so long after [`NOW`].
-fn after(request: Option<&str>, status: Option<Option<RunNow>>, minutes: u64) -> Option<RunNow> {
+fn after(request: Option<&str>, status: Option<CronJobStatus>, minutes: u64) -> Option<RunNow> {
     let (mut job, agent, scope) = (cron_job("notes", "{every: 10m}"), agent("writer", "{}"), scope());
     job.metadata.annotations = request.map(|request| [(RUN_NOW.to_owned(), request.to_owned())].into());
-    job.status = status.map(|run_now| CronJobStatus { run_now, ..CronJobStatus::default() });
+    job.status = status;
     let served = Ok(Served { agent: &agent, owner: &agent });
     let view = View { served, fault: None, answers: false, found: None, scope: &scope, paused: false };
     run_now(&job, &view, at(NOW) + Duration::from_mins(minutes))
 }
 
-fn because(request: &str, reason: &str) -> Option<RunNow> {
-    Some(settled(told(request, false), Some(reason)))
+fn says(run_now: impl Into<Option<RunNow>>) -> CronJobStatus {
+    CronJobStatus { run_now: run_now.into(), ..CronJobStatus::default() }
+}
+
+fn because(request: &str, reason: &str) -> RunNow {
+    settled(told(request, false), Some(reason))
 }
 
 #[test]
 fn a_value_is_taken_up_once() {
-    let before = Some(None);
-    assert_eq!(after(None, before.clone(), 0), None);
-    assert_eq!(after(Some(" "), before.clone(), 0), None);
-    assert_eq!(after(Some("1"), before, 0), Some(told("1", false)));
-    assert_eq!(after(Some("1"), Some(Some(told("1", true))), 60), Some(told("1", true)));
-    assert_eq!(after(None, Some(Some(told("1", true))), 60), Some(told("1", true)));
-    assert_eq!(after(Some("2"), Some(Some(told("1", true))), 0), Some(told("2", false)));
+    let before = || Some(says(None));
+    assert_eq!(after(None, before(), 0), None);
+    assert_eq!(after(Some(" "), before(), 0), None);
+    assert_eq!(after(Some("1"), before(), 0), Some(told("1", false)));
+    assert_eq!(after(Some("1"), Some(says(told("1", true))), 60), Some(told("1", true)));
+    assert_eq!(after(None, Some(says(told("1", true))), 60), Some(told("1", true)));
+    assert_eq!(after(Some("2"), Some(says(told("1", true))), 0), Some(told("2", false)));
 }
 
 #[test]
 fn a_request_that_could_not_be_asked_for_ends_with_its_annotation_or_after_ten_minutes() {
-    let waiting = || Some(Some(told("1", false)));
+    let waiting = || Some(says(told("1", false)));
     assert_eq!(after(Some("1"), waiting(), 9), Some(told("1", false)));
-    assert_eq!(after(Some("1"), waiting(), 10), because("1", reason::RUN_EXPIRED));
-    assert_eq!(after(None, waiting(), 1), because("1", reason::RUN_WITHDRAWN));
+    assert_eq!(after(Some("1"), waiting(), 10), Some(because("1", reason::RUN_EXPIRED)));
+    assert_eq!(after(None, waiting(), 1), Some(because("1", reason::RUN_WITHDRAWN)));
     assert_eq!(after(Some("2"), waiting(), 0), Some(told("2", false)));
 }
 
@@ -50,7 +54,7 @@ fn a_request_that_could_not_be_asked_for_ends_with_its_annotation_or_after_ten_m
 fn a_run_that_the_gateway_has_accepted_is_brought_to_its_end() {
     let accepted = RunNow { run_id: Some("manual:1:2:3".into()), known_runs: Some(vec![]), ..told("1", false) };
     for annotation in [None, Some("1"), Some("2")] {
-        assert_eq!(after(annotation, Some(Some(accepted.clone())), 60), Some(accepted.clone()));
+        assert_eq!(after(annotation, Some(says(accepted.clone())), 60), Some(accepted.clone()));
     }
 }
 
@@ -58,7 +62,7 @@ fn a_run_that_the_gateway_has_accepted_is_brought_to_its_end() {
 fn a_value_from_before_the_creation_of_the_cron_job_starts_no_run() {
     let (earlier, later) = (at("2025-12-31T12:00:00Z"), at("2025-12-31T23:30:00Z"));
     for old in ["1", "monday", &earlier.to_string(), &earlier.as_second().to_string()] {
-        assert_eq!(after(Some(old), None, 0), because(old, reason::RUN_IGNORED));
+        assert_eq!(after(Some(old), None, 0), Some(because(old, reason::RUN_IGNORED)));
     }
     for new in [later.to_string(), later.as_second().to_string()] {
         assert_eq!(after(Some(&new), None, 0), Some(told(&new, false)));

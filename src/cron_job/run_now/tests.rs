@@ -82,7 +82,7 @@ impl Bench {
         let (owner, found) = (view.served.as_ref().unwrap().owner, view.found.unwrap());
         let (next, _) = status(&job, &view, Timestamp::now());
         let written = report(&job, next, &self.context).await?.unwrap();
-        Requested { context: &self.context, job: written, owner }.serve(found).await
+        Box::pin(Requested { context: &self.context, job: written, owner }.serve(found)).await
     }
 
     fn edit(&self, edit: impl FnOnce(&mut CronJob)) {
@@ -346,14 +346,7 @@ async fn what_the_gateway_does_not_hold_yet_is_not_run() {
     let bench = Bench::new("{every: 24h}").await;
     let _ = bench.gateway.take_methods();
     let failed = JobFound { state: SyncState::Failed("no".into()), ..bench.found() };
-    let told = RunNow {
-        request: "monday".into(),
-        time: Time(Timestamp::now()),
-        known_runs: None,
-        run_id: None,
-        finished: false,
-        reason: None,
-    };
+    let told = crate::cron_job::requests::new("monday".into(), Timestamp::now());
     let mut job = bench.job();
     job.status = Some(CronJobStatus { run_now: Some(told), ..CronJobStatus::default() });
     let served = Requested { context: &bench.context, job, owner: &bench.owner() }.serve(&failed).await.unwrap();

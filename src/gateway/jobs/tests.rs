@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_stand_in::StandIn;
 use serde_json::{Value, json};
@@ -79,11 +80,18 @@ struct Bench {
 
 impl Bench {
     async fn new(jobs: &[(&str, &str)]) -> Self {
+        Self::with_many(jobs.iter().map(|(name, agent)| ((*name).to_owned(), *agent))).await
+    }
+
+    async fn with_many(jobs: impl Iterator<Item = (String, &str)>) -> Self {
         let gathered = company();
         let gateway = StandIn::start("a-token", plan(&gathered).config.unwrap().text()).await;
-        for (name, agent) in jobs {
+        for (number, (name, agent)) in jobs.enumerate() {
+            if number > 0 && number % 30 == 0 {
+                gateway.pass(Duration::from_mins(1));
+            }
             let job = json!({
-                "declarationKey": key(NAMESPACE, name), "name": name, "agentId": agent, "sessionTarget": "isolated",
+                "declarationKey": key(NAMESPACE, &name), "name": name, "agentId": agent, "sessionTarget": "isolated",
                 "schedule": {"kind": "every", "everyMs": 60_000}, "payload": {"kind": "agentTurn", "message": "Look."},
             });
             assert_eq!(gateway.ask("cron.add", &job)["created"], true, "{name}");
@@ -93,6 +101,11 @@ impl Bench {
 
     /// Before the configuration of what is gathered now goes to the gateway.
     async fn stop_leaving(&self) -> Arc<Facts> {
+        self.begin_to_stop().await.0.facts
+    }
+
+    /// The same, and how long the configuration has to wait.
+    async fn begin_to_stop(&self) -> (Context, Option<Duration>) {
         let agents = std::iter::once(&self.gathered.owner).chain(&self.gathered.joined);
         let world = SmallWorld { agents: agents.map(|agent| (**agent).clone()).collect(), ..stand_in::world() };
         let confirmed = ["concierge", "writer"];
@@ -100,8 +113,8 @@ impl Bench {
         let client = RecordingApi::default().client(|_| None);
         let fences = Arc::new(Fences::new(&client, Arc::clone(&seen.0)));
         let context = Context::new(&client, seen, fences, settings(), stand_in::admin());
-        super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
-        context.facts
+        let wait = super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
+        (context, wait)
     }
 
     /// Whether each job that is there is enabled, by name.
@@ -143,4 +156,25 @@ async fn while_every_agent_stays_the_gateway_is_not_asked() {
     let _ = bench.gateway.take_methods();
     bench.stop_leaving().await;
     assert_eq!(bench.gateway.take_methods(), Vec::<String>::new());
+}
+
+/// OpenClaw takes 30 changes of each kind a minute.
+#[tokio::test]
+async fn the_configuration_waits_until_none_of_the_jobs_of_an_agent_that_leaves_is_left_to_run() {
+    let jobs = (0..100).map(|number| (format!("job-{number}"), "writer"));
+    let mut bench = Bench::with_many(jobs).await;
+    bench.gateway.pass(Duration::from_mins(1));
+    bench.gathered.joined.clear();
+    let running = || bench.jobs().into_iter().filter(|(_, enabled)| *enabled).count();
+    let (context, mut wait) = bench.begin_to_stop().await;
+    assert_eq!((running(), bench.jobs().len()), (40, 70));
+    let mut waits = 0;
+    while let Some(time) = wait {
+        assert!(!time.is_zero() && time <= Duration::from_mins(1), "{time:?}");
+        waits += 1;
+        bench.gateway.pass(time);
+        wait = super::stop_leaving(&context, &bench.gathered, &plan(&bench.gathered)).await;
+    }
+    assert_eq!((running(), waits), (0, 1));
+    assert!(context.leaving.get(NAMESPACE, "concierge").is_none());
 }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use e2e::suite::{Condition, SOON, TestNamespace, in_namespace};
+use e2e::suite::{Condition, RUN_NOW, SOON, TestNamespace, in_namespace};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::stage::{cron_job, cron_job_with, edit, make, provider, resting};
@@ -67,6 +68,52 @@ async fn a_job_of_an_agent_that_rests_waits_without_a_fault() {
         assert_eq!(ready.status, "Unknown", "{ready:?}");
         let stalled = reason(&namespace, "waits", "Stalled", "AsExpected").await;
         assert_eq!(stalled.status, "False", "{stalled:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_requested_while_the_gateway_rests_waits_in_the_status_and_ends_with_its_annotation() {
+    in_namespace("requested", async |namespace| {
+        with_agent(&namespace).await;
+        make(&namespace, &cron_job("waits", "a")).await;
+        reason(&namespace, "waits", "Declared", "Suspended").await;
+        let requested = async |finished: bool| {
+            namespace
+                .eventually(&format!("finished: {finished}"), SOON, async || {
+                    let status = namespace.get("CronJob", "waits").await.data["status"].clone();
+                    let told = &status["runNow"];
+                    let fits = told["request"] == "monday" && told["finished"] == finished;
+                    if fits { Ok(status) } else { Err(status.to_string()) }
+                })
+                .await
+        };
+        namespace.annotate("CronJob", "waits", RUN_NOW, Some("monday")).await;
+        let status = requested(false).await;
+        assert!(status["awaitedRunTime"].is_string(), "the run that may be missed: {status}");
+        namespace.annotate("CronJob", "waits", RUN_NOW, None).await;
+        let status = requested(true).await;
+        assert_eq!(status["runNow"]["reason"], "RunWithdrawn", "{status}");
+    })
+    .await;
+}
+
+/// So a replica that lost its Lease without knowing writes nothing.
+#[tokio::test]
+async fn a_status_that_is_applied_to_an_older_version_is_a_conflict() {
+    in_namespace("older", async |namespace| {
+        with_agent(&namespace).await;
+        let older = make(&namespace, &cron_job("waits", "a")).await.metadata.resource_version;
+        reason(&namespace, "waits", "Declared", "Suspended").await;
+        let stale = json!({
+            "apiVersion": "creel.dev/v1alpha1", "kind": "CronJob",
+            "metadata": {"name": "waits", "resourceVersion": older}, "status": {"jobID": "stale"},
+        });
+        let params = PatchParams::apply("creel/cron-job").force();
+        let applied = namespace.api("CronJob").patch_status("waits", &params, &Patch::Apply(&stale)).await;
+        let is_conflict = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 409);
+        assert!(applied.as_ref().is_err_and(is_conflict), "{applied:?}");
+        assert_eq!(namespace.get("CronJob", "waits").await.data["status"]["jobID"], Value::Null);
     })
     .await;
 }
