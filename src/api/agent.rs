@@ -179,7 +179,10 @@ pub struct Storage {
     pub access_mode: Option<AccessMode>,
     /// Uses this claim, in the same namespace, instead of creating one. Creel never changes or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub existing_claim: Option<String>,
     /// What happens to the claim when the Agent is deleted: `Retain` keeps it, and a new Agent of the same name reuses it;
     /// `Delete` deletes it with the Agent. Default: `Retain`.

@@ -62,7 +62,10 @@ pub struct EnvFromSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct EnvFromReference {
     /// The name of the object. Example: `tools`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Whether the object may be missing. Default: `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

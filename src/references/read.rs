@@ -141,7 +141,19 @@ fn digests(data: Data, name: &SourceName, key: &DigestKey) -> Read {
     Read::Keys(keys.collect())
 }
 
+/// Whether an object can have this name. The client puts it into the path of the request as it is.
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(inner)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
 async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
+    if !is_name(name) {
+        return Ok(None);
+    }
     let (metadata, data): (_, Data) = match kind {
         SourceKind::Secret => {
             let api: Api<Received<Secret>> = Api::namespaced(client.clone(), namespace);
@@ -173,6 +185,14 @@ mod tests {
         assert!(matches!(read(MOST_KEYS), Read::Keys(keys) if keys.len() == MOST_KEYS));
         let why = "it has 2001 keys, and Creel reads at most 2000: split it".to_owned();
         assert_eq!(read(MOST_KEYS + 1), Read::Unreadable(why));
+    }
+
+    #[test]
+    fn only_what_an_object_can_be_called_is_asked_for() {
+        assert!(["a", "team-2", "a.b.c", "0"].into_iter().all(is_name));
+        assert!(
+            !["", "..", "../../other/secrets/x", "a/b", "a?b", "A", "-a", "a-", "a..b", "ä"].into_iter().any(is_name)
+        );
     }
 
     #[test]

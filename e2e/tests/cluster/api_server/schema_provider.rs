@@ -64,6 +64,18 @@ async fn a_header_has_a_plain_name_and_one_source() {
 }
 
 #[tokio::test]
+async fn credentials_are_in_what_a_secret_can_be_called() {
+    let server = Server::new().await;
+    let credentials = |name: &str| json!({"credentials": {"secretKeyRef": {"name": name, "key": "api-key"}}});
+    for name in ["..", "../../other/secrets/x", "a/b", "Keys", "-a"] {
+        refused(&server, credentials(name), "spec.credentials.secretKeyRef.name").await;
+    }
+    for name in ["keys", "team-2.keys", "0"] {
+        accepted(&server, credentials(name)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_model_whose_id_openclaw_would_cut_is_refused() {
     let server = Server::new().await;
     let model = |id: &str| json!({"models": [{"id": id}]});
