@@ -10,8 +10,9 @@ use super::gather::{Gathered, digests, parts};
 use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
 use super::validate::Blocked;
 use crate::api::sandbox::Rotation;
+use crate::kubernetes::managed_fields;
 use crate::kubernetes::pod_status::{container, has_ended, node};
-use crate::naming::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
+use crate::naming::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER};
 use crate::pods::fingerprint::changed;
 use crate::references::digests::changes;
 use crate::world::triggers::gateway_owner;
@@ -140,13 +141,15 @@ fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod) -> Decision {
     Decision { step, changes: all }
 }
 
-/// Whether an image is another than the one that the Pod was made with. Of creel-shell's own containers that can be told only while
-/// this version of Creel would render them the same.
+/// Whether somebody set another image than the one that the Pod was made with. What admission made of ours at its creation (a mirror, a
+/// digest for a tag) is still ours by managedFields. Of creel-shell's own containers it can be told only while this version of Creel
+/// would render them the same.
 fn is_edited(pod: &Pod, wanted: &Pod) -> bool {
     let same_rendering = pod.annotations().get(RENDERING) == wanted.annotations().get(RENDERING);
     let (live, wanted) = (images(pod), images(wanted));
     let compared = |name: &&String| same_rendering || name.as_str() == SHELL_CONTAINER;
-    wanted.keys().filter(compared).any(|name| live.get(name) != wanted.get(name))
+    let is_ours = |name: &str| managed_fields::owns_image(pod.managed_fields(), SANDBOX_MANAGER, name);
+    wanted.keys().filter(compared).any(|name| live.get(name) != wanted.get(name) && !is_ours(name))
 }
 
 fn images(pod: &Pod) -> BTreeMap<String, Option<String>> {

@@ -28,6 +28,7 @@ use super::watch::Need::{self, Required};
 use super::watch::{Change, Convert, Watch};
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
+use crate::kubernetes::managed_fields;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::{Received, Unreadable};
 use crate::naming::{
@@ -176,7 +177,8 @@ impl Kinds {
     pub fn pods(&mut self, need: Need) -> Store<Pod> {
         self.store(need, labelled(), |pod: Received<Pod>| {
             let mut pod = parsed(pod)?;
-            pod.metadata.managed_fields = None;
+            let entries = pod.metadata.managed_fields.take().filter(|_| is_sandbox(&pod.metadata));
+            pod.metadata.managed_fields = entries.map(|entries| managed_fields::of_images(entries, SANDBOX_MANAGER));
             Ok(pod)
         })
     }

@@ -196,16 +196,33 @@ fn a_newer_rendering_or_another_network_touches_no_pod() {
 
 #[test]
 fn an_image_edited_by_hand_makes_way_for_the_right_one() {
-    for container in [0, 1] {
+    for container in [0, 3] {
         let mut office = running();
-        edit_pod(&mut office, |pod| {
-            let spec = pod.spec.as_mut().unwrap();
-            let init = &mut spec.init_containers.as_mut().unwrap()[0];
-            let edited = if container == 0 { init } else { &mut spec.containers[0] };
-            edited.image = Some("evil:1".into());
-        });
+        edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, container, "evil:1"));
         assert_eq!(step(&office), Step::Delete(Why::Edited));
     }
+}
+
+#[test]
+fn an_image_that_admission_rewrote_at_the_creation_is_left_alone() {
+    let mut office = running();
+    edit_pod(&mut office, |pod| {
+        let spec = pod.spec.as_mut().unwrap();
+        for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
+            container.image = Some(format!("mirror.example.com/{}@sha256:0", container.image.clone().unwrap()));
+        }
+    });
+    assert_eq!(step(&office), Step::Stay);
+    edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, 3, "evil:1"));
+    assert_eq!(step(&office), Step::Delete(Why::Edited), "what somebody sets later is another matter");
+}
+
+#[test]
+fn an_image_that_somebody_put_back_is_left_alone() {
+    let mut office = running();
+    let image = "docker.io/library/python:3.13-slim-bookworm";
+    edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, 3, image));
+    assert_eq!(step(&office), Step::Stay);
 }
 
 #[test]
