@@ -51,7 +51,7 @@ pub fn state(found: &Found<'_>, api_server: Option<SocketAddr>, paused: bool, no
     SandboxState {
         access: gathered.live.access().unwrap_or_else(|| gathered.access()),
         ready,
-        isolation: isolation::verified(pod, &wanted),
+        isolation: isolation::verified(pod, &wanted, api_server),
         pending: if replaces { String::new() } else { found.decision.changes.join("; ") },
         ..unknown(&gathered.agent, &gathered.used)
     }
