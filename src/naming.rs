@@ -83,6 +83,8 @@ pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
 pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.
 pub const DRAIN: &str = "creel.dev/drain";
+/// On a sandbox's Pod: since when [`DRAIN`] is there.
+pub const DRAIN_SINCE: &str = "creel.dev/drain-since";
 /// On an Agent, for tests only: JSON that is merged into openclaw.json where the operator allows it.
 #[cfg(feature = "test-config-override")]
 pub const TEST_CONFIG: &str = "creel.dev/test-config";

@@ -53,8 +53,9 @@ pub struct SandboxSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
     /// How running Pods are updated when the template or a referenced value changes. `Recreate`: replaced at once, which ends running
-    /// commands; `WhenIdle`: replaced as soon as no command runs; `OnDelete`: replaced when the Pod is deleted. `status.pods[].pending`
-    /// shows what is waiting. Default: `Recreate`.
+    /// commands; `WhenIdle`: replaced as soon as no command runs, and after one hour at the latest; `OnDelete`: replaced when the Pod is
+    /// deleted. A narrower `workspaceAccess` and the removal of a Secret replace the Pod at once in any case. A running Pod is not replaced
+    /// while the API server rejects the new one. `status.pods[].pending` shows what is waiting. Default: `Recreate`.
     #[serde(default)]
     pub rotation: Rotation,
     /// The destinations that commands can reach. It does not apply to the Agent's web tools, which run in the gateway.

@@ -3,8 +3,8 @@
 //! Applying with force puts our values back but leaves additions: a container, a variable, a key of a ConfigMap. Their
 //! managedFields name them (Kubernetes' `fieldsV1`: `f:` a field, `k:` a list item by key, `v:` a set's value).
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use serde_json::{Map, Value, json};
 
 /// The way to one addition, in `fieldsV1` steps.
 pub type Path = Vec<String>;
@@ -59,6 +59,41 @@ fn collect(theirs: &Value, ours: Option<&Value>, path: &mut Path, found: &mut Ve
     }
 }
 
+/// Where a Pod has containers, as `fieldsV1` steps.
+const CONTAINERS: [&str; 2] = ["f:initContainers", "f:containers"];
+
+/// Whether `manager` was the last that set the image of this container of a Pod. Admission that rewrites a Pod while it is created acts
+/// in the name of who creates it: the API server notes who owns a field before it asks admission.
+#[must_use]
+pub fn owns_image(entries: &[ManagedFieldsEntry], manager: &str, container: &str) -> bool {
+    let item = format!("k:{}", json!({"name": container}));
+    let owns =
+        |fields: &Value| CONTAINERS.iter().any(|list| descend(fields, &["f:spec", list, &item, "f:image"]).is_some());
+    let ours = entries.iter().filter(|entry| is_ours(entry, manager));
+    ours.filter_map(|entry| entry.fields_v1.as_ref()).any(|fields| owns(&fields.0))
+}
+
+/// What [`owns_image`] reads of the entries of `manager`, and nothing else.
+#[must_use]
+pub fn of_images(entries: Vec<ManagedFieldsEntry>, manager: &str) -> Vec<ManagedFieldsEntry> {
+    let images_of = |items: &Value| -> Value {
+        let items = items.as_object().into_iter().flatten();
+        let with_image = items.filter(|(_, fields)| fields.get("f:image").is_some());
+        with_image.map(|(item, _)| (item.clone(), json!({"f:image": {}}))).collect::<Map<_, _>>().into()
+    };
+    let pruned = |fields: &Value| {
+        let list = |list: &&str| Some(((*list).to_owned(), images_of(descend(fields, &["f:spec", list])?)));
+        json!({"f:spec": CONTAINERS.iter().filter_map(list).collect::<Map<_, _>>()})
+    };
+    let ours = entries.into_iter().filter(|entry| is_ours(entry, manager));
+    ours.map(|entry| ManagedFieldsEntry {
+        manager: entry.manager,
+        fields_v1: entry.fields_v1.map(|fields| FieldsV1(pruned(&fields.0))),
+        ..ManagedFieldsEntry::default()
+    })
+    .collect()
+}
+
 /// Takes the additions out of the object.
 pub fn strip(object: &mut Value, additions: &[Path]) {
     for path in additions {
@@ -97,7 +132,6 @@ fn is_item(candidate: &Value, wanted: &Value) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     struct Pods;
     impl Exact for Pods {
@@ -138,6 +172,38 @@ mod tests {
             json!({"spec": {"containers": [{"name": "gateway", "env": [{"name": "HOME"}, {"name": "EVIL"}]}]}});
         strip(&mut object, &additions::<Pods>(&entries(&ours, &theirs), "creel/agent"));
         assert_eq!(object, json!({"spec": {"containers": [{"name": "gateway", "env": [{"name": "HOME"}]}]}}));
+    }
+
+    /// A Pod as `creel/agent` made it, and what `kubectl-edit` owns.
+    fn of_pod(theirs: &Value) -> Vec<ManagedFieldsEntry> {
+        let ours = json!({".": {}, "f:image": {}, "f:name": {}, "f:env": {".": {}}});
+        let init = json!({"f:initContainers": {".": {}, "k:{\"name\":\"install\"}": ours}});
+        let mut ours = container("shell", &ours);
+        ours["f:spec"].as_object_mut().unwrap().extend(init.as_object().unwrap().clone());
+        entries(&ours, theirs)
+    }
+
+    #[test]
+    fn who_made_a_pod_owns_its_images_until_somebody_sets_another() {
+        let made = of_pod(&json!({"f:metadata": {"f:labels": {"f:team": {}}}}));
+        for container in ["shell", "install"] {
+            assert!(owns_image(&made, "creel/agent", container));
+            assert!(!owns_image(&made, "kubectl-edit", container));
+        }
+        assert!(!owns_image(&made, "creel/agent", "injected"));
+        let taken = entries(&container("shell", &json!({"f:name": {}})), &container("shell", &json!({"f:image": {}})));
+        assert!(!owns_image(&taken, "creel/agent", "shell"));
+        assert!(!owns_image(&[], "creel/agent", "shell"));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_pod_says_who_owns_its_images_and_nothing_else() {
+        let kept = of_images(of_pod(&container("shell", &json!({"f:image": {}}))), "creel/agent");
+        let image = json!({"f:image": {}});
+        let fields = json!({"f:spec": {"f:containers": {"k:{\"name\":\"shell\"}": image},
+            "f:initContainers": {"k:{\"name\":\"install\"}": image}}});
+        assert_eq!(serde_json::to_value(&kept).unwrap(), json!([{"manager": "creel/agent", "fieldsV1": fields}]));
+        assert!(owns_image(&kept, "creel/agent", "shell") && owns_image(&kept, "creel/agent", "install"));
     }
 
     #[test]

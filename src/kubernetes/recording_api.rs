@@ -76,7 +76,8 @@ impl RecordingApi {
                 let (parts, body) = request.into_parts();
                 let place: Vec<&str> = parts.uri.path().rsplit('/').take(2).collect();
                 let path = format!("{}/{}", place[1], place[0]);
-                let line = format!("{} {path}", parts.method);
+                let is_dry_run = parts.uri.query().is_some_and(|query| query.contains("dryRun=All"));
+                let line = format!("{} {path}{}", parts.method, if is_dry_run { " (dry run)" } else { "" });
                 let body = body.collect().await?.to_bytes();
                 let answer = match refuses(&line) {
                     Some(code) => status(code),

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use super::build::{network_policy, service};
 use super::context::Context;
 use super::gather::Gathered;
-use super::step::{Decision, Step, Why, lost};
+use super::step::{Decision, Step, Why, keep, lost};
+use super::trial::Refusal;
 use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
-use crate::kubernetes::conditions::reason;
+use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::received::{self, Received};
-use crate::naming::{DRAIN, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
+use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
 use crate::references::digests::Fault;
 use crate::world::stores::named;
 use crate::world::triggers::gateway_owner;
@@ -33,6 +34,8 @@ pub struct Applied {
     pub settles_in: Option<Duration>,
     /// A Pod that ended at once is left alone so long.
     pub replaced_in: Option<Duration>,
+    /// The API server would not take the Pod that is to stand in for the one that runs, which therefore stays.
+    pub refused: Option<Refusal>,
     /// A child that the API server or a stranger stands in the way of.
     pub fault: Option<Fault>,
 }
@@ -79,7 +82,7 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
 async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {
     let Pass { gathered, decision, wanted, now } = *pass;
     let uid = gathered.agent.uid().unwrap_or_default();
-    if matches!(decision.step, Step::Delete(Why::Changed) | Step::Drain)
+    if matches!(decision.step, Step::Delete(Why::Changed | Why::Narrowed) | Step::Drain)
         && let Some(plan) = wanted.and_then(|pod| pod.annotations().get(PLAN))
     {
         applied.settles_in = context.debounce.wait(&uid, plan, Instant::now());
@@ -89,7 +92,8 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
     } else {
         context.debounce.settled(&uid);
     }
-    match (&decision.step, gathered.live.pod.as_deref(), wanted) {
+    let step = accepted_step(context, pass, applied).await?;
+    match (&step, gathered.live.pod.as_deref(), wanted) {
         (Step::Create, None, Some(wanted)) => applied.sent |= create(context, &gathered.agent, wanted).await?,
         (Step::Delete(why), Some(pod), _) => {
             let lived = pod.metadata.creation_timestamp.as_ref().map(|created| now.duration_since(created.0));
@@ -108,11 +112,12 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
             }
         }
         (Step::Drain, Some(pod), _) => {
-            patch(context, pod, json!({"annotations": {DRAIN: "true"}})).await?;
+            let since = whole_seconds(now).to_string();
+            patch(context, pod, json!({"annotations": {DRAIN: "true", DRAIN_SINCE: since}})).await?;
             applied.sent = true;
         }
         (Step::Undrain, Some(pod), _) => {
-            patch(context, pod, json!({"annotations": {DRAIN: null}})).await?;
+            patch(context, pod, json!({"annotations": {DRAIN: null, DRAIN_SINCE: null}})).await?;
             applied.sent = true;
         }
         (Step::Restore { labels, annotations }, Some(pod), _) => {
@@ -122,6 +127,18 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
         _ => {}
     }
     Ok(())
+}
+
+/// The step, or another one while the API server refuses the Pod that it would bring.
+async fn accepted_step(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<Step, ApplyError> {
+    let Pass { gathered, decision, wanted, .. } = *pass;
+    let uid = gathered.agent.uid().unwrap_or_default();
+    let (Some(pod), Some(wanted), true) = (gathered.live.pod.as_deref(), wanted, decision.gives_way) else {
+        context.trials.forget(&uid);
+        return Ok(decision.step.clone());
+    };
+    applied.refused = context.trials.refusal(&context.client, &uid, pod, wanted, Instant::now()).await?;
+    Ok(if applied.refused.is_some() { keep(pod) } else { decision.step.clone() })
 }
 
 /// Makes the Pod. One that is there already and was not seen has lost the label that the store selects by, or has only just been made.

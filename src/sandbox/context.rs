@@ -7,6 +7,7 @@ use kube::Client;
 
 use super::restarts::Restarts;
 use super::secret::KeyMemory;
+use super::trial::Trials;
 use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::debounce::Debounce;
@@ -34,6 +35,7 @@ pub struct Context {
     pub debounce: Debounce<String>,
     pub keys: KeyMemory,
     pub restarts: Restarts,
+    pub trials: Trials,
 }
 
 impl Context {
@@ -57,6 +59,7 @@ impl Context {
             debounce: Debounce::default(),
             keys: KeyMemory::default(),
             restarts: Restarts::default(),
+            trials: Trials::default(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Context {
         self.applier.ledger.forget_owner(uid);
         self.debounce.settled(&uid.to_owned());
         self.restarts.forget(uid);
+        self.trials.forget(uid);
         if let Some(digest_key) = self.keys.forget(namespace, name) {
             self.references.forget(&digest_key);
         }

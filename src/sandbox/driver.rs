@@ -61,7 +61,7 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let verdict = validate(&gathered);
     let make = |plan| pod::build(&agent, &names, plan, &context.shell_image, context.api_server);
     let wanted = verdict.plan.as_ref().map(make);
-    let decision = decide(&gathered, wanted.as_ref().map_err(|blocked| *blocked));
+    let decision = decide(&gathered, wanted.as_ref().map_err(|blocked| *blocked), now);
     let template = gathered.sandbox.as_ref();
     let paused = is_paused(agent.annotations()) || template.is_some_and(|sandbox| is_paused(sandbox.annotations()));
     let applied = if paused {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::plan::PodPlan;
 use super::secret::Keys;
 use super::validate::validate;
 use crate::api::{Agent, Sandbox};
-use crate::naming::SandboxNames;
+use crate::naming::{SANDBOX_MANAGER, SandboxNames};
 use crate::references::digests::{KeyDigest, Read, SourceKind};
 use crate::references::read::DigestKey;
 
@@ -102,6 +103,7 @@ pub fn pod(gathered: &Gathered, plan: &PodPlan) -> Pod {
 pub fn run(gathered: &mut Gathered) {
     let mut pod = pod(gathered, &plan(gathered));
     pod.metadata.uid = Some("pod-uid".into());
+    pod.metadata.managed_fields = Some(vec![images_owned_by(SANDBOX_MANAGER, &pod)]);
     pod.spec.as_mut().unwrap().node_name = Some("one".into());
     let shell = json!({"name": "shell", "image": "", "imageID": "", "ready": true, "restartCount": 0,
                        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}});
@@ -109,6 +111,35 @@ pub fn run(gathered: &mut Gathered) {
     let status = json!({"phase": "Running", "conditions": conditions, "containerStatuses": [shell]});
     pod.status = Some(serde_json::from_value(status).unwrap());
     gathered.live.pod = Some(Arc::new(pod));
+}
+
+/// As the API server notes who set the images of the Pod.
+fn images_owned_by(manager: &str, pod: &Pod) -> ManagedFieldsEntry {
+    let spec = pod.spec.as_ref().unwrap();
+    let item = |container: &Container| (format!("k:{{\"name\":\"{}\"}}", container.name), json!({"f:image": {}}));
+    let items = |all: &[Container]| all.iter().map(item).collect::<serde_json::Map<_, _>>();
+    let init = items(spec.init_containers.as_ref().unwrap());
+    let fields = json!({"f:spec": {"f:containers": items(&spec.containers), "f:initContainers": init}});
+    serde_json::from_value(json!({"manager": manager, "operation": "Update", "fieldsV1": fields})).unwrap()
+}
+
+/// Sets the image of the container of this index, init containers first, as `kubectl set image` does.
+pub fn set_image_by_hand(pod: &mut Pod, container: usize, image: &str) {
+    let spec = pod.spec.as_mut().unwrap();
+    let all = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers).collect::<Vec<_>>();
+    let edited = all.into_iter().nth(container).unwrap();
+    edited.image = Some(image.to_owned());
+    let item = format!("k:{{\"name\":\"{}\"}}", edited.name);
+    let mut entries = pod.metadata.managed_fields.take().unwrap();
+    let mut theirs = ManagedFieldsEntry { manager: Some("kubectl-set".into()), ..entries[0].clone() };
+    let of_item = |fields: &mut ManagedFieldsEntry, is_kept: &dyn Fn(&str) -> bool| {
+        let lists = fields.fields_v1.as_mut().unwrap().0["f:spec"].as_object_mut().unwrap();
+        lists.values_mut().for_each(|items| items.as_object_mut().unwrap().retain(|item, _| is_kept(item)));
+    };
+    of_item(&mut theirs, &|of| of == item);
+    of_item(&mut entries[0], &|of| of != item);
+    entries.push(theirs);
+    pod.metadata.managed_fields = Some(entries);
 }
 
 /// Edits the Pod that runs.

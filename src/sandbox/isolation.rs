@@ -1,6 +1,6 @@
 //! What a sandbox must not be able to do, and what it reports of trying. Pure.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
@@ -15,14 +15,29 @@ pub const CONTAINER: &str = "isolation";
 /// Before each address that it tries.
 pub const UNREACHABLE: &str = "--unreachable";
 
-/// Where clouds hand out the credentials of their machines.
-const METADATA: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
+/// Where clouds hand out the credentials of their machines and Pods: most of them; AWS ECS; EKS; Azure; Alibaba Cloud; AWS; EKS; Google
+/// Cloud. All at port 80.
+const METADATA: [IpAddr; 8] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
 
-/// What `creel-shell isolation` found that a sandbox can do although it must not, in the termination message of its container.
+/// What `creel-shell isolation` found, in the termination message of its container.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Report {
     reachable: Vec<String>,
     writable: Vec<String>,
+    #[serde(default)]
+    refused: Vec<String>,
+    /// `None`: of an earlier version, for which one attempt that failed was enough.
+    timed_out: Option<Vec<String>>,
 }
 
 /// The addresses that commands must not reach under this network. What the user allows is left out.
@@ -31,7 +46,8 @@ pub fn targets(network: &Network, api_server: Option<SocketAddr>) -> Vec<SocketA
     // Behind its Service an API server may have a public address, which `Internet` reaches.
     let api_server = api_server.filter(|_| network.egress == Egress::None);
     let allowed = |target: &SocketAddr| network.allow.iter().any(|allow| covers(allow, target));
-    api_server.into_iter().chain([METADATA]).filter(|target| !allowed(target)).collect()
+    let metadata = METADATA.map(|address| SocketAddr::new(address, 80));
+    api_server.into_iter().chain(metadata).filter(|target| !allowed(target)).collect()
 }
 
 fn covers(allow: &Allow, target: &SocketAddr) -> bool {
@@ -41,35 +57,62 @@ fn covers(allow: &Allow, target: &SocketAddr) -> bool {
 }
 
 /// Condition `IsolationVerified` from what the Pod reported. `wanted`: what it should have tried under the present network.
+/// `api_server`: of all that may be tried, the one address that is known to answer.
 #[must_use]
-pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr]) -> Desired {
+pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr], api_server: Option<SocketAddr>) -> Desired {
     let unknown = |message: &str| Desired::new(ISOLATION_VERIFIED, Status::Unknown, reason::NOT_VERIFIED, message);
     let Some(pod) = pod else { return unknown("There is no Pod.") };
     let Some(report) = report(pod) else { return unknown("The Pod has not reported the result of its checks yet.") };
+    if let Some(fault) = fault(&report) {
+        return fault;
+    }
+    let Some(timed_out) = &report.timed_out else {
+        return unknown(
+            "An earlier version of Creel started the Pod, and its checks prove less; the next Pod is checked again.",
+        );
+    };
+    let tried = tried(pod);
+    if wanted.iter().any(|target| !tried.contains(&target.to_string())) {
+        return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
+    }
+    let tells = |status, reason, message: String| Desired::new(ISOLATION_VERIFIED, status, reason, message);
+    if !report.refused.is_empty() {
+        let message = format!(
+            "The connection of the sandbox to {} was refused, so its packets may get there: the network plugin may reject connections instead of dropping them, or may not enforce NetworkPolicy.",
+            report.refused.join(", ")
+        );
+        return tells(Status::Unknown, reason::CONNECTION_REFUSED, message);
+    }
+    let known = wanted.iter().filter(|target| Some(**target) == api_server).map(ToString::to_string);
+    if !known.into_iter().any(|target| timed_out.contains(&target)) {
+        let tried = if tried.is_empty() { "no address".to_owned() } else { tried.join(", ") };
+        let message = format!(
+            "The sandbox tried {tried} and reached nothing, but none of them is known to answer: this does not prove that the network plugin enforces NetworkPolicy."
+        );
+        return tells(Status::Unknown, reason::UNPROVEN, message);
+    }
+    let message = format!("Isolation checks passed: the sandbox cannot reach {}.", tried.join(", "));
+    tells(Status::True, reason::ISOLATED, message)
+}
+
+/// What the sandbox could do although it must not.
+fn fault(report: &Report) -> Option<Desired> {
+    let fault = |reason, message: String| Some(Desired::new(ISOLATION_VERIFIED, Status::False, reason, message));
     if !report.reachable.is_empty() {
         let message = format!(
             "The sandbox reached {}, which its NetworkPolicy forbids: install a network plugin that enforces NetworkPolicy.",
             report.reachable.join(", ")
         );
-        return Desired::new(ISOLATION_VERIFIED, Status::False, reason::NETWORK_POLICY_NOT_ENFORCED, message);
+        return fault(reason::NETWORK_POLICY_NOT_ENFORCED, message);
     }
     if !report.writable.is_empty() {
         let message = format!(
             "The sandbox could write to {}, which is mounted read-only: check the volume driver and the container runtime of its node.",
             report.writable.join(", ")
         );
-        return Desired::new(ISOLATION_VERIFIED, Status::False, reason::WORKSPACE_WRITABLE, message);
+        return fault(reason::WORKSPACE_WRITABLE, message);
     }
-    let tried = tried(pod);
-    if wanted.iter().any(|target| !tried.contains(&target.to_string())) {
-        return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
-    }
-    let message = if tried.is_empty() {
-        "Isolation checks passed.".to_owned()
-    } else {
-        format!("Isolation checks passed: the sandbox cannot reach {}.", tried.join(", "))
-    };
-    Desired::new(ISOLATION_VERIFIED, Status::True, reason::ISOLATED, message)
+    None
 }
 
 fn report(pod: &Pod) -> Option<Report> {
@@ -87,80 +130,4 @@ fn tried(pod: &Pod) -> Vec<String> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    const API_SERVER: &str = "10.96.0.1:443";
-
-    fn network(value: Value) -> Network {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn wanted(value: Value) -> Vec<String> {
-        targets(&network(value), API_SERVER.parse().ok()).iter().map(ToString::to_string).collect()
-    }
-
-    fn pod(message: &str) -> Pod {
-        let status = json!({"name": "isolation", "image": "", "imageID": "", "ready": true, "restartCount": 0,
-                            "state": {"terminated": {"exitCode": 0, "message": message}}});
-        let command = ["/creel-shell", "isolation", "--unreachable", API_SERVER, "--unreachable", "169.254.169.254:80"];
-        serde_json::from_value(json!({
-            "spec": {"containers": [], "initContainers": [{"name": "isolation", "command": command}]},
-            "status": {"initContainerStatuses": [status]}
-        }))
-        .unwrap()
-    }
-
-    /// As `creel-shell isolation` writes it.
-    fn report(reachable: &[&str], writable: &[&str]) -> String {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let report = creel_shell::isolation::Report { reachable: owned(reachable), writable: owned(writable) };
-        serde_json::to_string(&report).unwrap()
-    }
-
-    #[test]
-    fn the_api_server_is_tried_where_nothing_is_allowed_and_the_metadata_address_always() {
-        assert_eq!(wanted(json!({})), [API_SERVER, "169.254.169.254:80"]);
-        assert_eq!(wanted(json!({"egress": "Internet"})), ["169.254.169.254:80"]);
-        assert_eq!(wanted(json!({"egress": "All"})), ["169.254.169.254:80"]);
-    }
-
-    #[test]
-    fn what_the_user_allows_is_not_tried() {
-        assert_eq!(wanted(json!({"allow": [{"cidr": "10.0.0.0/8", "ports": [443]}]})), ["169.254.169.254:80"]);
-        assert_eq!(wanted(json!({"allow": [{"cidr": "10.0.0.0/8", "ports": [80]}]})).len(), 2);
-        assert_eq!(wanted(json!({"allow": [{"cidr": "169.254.169.254/32"}]})), [API_SERVER]);
-    }
-
-    #[test]
-    fn a_sandbox_that_reached_nothing_is_isolated() {
-        let pod = pod(&report(&[], &[]));
-        let verdict = verified(Some(&pod), &targets(&Network::default(), API_SERVER.parse().ok()));
-        assert_eq!((verdict.status, verdict.reason), (Status::True, reason::ISOLATED));
-        assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
-    }
-
-    #[test]
-    fn what_a_sandbox_reached_is_named() {
-        let verdict = verified(Some(&pod(&report(&[API_SERVER], &[]))), &[]);
-        assert_eq!((verdict.status, verdict.reason), (Status::False, reason::NETWORK_POLICY_NOT_ENFORCED));
-        assert!(verdict.message.contains(API_SERVER), "{}", verdict.message);
-    }
-
-    #[test]
-    fn a_read_only_workspace_that_could_be_written_is_named() {
-        let verdict = verified(Some(&pod(&report(&[], &["/workspaces/a/agent"]))), &[]);
-        assert_eq!((verdict.status, verdict.reason), (Status::False, reason::WORKSPACE_WRITABLE));
-        assert!(verdict.message.contains("/workspaces/a/agent"), "{}", verdict.message);
-    }
-
-    #[test]
-    fn no_pod_no_report_and_a_report_on_another_network_prove_nothing() {
-        let more: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        let whole = pod(&report(&[], &[]));
-        for verdict in [verified(None, &[]), verified(Some(&pod("no JSON")), &[]), verified(Some(&whole), &[more])] {
-            assert_eq!((verdict.status, verdict.reason), (Status::Unknown, reason::NOT_VERIFIED));
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::apply::Applied;
 use super::gather::{Found, Gathered};
 use super::state;
+use super::step::time_until_forced;
 use super::validate::Verdict;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::kubernetes::backoff::resync;
@@ -38,5 +39,8 @@ pub fn after(
     let refused = (applied.fault.is_some() || unread || missing).then_some(RETRY);
     let pod = gathered.live.pod.as_deref();
     let lost = pod.and_then(|pod| state::time_until_lost(pod, now));
-    [applied.settles_in, applied.replaced_in, seen, refused, lost].into_iter().flatten().min().unwrap_or_else(resync)
+    let forced = pod.and_then(|pod| time_until_forced(pod, now)).and_then(|left| Duration::try_from(left).ok());
+    let tried = applied.refused.as_ref().map(|refused| refused.again_in);
+    let all = [applied.settles_in, applied.replaced_in, seen, refused, tried, lost, forced];
+    all.into_iter().flatten().min().unwrap_or_else(resync)
 }

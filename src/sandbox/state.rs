@@ -12,6 +12,7 @@ use super::build::pod::SHELL_CONTAINER;
 use super::gather::Gathered;
 use super::isolation;
 use super::step::{Decision, Step};
+use super::trial::Refusal;
 use super::validate::Verdict;
 use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
@@ -46,11 +47,11 @@ pub fn state(found: &Found<'_>, api_server: Option<SocketAddr>, paused: bool, no
     } else {
         ready(found, now)
     };
-    let replaces = matches!(found.decision.step, Step::Delete(_)) && found.applied.settles_in.is_none() && !paused;
+    let replaces = replaces(found) && !paused;
     SandboxState {
         access: gathered.live.access().unwrap_or_else(|| gathered.access()),
         ready,
-        isolation: isolation::verified(pod, &wanted),
+        isolation: isolation::verified(pod, &wanted, api_server),
         pending: if replaces { String::new() } else { found.decision.changes.join("; ") },
         ..unknown(&gathered.agent, &gathered.used)
     }
@@ -99,7 +100,25 @@ fn ready(found: &Found<'_>, now: Timestamp) -> Desired {
         };
     };
     let (status, reason, message) = of_pod(pod, found, now);
-    of(status, reason, &message)
+    let Some(refused) = &found.applied.refused else { return of(status, reason, &message) };
+    let reason = if status == Status::True { reason::REPLACEMENT_REJECTED } else { reason };
+    of(status, reason, &format!("{message} {}", waits(found, refused)))
+}
+
+/// Whether the Pod gives way to another now.
+fn replaces(found: &Found<'_>) -> bool {
+    let waits = found.applied.settles_in.is_some() || found.applied.refused.is_some();
+    matches!(found.decision.step, Step::Delete(_)) && !waits
+}
+
+/// What a Pod that can't be replaced waits for.
+fn waits(found: &Found<'_>, refused: &Refusal) -> String {
+    let changes = &found.decision.changes;
+    let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join("; ")) };
+    format!(
+        "Its Pod is not replaced{changes}, because the API server rejects the new one: {}. Correct Sandbox \"{}\", or the policy or quota that rejects the Pod; Creel tries again.",
+        refused.words, found.gathered.used.reference.name
+    )
 }
 
 type Told = (Status, &'static str, String);
@@ -118,8 +137,7 @@ fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
         let message = format!("Pod \"{name}\" exited soon after its start ({}); it will be recreated", why.trim());
         return (Status::False, reason::POD_FAILED, message);
     }
-    let settles = found.applied.settles_in.is_some();
-    if has_ended(pod) || (matches!(found.decision.step, Step::Delete(_)) && !settles) {
+    if has_ended(pod) || replaces(found) {
         let changes = &found.decision.changes;
         let why = if changes.is_empty() { String::new() } else { format!(": {}", changes.join("; ")) };
         return (Status::Unknown, reason::RECREATING, format!("Replacing Pod \"{name}\"{why}"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
@@ -9,12 +10,16 @@ use super::build::pod::SHELL_CONTAINER;
 use super::gather::{Gathered, digests, parts};
 use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
 use super::validate::Blocked;
-use crate::api::sandbox::Rotation;
+use crate::api::sandbox::{Rotation, WorkspaceAccess};
+use crate::kubernetes::managed_fields;
 use crate::kubernetes::pod_status::{container, has_ended, node};
-use crate::naming::{DRAIN, LABEL_GATEWAY, PLAN, RENDERING};
+use crate::naming::{DRAIN, DRAIN_SINCE, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER, WORKSPACE_ACCESS};
 use crate::pods::fingerprint::changed;
-use crate::references::digests::changes;
+use crate::references::digests::{SourceKind, changes};
 use crate::world::triggers::gateway_owner;
+
+/// So long a Pod whose replacement waits for its commands may run them.
+pub const DRAIN_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// One step towards the Pod that should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub enum Why {
     GatewayMoved,
     /// What it is made of changed.
     Changed,
+    /// It may see less of the workspace than it does, or has a value of a Secret that it may not have any more.
+    Narrowed,
     /// Somebody edited what runs in it.
     Edited,
 }
@@ -58,12 +65,14 @@ pub struct Decision {
     pub step: Step,
     /// In words, at most four; empty: the Pod is as it should be.
     pub changes: Vec<String>,
+    /// The Pod that runs gives way to another, so it does only if the API server would take that one.
+    pub gives_way: bool,
 }
 
 /// What to do. `wanted`: the Pod of the plan, or why there can be none.
 #[must_use]
-pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>) -> Decision {
-    let only = |step| Decision { step, changes: Vec::new() };
+pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>, now: Timestamp) -> Decision {
+    let only = |step| Decision { gives_way: step == Step::Delete(Why::Edited), step, changes: Vec::new() };
     let Some(pod) = gathered.live.pod.as_deref() else {
         return only(match wanted {
             Ok(wanted) if follows(wanted, gathered) && gathered.gateway_node().is_none() => Step::AwaitGateway,
@@ -81,7 +90,9 @@ pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>) -> Decision {
         Ok(_) if has_ended(pod) => only(Step::Delete(Why::Ended)),
         _ if gateway_moved(gathered, pod) => only(Step::Delete(Why::GatewayMoved)),
         Err(_) => only(Step::Stay),
-        Ok(wanted) if pod.annotations().get(PLAN) != wanted.annotations().get(PLAN) => replace(gathered, pod, wanted),
+        Ok(wanted) if pod.annotations().get(PLAN) != wanted.annotations().get(PLAN) => {
+            replace(gathered, pod, wanted, now)
+        }
         Ok(wanted) if is_edited(pod, wanted) => only(Step::Delete(Why::Edited)),
         Ok(_) if drains(pod) => only(Step::Undrain),
         Ok(wanted) => only(restore(pod, wanted)),
@@ -90,6 +101,24 @@ pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>) -> Decision {
 
 fn drains(pod: &Pod) -> bool {
     pod.annotations().get(DRAIN).is_some_and(|value| value == "true")
+}
+
+/// Instead of a step that gives up a Pod which runs: it goes on as it is.
+#[must_use]
+pub fn keep(pod: &Pod) -> Step {
+    if drains(pod) { Step::Undrain } else { Step::Stay }
+}
+
+/// How long until a Pod that drains is replaced whatever runs in it.
+#[must_use]
+pub fn time_until_forced(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
+    Some(DRAIN_LIMIT - now.duration_since(draining_since(pod, now)?))
+}
+
+/// A time that is still to come is none of ours.
+fn draining_since(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    let since = pod.annotations().get(DRAIN_SINCE).filter(|_| drains(pod))?.parse().ok()?;
+    (since <= now).then_some(since)
 }
 
 /// Only a shell that runs can tell when it is idle.
@@ -118,7 +147,7 @@ fn beside(pod: &Pod) -> impl Iterator<Item = &String> {
         .filter_map(|term| term.label_selector.as_ref()?.match_labels.as_ref()?.get(LABEL_GATEWAY))
 }
 
-fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod) -> Decision {
+fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod, now: Timestamp) -> Decision {
     let (before, after) = (parts(pod), parts(wanted));
     let locked_out = [CLIENT_KEY_PART, HOST_KEY_PART].iter().any(|part| before.get(*part) != after.get(*part));
     let mut all = changes(&digests(pod), &digests(wanted));
@@ -130,23 +159,44 @@ fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod) -> Decision {
     let rotation = gathered.sandbox.as_ref().map(|sandbox| sandbox.spec.rotation).unwrap_or_default();
     let step = match rotation {
         // A Pod that its gateway can't enter any more has nothing to wait for.
+        _ if narrows(pod, wanted) => Step::Delete(Why::Narrowed),
         _ if locked_out => Step::Delete(Why::Changed),
         Rotation::Recreate => Step::Delete(Why::Changed),
         Rotation::WhenIdle if !runs(pod) => Step::Delete(Why::Changed),
-        Rotation::WhenIdle if !drains(pod) => Step::Drain,
+        Rotation::WhenIdle => match time_until_forced(pod, now) {
+            None => Step::Drain,
+            Some(left) if left <= SignedDuration::ZERO => Step::Delete(Why::Changed),
+            Some(_) => restore_labels(pod, wanted),
+        },
         Rotation::OnDelete if drains(pod) => Step::Undrain,
-        Rotation::WhenIdle | Rotation::OnDelete => restore_labels(pod, wanted),
+        Rotation::OnDelete => restore_labels(pod, wanted),
     };
-    Decision { step, changes: all }
+    // What is withdrawn is withdrawn, whether a Pod with less can start or not.
+    let gives_way = match step {
+        Step::Delete(why) => why == Why::Changed,
+        _ => rotation == Rotation::WhenIdle,
+    };
+    Decision { step, changes: all, gives_way }
 }
 
-/// Whether an image is another than the one that the Pod was made with. Of creel-shell's own containers that can be told only while
-/// this version of Creel would render them the same.
+/// Whether the Pod has more than it may have now: of the workspace, or of the values of Secrets.
+fn narrows(pod: &Pod, wanted: &Pod) -> bool {
+    let access = |pod: &Pod| pod.annotations().get(WORKSPACE_ACCESS).and_then(|word| WorkspaceAccess::parse(word));
+    let of_secret = format!("{}/", SourceKind::Secret.as_str());
+    let (has, may_have) = (digests(pod), digests(wanted));
+    access(pod) > access(wanted)
+        || has.0.keys().any(|value| value.starts_with(&of_secret) && !may_have.0.contains_key(value))
+}
+
+/// Whether somebody set another image than the one that the Pod was made with. What admission made of ours at its creation (a mirror, a
+/// digest for a tag) is still ours by managedFields. Of creel-shell's own containers it can be told only while this version of Creel
+/// would render them the same.
 fn is_edited(pod: &Pod, wanted: &Pod) -> bool {
     let same_rendering = pod.annotations().get(RENDERING) == wanted.annotations().get(RENDERING);
     let (live, wanted) = (images(pod), images(wanted));
     let compared = |name: &&String| same_rendering || name.as_str() == SHELL_CONTAINER;
-    wanted.keys().filter(compared).any(|name| live.get(name) != wanted.get(name))
+    let is_ours = |name: &str| managed_fields::owns_image(pod.managed_fields(), SANDBOX_MANAGER, name);
+    wanted.keys().filter(compared).any(|name| live.get(name) != wanted.get(name) && !is_ours(name))
 }
 
 fn images(pod: &Pod) -> BTreeMap<String, Option<String>> {

@@ -82,6 +82,8 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
         of(Status::False, reason_of(user), &told(user))
     } else if let Some(user) = first(Status::Unknown) {
         of(Status::Unknown, reason_of(user), &told(user))
+    } else if let Some(user) = wanted.iter().find(|user| reason_of(user) == reason::REPLACEMENT_REJECTED) {
+        of(Status::True, reason_of(user), &told(user))
     } else if wanted.is_empty() {
         of(Status::True, reason::SUSPENDED, "All Agents that use this Sandbox are suspended.")
     } else {
@@ -109,7 +111,10 @@ fn pod(sandbox: &Sandbox, user: &User) -> SandboxPod {
         workspace_access: access,
         reason: reason_of(user).to_owned(),
         // The usual needs no words.
-        message: state.filter(|_| !ready).map(|state| state.ready.message.clone()).unwrap_or_default(),
+        message: state
+            .filter(|state| state.ready.reason != reason::RUNNING)
+            .map(|state| state.ready.message.clone())
+            .unwrap_or_default(),
         pending: state.map(|state| state.pending.clone()).unwrap_or_default(),
     }
 }
@@ -178,6 +183,15 @@ mod tests {
         assert_eq!((pod.name.as_str(), pod.ready, pod.workspace_access), ("a-sandbox", true, WorkspaceAccess::Ro));
         assert_eq!((pod.message.as_str(), pod.pending.as_str()), ("", "spec.image changed"));
         assert_eq!(status.observed_generation, Some(2));
+    }
+
+    #[test]
+    fn an_edit_that_cannot_be_taken_up_is_told_though_all_pods_run() {
+        let (a, b) = (user("a", Status::True, reason::RUNNING), user("b", Status::True, reason::REPLACEMENT_REJECTED));
+        assert_eq!(told(&[a.clone(), b.clone()]), expected("2/2", "True", "ReplacementRejected"));
+        let status = status(&sandbox(), &[a, b], None, Timestamp::UNIX_EPOCH).0;
+        assert_eq!(find(&status.conditions, READY).unwrap().message, "Agent \"b\": words");
+        assert_eq!([&status.pods[0].message, &status.pods[1].message], ["", "words"]);
     }
 
     #[test]

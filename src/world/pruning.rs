@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 
 use crate::kubernetes::apply::Child;
+use crate::kubernetes::managed_fields;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{
     AGENT_MANAGER, FENCE_NAME, LABEL_AGENT, LABEL_COMPONENT, LABEL_GATEWAY, LABEL_MANAGED_BY, SANDBOX, SANDBOX_MANAGER,
@@ -29,10 +30,12 @@ pub fn child<K: Child>(child: K) -> Observed<K> {
     Observed { object, ..observed }
 }
 
-/// A Pod without managedFields. Of one that neither an Agent nor a `ReplicaSet` controls only its identity is kept: that it runs.
+/// A Pod; of its managedFields only who set the images of a sandbox. Of one that neither an Agent nor a `ReplicaSet` controls only its
+/// identity is kept: that it runs.
 #[must_use]
 pub fn pod(mut pod: Pod) -> Pod {
-    pod.metadata.managed_fields = None;
+    let entries = pod.metadata.managed_fields.take().filter(|_| is_sandbox(&pod.metadata));
+    pod.metadata.managed_fields = entries.map(|entries| managed_fields::of_images(entries, SANDBOX_MANAGER));
     let is_replica = |owner: &OwnerReference| owner.kind == "ReplicaSet" && owner.api_version == "apps/v1";
     if controller(&pod.metadata).is_some_and(|owner| is_agent(owner) || is_replica(owner)) {
         return pod;

@@ -66,11 +66,11 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Tests what a sandbox must not be able to do, and writes what it could do as JSON.
+    /// Tests what a sandbox must not be able to do, and writes what happened as JSON.
     ///
     /// Succeeds if the report was written, whatever it says.
     Isolation {
-        /// An address that must not accept a connection after three seconds.
+        /// An address that must not accept a connection. An answer counts after three seconds, silence after three attempts.
         #[arg(long, value_name = "ADDRESS")]
         unreachable: Vec<SocketAddr>,
         /// A directory in which it must not be possible to create a file.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,20 +12,28 @@ use serde::Serialize;
 /// The time-out of one connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A network plugin may need a moment after the Pod's start to apply a policy: an address that still accepts connections after this
-/// time is reachable.
+/// A network plugin may need a moment after the Pod's start to apply a policy: an answer counts only after this time.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 
 /// Between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What a sandbox can do although it must not. Both lists are sorted; if they are empty, the sandbox is isolated.
+/// So many attempts in a row have to time out: a packet may get lost.
+const ATTEMPTS: u32 = 3;
+
+/// What a sandbox can do although it must not, and how the addresses answered that it can't reach. All lists are sorted. An address that
+/// is in none of them has no route.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Addresses that accepted a connection.
     pub reachable: Vec<String>,
     /// Directories in which a file could be created.
     pub writable: Vec<String>,
+    /// Addresses from where an error came back: packets may get there.
+    pub refused: Vec<String>,
+    /// Addresses with a route, at which every one of several attempts timed out.
+    pub timed_out: Vec<String>,
 }
 
 /// Why there is no report.
@@ -39,32 +47,72 @@ pub enum IsolationError {
 
 /// Tests all addresses and directories and writes the report.
 pub fn isolation(unreachable: &[SocketAddr], read_only: &[PathBuf], report: &Path) -> Result<Report, IsolationError> {
-    let found = Report { reachable: reachable(unreachable, SETTLE_TIME), writable: writable(read_only) };
+    let answers = answers(unreachable);
+    let that =
+        |wanted| answers.iter().filter(move |(_, answer)| *answer == wanted).map(|(address, _)| address.to_string());
+    let found = Report {
+        reachable: sorted(that(Answer::Accepted)),
+        writable: writable(read_only),
+        refused: sorted(that(Answer::Refused)),
+        timed_out: sorted(that(Answer::TimedOut)),
+    };
     let text = serde_json::to_string(&found)?;
     fs::write(report, text).map_err(|source| IsolationError::Write { path: report.to_owned(), source })?;
     Ok(found)
 }
 
-/// The addresses that accept connections for all of `settle_time`, tested at the same time.
-fn reachable(addresses: &[SocketAddr], settle_time: Duration) -> Vec<String> {
-    let tests: Vec<_> = addresses
-        .iter()
-        .map(|&address| (address, thread::spawn(move || stays_reachable(address, settle_time))))
-        .collect();
-    // A test that did not finish proves nothing, so it counts against the isolation.
-    let reached = tests.into_iter().filter_map(|(address, test)| test.join().unwrap_or(true).then_some(address));
-    sorted(reached.map(|address| address.to_string()))
+/// How an address answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Accepted,
+    /// With any error.
+    Refused,
+    TimedOut,
+    /// Nothing can be sent there.
+    NoRoute,
 }
 
-fn stays_reachable(address: SocketAddr, settle_time: Duration) -> bool {
-    let start = Instant::now();
-    while TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok() {
-        if start.elapsed() >= settle_time {
-            return true;
+/// How each address answers, tested at the same time.
+fn answers(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
+    let test = |address| move || settled(|| attempt(address), SETTLE_TIME);
+    let tests: Vec<_> = addresses.iter().map(|&address| (address, thread::spawn(test(address)))).collect();
+    // A test that did not finish proves nothing, so it counts against the isolation.
+    tests.into_iter().map(|(address, test)| (address, test.join().unwrap_or(Answer::Accepted))).collect()
+}
+
+/// The answer once the network has settled: several attempts in a row that timed out, or any other answer after this time.
+fn settled(mut attempt: impl FnMut() -> Answer, settle_time: Duration) -> Answer {
+    let (start, mut timed_out) = (Instant::now(), 0);
+    loop {
+        let answer = attempt();
+        timed_out = if answer == Answer::TimedOut { timed_out + 1 } else { 0 };
+        if timed_out == ATTEMPTS || (answer != Answer::TimedOut && start.elapsed() >= settle_time) {
+            return answer;
         }
-        thread::sleep(RETRY_INTERVAL);
+        if answer != Answer::TimedOut {
+            thread::sleep(RETRY_INTERVAL);
+        }
     }
-    false
+}
+
+fn attempt(address: SocketAddr) -> Answer {
+    if !has_route(address) {
+        return Answer::NoRoute;
+    }
+    match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+        Ok(_) => Answer::Accepted,
+        Err(error) => of_error(&error),
+    }
+}
+
+fn of_error(error: &io::Error) -> Answer {
+    if error.kind() == io::ErrorKind::TimedOut { Answer::TimedOut } else { Answer::Refused }
+}
+
+/// Whether the network of the Pod is up and leads there: silence without a route is nobody's policy. Sends nothing.
+fn has_route(address: SocketAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
 }
 
 fn writable(directories: &[PathBuf]) -> Vec<String> {
@@ -94,46 +142,63 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// More than one attempt, so that the later ones count.
-    const SETTLE: Duration = Duration::from_millis(250);
-
     fn listener() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
     }
 
-    #[test]
-    fn an_address_that_always_accepts_is_reachable() {
-        let (listener, address) = listener();
-        assert!(stays_reachable(address, SETTLE));
-        listener.set_nonblocking(true).unwrap();
-        assert!(listener.incoming().take_while(Result::is_ok).count() > 1, "one attempt is not enough");
+    /// What these answers, one after the other, come to, and how many of them it took. After the last one the address is silent.
+    fn of_answers(answers: &[Answer], settle_time: Duration) -> (Answer, usize) {
+        let mut attempts = 0;
+        let next = || {
+            attempts += 1;
+            answers.get(attempts - 1).copied().unwrap_or(Answer::TimedOut)
+        };
+        let answer = settled(next, settle_time);
+        (answer, attempts)
     }
 
     #[test]
-    fn an_address_where_no_one_listens_is_not_reachable() {
-        let (listener, address) = listener();
-        drop(listener);
-        assert!(!stays_reachable(address, SETTLE));
+    fn one_attempt_that_timed_out_proves_nothing() {
+        use Answer::{Accepted, Refused, TimedOut};
+        for answer in [Accepted, Refused] {
+            assert_eq!(of_answers(&[TimedOut, answer], Duration::ZERO), (answer, 2));
+            assert_eq!(of_answers(&[TimedOut, TimedOut, answer], Duration::ZERO), (answer, 3));
+        }
+        assert_eq!(of_answers(&[TimedOut; 9], Duration::ZERO), (TimedOut, 3));
     }
 
     #[test]
-    fn an_address_that_stops_accepting_before_the_network_has_settled_is_not_reachable() {
-        let (listener, address) = listener();
-        let policy = thread::spawn(move || drop(listener.accept().map(|_| listener)));
-        // Far more than a policy takes: only a hang would meet it.
-        assert!(!stays_reachable(address, Duration::from_mins(2)));
-        policy.join().unwrap();
+    fn an_address_that_falls_silent_before_the_network_has_settled_timed_out() {
+        use Answer::{Accepted, NoRoute, Refused, TimedOut};
+        for answer in [Accepted, Refused, NoRoute] {
+            assert_eq!(of_answers(&[answer, TimedOut, answer], Duration::MAX), (TimedOut, 6));
+        }
     }
 
     #[test]
-    fn only_the_addresses_that_can_be_reached_are_listed_sorted_and_once() {
-        let ((_first, first), (_second, second), (closed, unused)) = (listener(), listener(), listener());
+    fn an_address_that_accepts_connections_and_one_that_does_not_are_told_apart() {
+        let ((_open, open), (closed, unused)) = (listener(), listener());
         drop(closed);
-        let mut expected = [first, second].map(|address| address.to_string());
-        expected.sort();
-        assert_eq!(reachable(&[second, unused, first, second], Duration::ZERO), expected);
+        assert_eq!((attempt(open), attempt(unused)), (Answer::Accepted, Answer::Refused));
+    }
+
+    #[test]
+    fn only_silence_is_a_time_out() {
+        assert_eq!(of_error(&io::ErrorKind::TimedOut.into()), Answer::TimedOut);
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::HostUnreachable, io::ErrorKind::PermissionDenied]
+        {
+            assert_eq!(of_error(&kind.into()), Answer::Refused, "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_which_nothing_leads_has_no_route() {
+        assert!(has_route("127.0.0.1:1".parse().unwrap()));
+        // A link-local address says nothing of the link.
+        let nowhere = "[fe80::1]:80".parse().unwrap();
+        assert_eq!((has_route(nowhere), attempt(nowhere)), (false, Answer::NoRoute));
     }
 
     #[test]
@@ -149,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_report_has_both_lists() {
+    fn an_empty_report_has_all_lists() {
         let text = serde_json::to_string(&Report::default()).unwrap();
-        assert_eq!(text, r#"{"reachable":[],"writable":[]}"#);
+        assert_eq!(text, r#"{"reachable":[],"writable":[],"refused":[],"timedOut":[]}"#);
     }
 }

@@ -138,6 +138,8 @@ reasons! {
         RUNNING = "Running", "";
         /// The sandbox Pod is being replaced.
         RECREATING = "Recreating", "";
+        /// The API server rejects the Pod that a change needs. The running Pod continues without the change.
+        REPLACEMENT_REJECTED = "ReplacementRejected", "The message has the API server's error: correct the field of the Sandbox that it names, or the policy or quota that rejects the Pod. Creel tries again, at the latest after five minutes.";
         /// A sandbox is waiting for the claim, the key or the node of its gateway; or a CronJob is waiting for its gateway.
         WAITING_FOR_GATEWAY = "WaitingForGateway", "See the conditions of the Agent that owns the gateway.";
         /// The node of the Pod does not respond. Creel never force-deletes a Pod.
@@ -154,8 +156,12 @@ reasons! {
         NETWORK_POLICY_NOT_ENFORCED = "NetworkPolicyNotEnforced", "Install a network plugin that enforces NetworkPolicy, then delete the sandbox Pod to check again.";
         /// The sandbox could write to a workspace that is mounted read-only.
         WORKSPACE_WRITABLE = "WorkspaceWritable", "Check the volume driver and the container runtime of the node.";
-        /// The sandbox has not reported the result of its checks yet.
-        NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs.";
+        /// The sandbox reached no forbidden address, but none of those that it tried is known to answer. So nothing proves that NetworkPolicy is enforced.
+        UNPROVEN = "Unproven", "With `network.egress: None` the sandbox tries the Kubernetes API, which answers. With `Internet` and `All` there is no such address: check the network plugin yourself.";
+        /// An address that the sandbox must not reach refused its connection. Packets that a NetworkPolicy drops get no answer.
+        CONNECTION_REFUSED = "ConnectionRefused", "Check the network plugin. A plugin that rejects connections instead of dropping them looks the same as one that does not enforce NetworkPolicy.";
+        /// The sandbox has not reported the result of its checks yet, or the checks have changed since.
+        NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs. If the message says that the next Pod is checked again, delete the Pod to have it checked now.";
     }
     "CronJob: the job", "`Declared` and `Ready` of a CronJob; `InvalidSchedule` also on `ReferencesResolved` of an Agent, for `spec.heartbeat.every`" {
         /// The gateway has exactly this job.

@@ -1,27 +1,96 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::api::sandbox::{Rotation, WorkspaceAccess};
 use crate::fence::fences::Fences;
 use crate::gateway::fixtures::settings;
 use crate::kubernetes::recording_api::RecordingApi;
-use crate::sandbox::fixtures::{office, plan, pod};
+use crate::sandbox::fixtures::{edit_pod, edit_sandbox, office, plan, pod, run};
 use crate::sandbox::step::decide;
 use crate::tests::small_world::SmallWorld;
 use crate::world::facts::Facts;
 use crate::world::queues::queues;
 
-/// One reconcile of a sandbox of which nothing is there. Requests that write a thing of this name are refused.
-async fn first_pass(api: &RecordingApi, refused: &'static str) -> Applied {
+/// What all reconciles of a test share. Requests that write a thing of this name are refused.
+fn context(api: &RecordingApi, refused: &'static str) -> Context {
     let client = api.client(move |request| (!request.starts_with("GET") && request.ends_with(refused)).then_some(403));
     let stores = Arc::new(SmallWorld::default().stores());
     let facts = Arc::new(Facts::new(Arc::clone(&stores), queues().0));
     let fences = Arc::new(Fences::new(&client, Arc::clone(&stores)));
-    let context = Context::new(&client, (stores, facts), fences, &settings());
-    let gathered = office();
-    let wanted = pod(&gathered, &plan(&gathered));
-    let decision = decide(&gathered, Ok(&wanted));
-    let pass = Pass { gathered: &gathered, decision: &decision, wanted: Some(&wanted), now: Timestamp::now() };
-    apply(&context, &pass).await.unwrap()
+    Context::new(&client, (stores, facts), fences, &settings())
+}
+
+/// One reconcile.
+async fn pass(context: &Context, gathered: &Gathered) -> Applied {
+    let (wanted, now) = (pod(gathered, &plan(gathered)), Timestamp::now());
+    let decision = decide(gathered, Ok(&wanted), now);
+    apply(context, &Pass { gathered, decision: &decision, wanted: Some(&wanted), now }).await.unwrap()
+}
+
+/// One reconcile of a sandbox of which nothing is there.
+async fn first_pass(api: &RecordingApi, refused: &'static str) -> Applied {
+    pass(&context(api, refused), &office()).await
+}
+
+/// A running sandbox whose Sandbox was edited; with `drains` it was told to end when idle.
+fn edited(rotation: Rotation, drains: bool) -> Gathered {
+    let mut office = office();
+    run(&mut office);
+    edit_sandbox(&mut office, |sandbox| {
+        sandbox.spec.rotation = rotation;
+        sandbox.spec.runtime_class_name = Some("gvisro".into());
+    });
+    if drains {
+        let drain = [(DRAIN.to_owned(), "true".to_owned()), (DRAIN_SINCE.to_owned(), Timestamp::now().to_string())];
+        edit_pod(&mut office, |pod| pod.annotations_mut().extend(drain));
+    }
+    office
+}
+
+/// The requests about Pods that write, once the change has settled.
+async fn about_pods(api: &RecordingApi, context: &Context, gathered: &Gathered) -> (Applied, Vec<String>) {
+    let mut applied = pass(context, gathered).await;
+    while let Some(left) = applied.settles_in {
+        tokio::time::sleep(left).await;
+        applied = pass(context, gathered).await;
+    }
+    let writes = api.take_writes().into_iter().filter(|request| request.contains("pods"));
+    (applied, writes.collect())
+}
+
+const TRIAL: &str = "POST assistants/pods (dry run)";
+
+#[tokio::test]
+async fn a_pod_stays_while_its_replacement_is_refused_and_is_not_told_to_end() {
+    for (rotation, drains) in [(Rotation::Recreate, false), (Rotation::WhenIdle, false), (Rotation::WhenIdle, true)] {
+        let (api, gathered) = (RecordingApi::default(), edited(rotation, drains));
+        let context = context(&api, "(dry run)");
+        let (applied, writes) = about_pods(&api, &context, &gathered).await;
+        let refused = applied.refused.unwrap();
+        assert!(refused.words.starts_with("Pod \"writer-sandbox\": not by this API server"), "{refused:?}");
+        let undrain = drains.then_some("PATCH pods/writer-sandbox");
+        assert_eq!(writes, [TRIAL].into_iter().chain(undrain).collect::<Vec<_>>());
+        let again = about_pods(&api, &context, &gathered).await;
+        assert!(again.0.refused.is_some() && !again.1.iter().any(|request| request == TRIAL), "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_whose_replacement_is_accepted_gives_way() {
+    for (rotation, step) in [(Rotation::Recreate, "DELETE"), (Rotation::WhenIdle, "PATCH")] {
+        let api = RecordingApi::default();
+        let (applied, writes) = about_pods(&api, &context(&api, "nothing"), &edited(rotation, false)).await;
+        assert_eq!(applied.refused, None);
+        assert_eq!(writes, [TRIAL.to_owned(), format!("{step} pods/writer-sandbox")]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_is_withdrawn_without_a_trial() {
+    let (api, mut gathered) = (RecordingApi::default(), edited(Rotation::WhenIdle, false));
+    gathered.used.workspace_access = Some(WorkspaceAccess::None);
+    let (_, writes) = about_pods(&api, &context(&api, "(dry run)"), &gathered).await;
+    assert_eq!(writes, ["DELETE pods/writer-sandbox"]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const NOW: &str = "2026-01-01T00:00:00Z";
 fn state_with(gathered: &Gathered, applied: &Applied) -> SandboxState {
     let verdict = validate(gathered);
     let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
-    let decision = decide(gathered, wanted.as_ref().map_err(|blocked| *blocked));
+    let decision = decide(gathered, wanted.as_ref().map_err(|blocked| *blocked), NOW.parse().unwrap());
     let found = Found { gathered, verdict: &verdict, decision: &decision, applied };
     state(&found, None, false, NOW.parse().unwrap())
 }
@@ -148,4 +148,23 @@ fn a_pod_that_ends_again_and_again_is_a_fault() {
     let ready = state_with(&ended, &applied).ready;
     assert_eq!((ready.status, ready.reason), (Status::False, reason::POD_FAILED));
     assert!(ready.message.contains("Failed Evicted low on memory"), "{}", ready.message);
+}
+
+#[test]
+fn a_change_that_is_refused_is_told_while_commands_run() {
+    let mut office = running();
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.runtime_class_name = Some("gvisro".into()));
+    let words = "Pod \"writer-sandbox\": pod rejected: RuntimeClass \"gvisro\" not found (403)";
+    let refused = Some(Refusal { words: words.into(), again_in: Duration::from_secs(2) });
+    let applied = Applied { refused, ..Applied::default() };
+    let state = state_with(&office, &applied);
+    assert_eq!((state.ready.status, state.ready.reason), (Status::True, reason::REPLACEMENT_REJECTED));
+    for part in [words, "spec.runtimeClassName changed", "Correct Sandbox \"default\""] {
+        assert!(state.ready.message.contains(part), "{}", state.ready.message);
+    }
+    assert_eq!(state.pending, "spec.runtimeClassName changed");
+    edit_pod(&mut office, |pod| pod.status = None);
+    let state = state_with(&office, &applied);
+    assert_eq!((state.ready.status, state.ready.reason), (Status::Unknown, reason::STARTING));
+    assert!(state.ready.message.contains(words), "{}", state.ready.message);
 }

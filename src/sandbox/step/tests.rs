@@ -5,10 +5,12 @@ use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office,
 use crate::sandbox::gather::Found;
 use crate::sandbox::validate::validate;
 
+const NOW: &str = "2026-01-01T12:00:00Z";
+
 fn decision(gathered: &Gathered) -> Decision {
     let verdict = validate(gathered);
     let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
-    decide(gathered, wanted.as_ref().map_err(|blocked| *blocked))
+    decide(gathered, wanted.as_ref().map_err(|blocked| *blocked), NOW.parse().unwrap())
 }
 
 fn step(gathered: &Gathered) -> Step {
@@ -45,7 +47,7 @@ fn without_a_workspace_or_with_a_claim_for_many_nodes_nothing_waits() {
 
 #[test]
 fn a_pod_that_is_as_it_should_be_is_left_alone() {
-    assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new() });
+    assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new(), gives_way: false });
 }
 
 #[test]
@@ -106,27 +108,120 @@ fn a_pod_on_its_way_out_is_waited_for() {
     assert_eq!(step(&office), Step::Stay);
 }
 
+/// Makes the Pod drain since then.
+fn drain(office: &mut Gathered, since: &str) {
+    edit_pod(office, |pod| {
+        let drain = [(DRAIN, "true"), (DRAIN_SINCE, since)].map(|(name, value)| (name.into(), value.into()));
+        pod.annotations_mut().extend(drain);
+    });
+}
+
 #[test]
 fn rotation_decides_what_a_change_does() {
     let mut office = running();
     secret(&mut office, "gitea", &[("token", "new")]);
-    let changed = ["Secret \"gitea\" key \"token\" changed"];
-    assert_eq!(
-        decision(&office),
-        Decision { step: Step::Delete(Why::Changed), changes: changed.map(Into::into).into() }
-    );
+    let changed = |step, gives_way| {
+        let changes = vec!["Secret \"gitea\" key \"token\" changed".to_owned()];
+        Decision { step, changes, gives_way }
+    };
+    assert_eq!(decision(&office), changed(Step::Delete(Why::Changed), true));
     edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
-    assert_eq!(decision(&office), Decision { step: Step::Drain, changes: changed.map(Into::into).into() });
-    edit_pod(&mut office, |pod| {
-        pod.annotations_mut().insert(DRAIN.into(), "true".into());
-    });
-    assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+    assert_eq!(decision(&office), changed(Step::Drain, true));
+    drain(&mut office, "2026-01-01T11:30:00Z");
+    assert_eq!(decision(&office), changed(Step::Stay, true));
     edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::OnDelete);
-    assert_eq!(decision(&office), Decision { step: Step::Undrain, changes: changed.map(Into::into).into() });
+    assert_eq!(decision(&office), changed(Step::Undrain, false));
     edit_pod(&mut office, |pod| {
         pod.annotations_mut().remove(DRAIN);
     });
-    assert_eq!(decision(&office), Decision { step: Step::Stay, changes: changed.map(Into::into).into() });
+    assert_eq!(decision(&office), changed(Step::Stay, false));
+}
+
+#[test]
+fn a_command_that_does_not_end_puts_a_replacement_off_for_an_hour() {
+    let mut office = running();
+    secret(&mut office, "gitea", &[("token", "new")]);
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+    drain(&mut office, "2026-01-01T11:00:01Z");
+    assert_eq!(step(&office), Step::Stay);
+    drain(&mut office, "2026-01-01T11:00:00Z");
+    assert_eq!((step(&office), decision(&office).gives_way), (Step::Delete(Why::Changed), true));
+}
+
+#[test]
+fn a_pod_that_drains_since_nobody_knows_when_begins_to_drain_now() {
+    let mut office = running();
+    secret(&mut office, "gitea", &[("token", "new")]);
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
+    for since in ["2026-01-01T12:00:01Z", "for ever"] {
+        drain(&mut office, since);
+        assert_eq!(step(&office), Step::Drain, "{since}");
+    }
+    edit_pod(&mut office, |pod| {
+        pod.annotations_mut().remove(DRAIN_SINCE);
+    });
+    assert_eq!(step(&office), Step::Drain, "an earlier version of Creel told it to");
+}
+
+#[test]
+fn a_narrower_access_or_a_withdrawn_secret_waits_for_no_command_and_no_trial() {
+    for rotation in [Rotation::Recreate, Rotation::WhenIdle, Rotation::OnDelete] {
+        let mut office = running();
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = rotation);
+        let mut narrower = office;
+        narrower.used.workspace_access = Some(WorkspaceAccess::Ro);
+        let mut withdrawn = running();
+        edit_sandbox(&mut withdrawn, |sandbox| {
+            sandbox.spec.rotation = rotation;
+            sandbox.spec.env.clear();
+        });
+        for office in [narrower, withdrawn] {
+            assert_eq!(
+                (step(&office), decision(&office).gives_way),
+                (Step::Delete(Why::Narrowed), false),
+                "{rotation:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wider_access_and_one_more_secret_wait_as_any_change() {
+    let mut office = office();
+    office.used.workspace_access = Some(WorkspaceAccess::Ro);
+    run(&mut office);
+    office.used.workspace_access = Some(WorkspaceAccess::Rw);
+    edit_sandbox(&mut office, |sandbox| {
+        sandbox.spec.rotation = Rotation::WhenIdle;
+        let more = "[{name: MORE, valueFrom: {secretKeyRef: {name: gitea, key: more}}}]";
+        sandbox.spec.env.extend(serde_yaml::from_str::<Vec<_>>(more).unwrap());
+    });
+    secret(&mut office, "gitea", &[("token", "one"), ("more", "two")]);
+    assert_eq!(step(&office), Step::Drain);
+}
+
+#[test]
+fn a_narrower_network_waits_for_nothing() {
+    let mut office = office();
+    edit_sandbox(&mut office, |sandbox| {
+        sandbox.spec.rotation = Rotation::WhenIdle;
+        sandbox.spec.network.egress = Egress::All;
+    });
+    run(&mut office);
+    drain(&mut office, "2026-01-01T11:30:00Z");
+    edit_sandbox(&mut office, |sandbox| {
+        sandbox.spec.image = "debian:12".into();
+        sandbox.spec.network.egress = Egress::None;
+    });
+    assert_eq!((step(&office), office.network().unwrap().egress), (Step::Stay, Egress::None));
+}
+
+#[test]
+fn a_pod_that_is_kept_is_not_told_to_end() {
+    let mut office = running();
+    assert_eq!(keep(office.live.pod.as_ref().unwrap()), Step::Stay);
+    drain(&mut office, NOW);
+    assert_eq!(keep(office.live.pod.as_ref().unwrap()), Step::Undrain);
 }
 
 #[test]
@@ -172,7 +267,7 @@ fn another_access_changes_the_pod() {
     let mut office = running();
     office.used.workspace_access = Some(WorkspaceAccess::Ro);
     let changes = vec!["the workspace access changed".to_owned()];
-    assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Changed), changes });
+    assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Narrowed), changes, gives_way: false });
 }
 
 #[test]
@@ -196,16 +291,33 @@ fn a_newer_rendering_or_another_network_touches_no_pod() {
 
 #[test]
 fn an_image_edited_by_hand_makes_way_for_the_right_one() {
-    for container in [0, 1] {
+    for container in [0, 3] {
         let mut office = running();
-        edit_pod(&mut office, |pod| {
-            let spec = pod.spec.as_mut().unwrap();
-            let init = &mut spec.init_containers.as_mut().unwrap()[0];
-            let edited = if container == 0 { init } else { &mut spec.containers[0] };
-            edited.image = Some("evil:1".into());
-        });
-        assert_eq!(step(&office), Step::Delete(Why::Edited));
+        edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, container, "evil:1"));
+        assert_eq!((step(&office), decision(&office).gives_way), (Step::Delete(Why::Edited), true));
     }
+}
+
+#[test]
+fn an_image_that_admission_rewrote_at_the_creation_is_left_alone() {
+    let mut office = running();
+    edit_pod(&mut office, |pod| {
+        let spec = pod.spec.as_mut().unwrap();
+        for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
+            container.image = Some(format!("mirror.example.com/{}@sha256:0", container.image.clone().unwrap()));
+        }
+    });
+    assert_eq!(step(&office), Step::Stay);
+    edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, 3, "evil:1"));
+    assert_eq!(step(&office), Step::Delete(Why::Edited), "what somebody sets later is another matter");
+}
+
+#[test]
+fn an_image_that_somebody_put_back_is_left_alone() {
+    let mut office = running();
+    let image = "docker.io/library/python:3.13-slim-bookworm";
+    edit_pod(&mut office, |pod| fixtures::set_image_by_hand(pod, 3, image));
+    assert_eq!(step(&office), Step::Stay);
 }
 
 #[test]

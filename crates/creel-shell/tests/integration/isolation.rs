@@ -4,16 +4,16 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixtures::directory::Directory;
 use crate::fixtures::{BINARY, text};
 
-fn report(directory: &Directory, arguments: &[&str]) -> String {
+fn report(directory: &Directory, arguments: &[&str]) -> Value {
     let report = directory.path("report");
     let status = Command::new(BINARY).arg("isolation").args(arguments).arg("--report").arg(&report).status().unwrap();
     assert!(status.success());
-    fs::read_to_string(report).unwrap()
+    serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap()
 }
 
 #[test]
@@ -24,16 +24,17 @@ fn what_can_be_reached_and_written_is_reported_sorted() {
     addresses.sort();
     let (first, second, read_only) = (&*addresses[0], &*addresses[1], &*directory.text());
     let arguments = ["--unreachable", second, "--unreachable", first, "--read-only", read_only];
-    let expected = json!({"reachable": [first, second], "writable": [read_only]});
-    assert_eq!(report(&directory, &arguments), expected.to_string());
+    let expected = json!({"reachable": [first, second], "writable": [read_only], "refused": [], "timedOut": []});
+    assert_eq!(report(&directory, &arguments), expected);
 }
 
 #[test]
-fn the_report_of_an_isolated_sandbox_is_empty() {
+fn an_address_that_refuses_a_connection_is_reported_as_such() {
     let directory = Directory::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let arguments = ["--unreachable", &*closed, "--read-only", "/proc/self"];
-    assert_eq!(report(&directory, &arguments), r#"{"reachable":[],"writable":[]}"#);
+    let expected = json!({"reachable": [], "writable": [], "refused": [closed], "timedOut": []});
+    assert_eq!(report(&directory, &arguments), expected);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod nodes;
 mod ownership;
 mod pause;
 mod policies;
+mod replacement;
 mod resources;
 mod rights;
 mod schema_agent;
