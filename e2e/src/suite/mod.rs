@@ -35,7 +35,7 @@ mod wait;
 
 pub use admin::{Admin, AdminError};
 pub use columns::rows;
-pub use connection::client;
+pub use connection::{client, client_as};
 pub use cron::{RUN_NOW, second};
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
