@@ -250,6 +250,7 @@ fn controllers(
         stores: Arc::clone(stores),
         facts: Arc::clone(facts),
         references: references()?,
+        max_egress: settings.max_egress,
     };
     let jobs = jobs::context::Context::new(world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{Args, ValueEnum};
 
+use crate::api::sandbox::Egress;
+
 /// Settings of the operator. Each can be set by an argument or by an environment variable; the Helm chart uses the latter.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -32,6 +34,11 @@ pub struct Settings {
     /// port 53, also where it is a link-local address. Default: those in the operator's own /etc/resolv.conf.
     #[arg(long, env = "CREEL_DNS_SERVERS", value_delimiter = ',')]
     pub dns_servers: Vec<IpAddr>,
+
+    /// The widest egress of gateways and sandboxes. `Internet` and `None` mean the same as in a Sandbox. A gateway can always reach its own
+    /// sandboxes. A Sandbox that asks for more gets this, and its condition Ready says so.
+    #[arg(long, env = "CREEL_MAX_EGRESS", value_enum, default_value_t = Egress::All)]
+    pub max_egress: Egress,
 
     /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`. Because values of Secrets
     /// pass through libraries, these log no more than info, and the Kubernetes client logs errors only.

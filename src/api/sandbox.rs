@@ -136,8 +136,11 @@ impl Network {
     }
 }
 
-/// The base rule for outgoing connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The base rule for outgoing connections, from narrow to wide.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[value(rename_all = "PascalCase")]
 pub enum Egress {
     #[default]
     None,

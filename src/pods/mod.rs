@@ -3,11 +3,13 @@
 //! | room | does | touches |
 //! |---|---|---|
 //! | `containers` | security context, environment, resources, volumes | nothing |
+//! | `egress` | whom Pods may connect to, and the administrator's limit | nothing |
 //! | `network` | Services and policies: one port, ranges of addresses, selectors | nothing |
 //! | `resolv_conf` | the DNS servers of Pods | a file |
 //! | `fingerprint` | a plan in parts, one short hash each | nothing |
 
 pub mod containers;
+pub mod egress;
 pub mod fingerprint;
 pub mod network;
 pub mod resolv_conf;

@@ -8,6 +8,7 @@ use kube::Client;
 use super::restarts::Restarts;
 use super::secret::KeyMemory;
 use super::trial::Trials;
+use crate::api::sandbox::Egress;
 use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::debounce::Debounce;
@@ -28,6 +29,8 @@ pub struct Context {
     pub api_server: Option<SocketAddr>,
     /// The servers that Pods ask for names.
     pub dns_servers: Vec<IpAddr>,
+    /// The widest network of a sandbox.
+    pub max_egress: Egress,
     pub applier: Applier,
     pub fences: Arc<Fences>,
     pub references: References,
@@ -53,6 +56,7 @@ impl Context {
             shell_image: settings.shell_image.clone(),
             api_server: settings.api_server(),
             dns_servers: settings.dns_servers.clone(),
+            max_egress: settings.max_egress,
             applier: Applier::new(client.clone(), SANDBOX_MANAGER),
             fences,
             references: References::default(),

@@ -9,13 +9,14 @@ use kube::{Api, ResourceExt};
 
 use super::context::Context;
 use super::secret::Keys;
-use crate::api::sandbox::{Network, SandboxUse, WorkspaceAccess};
+use crate::api::sandbox::{Egress, Network, SandboxUse, WorkspaceAccess};
 use crate::api::{Agent, Sandbox};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::pod_status::{has_ended, node};
 use crate::kubernetes::received::{self, Received};
 use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::pods::egress::{Limited, limited};
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
 use crate::references::sources;
@@ -28,6 +29,7 @@ pub struct Gathered {
     pub agent: Arc<Agent>,
     /// What the Agent's spec says of its sandbox.
     pub used: SandboxUse,
+    /// Its network is within the administrator's limit.
     pub sandbox: Option<Arc<Sandbox>>,
     /// The Agent that owns the gateway, unless it is on its way out.
     pub owner: Option<Arc<Agent>>,
@@ -118,6 +120,7 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     let (client, stores) = (&context.client, &context.stores);
     let owner_name = gateway_owner(&agent);
     let Look { sandbox, owner, owner_unparsable, gateway, sources, live } = look(stores, &agent, &used.reference.name);
+    let sandbox = sandbox.map(|sandbox| within_limit(sandbox, context.max_egress));
     let keys = context.keys.keys(client, stores, &agent, &names).await?;
     let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
         Ok(key) => key.map_or(Found::Missing, Found::Here),
@@ -143,6 +146,15 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
         gathered.access_modes = access_modes(context, &namespace, owner).await;
     }
     Ok(gathered)
+}
+
+/// The Sandbox with as much of its network as the administrator allows.
+fn within_limit(mut sandbox: Arc<Sandbox>, most: Egress) -> Arc<Sandbox> {
+    let Limited { network, exceeding } = limited(&sandbox.spec.network, most);
+    if !exceeding.is_empty() {
+        Arc::make_mut(&mut sandbox).spec.network = network;
+    }
+    sandbox
 }
 
 /// What the stores show around a sandbox. Pure.

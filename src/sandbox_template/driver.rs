@@ -9,6 +9,7 @@ use kube::runtime::controller::Action;
 use super::gather;
 use super::status::{self, User};
 use crate::api::Sandbox;
+use crate::api::sandbox::Egress;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
@@ -26,6 +27,8 @@ pub struct Context {
     pub stores: Arc<Stores>,
     pub references: ReferenceChecker,
     pub facts: Arc<Facts>,
+    /// The widest network of a sandbox.
+    pub max_egress: Egress,
 }
 
 impl Reconciler for Context {
@@ -51,7 +54,7 @@ async fn reconcile(sandbox: &Sandbox, context: &Context) -> Result<Action, Recon
     if keeps(sandbox, &users) {
         return Ok(Action::requeue(resync()));
     }
-    let (next, again) = status::status(sandbox, &users, fault.as_ref(), Timestamp::now());
+    let (next, again) = status::status(sandbox, &users, fault.as_ref(), context.max_egress, Timestamp::now());
     if sandbox.status.as_ref() != Some(&next) {
         write_status(&context.client, SANDBOX_MANAGER, sandbox, &next).await?;
     }

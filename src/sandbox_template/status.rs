@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::sandbox::{SandboxPod, WorkspaceAccess};
+use crate::api::sandbox::{Egress, SandboxPod, WorkspaceAccess};
 use crate::api::{Sandbox, SandboxStatus};
 use crate::kubernetes::conditions::{Desired, GRACE_PERIOD, READY, Status, find, merge, reason};
 use crate::naming::SandboxNames;
+use crate::pods::egress::limited;
 use crate::references::digests::Fault;
 use crate::world::facts::Fact;
 use crate::world::sandbox_states::SandboxState;
@@ -30,12 +31,14 @@ impl User {
     }
 }
 
-/// The status, and when to look again because time alone changes it. `users`: sorted by name.
+/// The status, and when to look again because time alone changes it. `users`: sorted by name. `most`: the widest network that the
+/// administrator allows.
 #[must_use]
 pub fn status(
     sandbox: &Sandbox,
     users: &[User],
     fault: Option<&Fault>,
+    most: Egress,
     now: Timestamp,
 ) -> (SandboxStatus, Option<Duration>) {
     let before = sandbox.status.clone().unwrap_or_default();
@@ -43,7 +46,7 @@ pub fn status(
     let ready = wanted.iter().filter(|user| status_of(user) == Status::True).count();
     let (desired, again) = match fault {
         Some(fault) => missing(&before, fault, now),
-        None => (summary(users, &wanted), None),
+        None => (within_limit(summary(users, &wanted), sandbox, most), None),
     };
     let generation = sandbox.metadata.generation;
     let status = SandboxStatus {
@@ -89,6 +92,20 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
     } else {
         of(Status::True, reason::READY, "Commands can run for every Agent that uses this Sandbox.")
     }
+}
+
+/// The same, with what the Sandbox asks for and does not get.
+fn within_limit(ready: Desired, sandbox: &Sandbox, most: Egress) -> Desired {
+    let exceeding = limited(&sandbox.spec.network, most).exceeding;
+    if exceeding.is_empty() || ready.status != Status::True {
+        return ready;
+    }
+    let message = format!(
+        "{} The operator limits their network to {most:?} (network.maxEgress in its chart), and these fields ask for more: {}.",
+        ready.message,
+        exceeding.join(", ")
+    );
+    Desired::new(READY, Status::True, reason::EGRESS_LIMITED, message)
 }
 
 fn status_of(user: &User) -> Status {
@@ -146,7 +163,7 @@ mod tests {
     }
 
     fn told(users: &[User]) -> (String, String, String) {
-        let status = status(&sandbox(), users, None, Timestamp::UNIX_EPOCH).0;
+        let status = status(&sandbox(), users, None, Egress::All, Timestamp::UNIX_EPOCH).0;
         let ready = find(&status.conditions, READY).unwrap();
         (status.ready_pods.clone().unwrap(), ready.status.clone(), ready.reason.clone())
     }
@@ -177,8 +194,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sandbox_asks_for_beyond_the_administrators_limit_is_told_beside_that_it_is_ready() {
+        let mut sandbox = sandbox();
+        sandbox.spec.network = serde_json::from_str(r#"{"egress": "All", "allow": [{"podSelector": {}}]}"#).unwrap();
+        let told = |users: &[User], most| {
+            let status = status(&sandbox, users, None, most, Timestamp::UNIX_EPOCH).0;
+            let ready = find(&status.conditions, READY).unwrap();
+            (ready.status.clone(), ready.reason.clone(), ready.message.clone())
+        };
+        let (ready, broken) =
+            (user("a", Status::True, reason::RUNNING), user("b", Status::False, reason::IMAGE_PULL_FAILED));
+        assert_eq!(told(std::slice::from_ref(&ready), Egress::All).1, "Ready");
+        let (status, reason, message) = told(std::slice::from_ref(&ready), Egress::Internet);
+        assert_eq!((status.as_str(), reason.as_str()), ("True", "EgressLimited"));
+        assert!(
+            message.contains("Internet") && message.contains("spec.network.egress, spec.network.allow[0]"),
+            "{message}"
+        );
+        assert_eq!(told(&[ready, broken], Egress::Internet).1, "ImagePullFailed", "a fault comes first");
+    }
+
+    #[test]
     fn each_pod_is_listed_with_what_is_pending() {
-        let status = status(&sandbox(), &[user("a", Status::True, reason::RUNNING)], None, Timestamp::UNIX_EPOCH).0;
+        let status =
+            status(&sandbox(), &[user("a", Status::True, reason::RUNNING)], None, Egress::All, Timestamp::UNIX_EPOCH).0;
         let pod = &status.pods[0];
         assert_eq!((pod.name.as_str(), pod.ready, pod.workspace_access), ("a-sandbox", true, WorkspaceAccess::Ro));
         assert_eq!((pod.message.as_str(), pod.pending.as_str()), ("", "spec.image changed"));
@@ -197,7 +236,7 @@ mod tests {
     #[test]
     fn a_hundred_pods_are_listed_and_all_are_counted() {
         let users: Vec<_> = (0..150).map(|n| user(&format!("a{n}"), Status::True, reason::RUNNING)).collect();
-        let status = status(&sandbox(), &users, None, Timestamp::UNIX_EPOCH).0;
+        let status = status(&sandbox(), &users, None, Egress::All, Timestamp::UNIX_EPOCH).0;
         assert_eq!((status.pods.len(), status.ready_pods.as_deref()), (100, Some("150/150")));
     }
 
@@ -206,11 +245,11 @@ mod tests {
         let fault = Fault { reason: reason::SECRET_NOT_FOUND, message: "create it".into(), carried: false };
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut sandbox = sandbox();
-        let (first, again) = status(&sandbox, &[], Some(&fault), start);
+        let (first, again) = status(&sandbox, &[], Some(&fault), Egress::All, start);
         assert_eq!(find(&first.conditions, READY).unwrap().status, "Unknown");
         assert!(again.is_some());
         sandbox.status = Some(first);
-        let (second, again) = status(&sandbox, &[], Some(&fault), start + Duration::from_secs(121));
+        let (second, again) = status(&sandbox, &[], Some(&fault), Egress::All, start + Duration::from_secs(121));
         assert_eq!(find(&second.conditions, READY).unwrap().status, "False");
         assert_eq!(again, None);
     }

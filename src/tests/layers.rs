@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the ground up. Rooms of one row do not know each other.
-const LAYERS: [&[&str]; 10] = [
-    &["api", "settings"],
+const LAYERS: [&[&str]; 11] = [
+    &["api"],
+    &["settings"],
     &["naming", "telemetry"],
     &["openclaw", "kubernetes"],
     &["references", "pods"],

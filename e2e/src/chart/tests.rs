@@ -63,6 +63,43 @@ fn every_rule_says_why_it_is_there() {
     assert!(rules.len() > 10 && bare.is_empty(), "rules without a reason at the lines {bare:?} of rbac.yaml");
 }
 
+/// RBAC names kinds; what the objects contain is limited by a policy of their kind.
+#[test]
+fn whatever_kind_the_operator_writes_a_policy_limits_what_it_writes() {
+    let documents = rendered();
+    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    let enforced: Vec<_> = of_kind("ValidatingAdmissionPolicyBinding")
+        .filter(|binding| texts(&binding["spec"]["validationActions"]) == ["Deny"])
+        .map(|binding| &binding["spec"]["policyName"])
+        .collect();
+    let account = operator("ServiceAccount")["metadata"].clone();
+    let user = format!(
+        "system:serviceaccount:{}:{}",
+        account["namespace"].as_str().unwrap(),
+        account["name"].as_str().unwrap()
+    );
+    let mut limited = Vec::new();
+    for policy in of_kind("ValidatingAdmissionPolicy") {
+        let spec = &policy["spec"];
+        let rule = &spec["matchConstraints"]["resourceRules"][0];
+        assert!(enforced.contains(&&policy["metadata"]["name"]) && spec["failurePolicy"] == "Fail");
+        assert_eq!(texts(&rule["operations"]), ["CREATE", "UPDATE", "DELETE"]);
+        assert_eq!(spec["matchConditions"][0]["expression"], format!("request.userInfo.username == '{user}'"));
+        limited.push((texts(&rule["apiGroups"])[0], texts(&rule["resources"])[0]));
+    }
+    // Creel's own kinds: their status. Events: of these objects.
+    let others = ["creel.dev", "events.k8s.io"];
+    for rule in operator("ClusterRole")["rules"].as_sequence().unwrap() {
+        let group = texts(&rule["apiGroups"])[0];
+        if others.contains(&group) || texts(&rule["verbs"]).iter().all(|verb| ["get", "list", "watch"].contains(verb)) {
+            continue;
+        }
+        for resource in texts(&rule["resources"]) {
+            assert!(limited.contains(&(group, resource)), "{group}/{resource}");
+        }
+    }
+}
+
 #[test]
 fn every_value_is_used() {
     fn walk(path: &str, value: &Value, templates: &str, unused: &mut Vec<String>) {

@@ -10,6 +10,15 @@ use crate::cluster::KUBECONFIG_VARIABLE;
 
 /// A client for the administrator.
 pub async fn client() -> Client {
+    client_of(None).await
+}
+
+/// A client with the rights of this user: the administrator impersonates it.
+pub async fn client_as(user: &str) -> Client {
+    client_of(Some(user)).await
+}
+
+async fn client_of(user: Option<&str>) -> Client {
     // kube and reqwest share one TLS provider; an error means that another test chose it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let path = std::env::var_os(KUBECONFIG_VARIABLE).map(PathBuf::from);
@@ -20,5 +29,6 @@ pub async fn client() -> Client {
     let options = KubeConfigOptions::default();
     let mut config = kube::Config::from_custom_kubeconfig(read, &options).await.expect("the kubeconfig is whole");
     config.connect_timeout = Some(Duration::from_mins(1));
+    config.auth_info.impersonate = user.map(str::to_owned);
     Client::try_from(config).expect("the kubeconfig describes a client")
 }

@@ -36,7 +36,7 @@ mod wait;
 
 pub use admin::{Admin, AdminError};
 pub use columns::rows;
-pub use connection::client;
+pub use connection::{client, client_as};
 pub use cron::{RUN_NOW, second};
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;

@@ -69,7 +69,7 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
     };
     Desired {
         service_account: service_account::build(owner, &names),
-        network_policy: network_policy::build(owner, &names, &settings.namespace, &settings.dns_servers),
+        network_policy: network_policy::build(owner, &names, settings),
         claim: claim::build(owner, &names),
         service: service::build(owner, &names),
         obsolete: obsolete(gathered, &names, config.as_ref()),

@@ -1,24 +1,32 @@
 //! Who may talk to the gateway, and whom it may talk to.
 
-use std::net::IpAddr;
-
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::metadata;
 use crate::api::Agent;
-use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, MANAGED_BY, SANDBOX};
+use crate::api::sandbox::Egress;
+use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_SANDBOX_GATEWAY, MANAGED_BY, SANDBOX};
 use crate::openclaw::paths;
-use crate::pods::network::{everywhere, namespace, port};
+use crate::pods::egress::opened;
+use crate::pods::network::{labelled, namespace, port};
+use crate::settings::Settings;
 
 /// In: the gateway's port, from its own namespace except from sandboxes, and from the operator's. Out: everything but the metadata servers
-/// of clouds.
+/// of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
-pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_servers: &[IpAddr]) -> NetworkPolicy {
+pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
     let others = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY)].into_iter().flat_map(without);
     let operator =
-        NetworkPolicyPeer { namespace_selector: Some(namespace(operator_namespace)), ..NetworkPolicyPeer::default() };
+        NetworkPolicyPeer { namespace_selector: Some(namespace(&settings.namespace)), ..NetworkPolicyPeer::default() };
+    let mut egress = opened(settings.max_egress, &settings.dns_servers);
+    // `All` opens them too, and a rule more would be a write to every policy.
+    if settings.max_egress < Egress::All {
+        egress.push(sandboxes(names.owner()));
+    }
     NetworkPolicy {
         metadata: metadata(owner, names, &names.gateway),
         spec: Some(NetworkPolicySpec {
@@ -28,9 +36,17 @@ pub fn build(owner: &Agent, names: &GatewayNames, operator_namespace: &str, dns_
                 from: Some(others.chain([operator]).collect()),
                 ports: Some(vec![port("TCP", paths::PORT)]),
             }]),
-            egress: Some(everywhere(dns_servers)),
+            egress: Some(egress),
         }),
     }
+}
+
+/// The shells of the sandboxes that belong to this gateway.
+fn sandboxes(owner: &str) -> NetworkPolicyEgressRule {
+    let labels = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY), (LABEL_SANDBOX_GATEWAY, owner)];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let pods = NetworkPolicyPeer { pod_selector: Some(labelled(labels.into())), ..NetworkPolicyPeer::default() };
+    NetworkPolicyEgressRule { to: Some(vec![pods]), ports: Some(vec![port("TCP", paths::SANDBOX_PORT)]) }
 }
 
 /// The Pods of the namespace that do not have this label with this value.

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::networking::v1::NetworkPolicyEgressRule;
 
 use super::*;
+use crate::api::sandbox::Egress;
 use crate::gateway::fixtures::{company, edit, keep, plan, secret, settings, settle};
 use crate::gateway::plan::PodPlan;
 use crate::openclaw::paths;
+use crate::pods::network::tests::{METADATA_SERVERS, opens};
 use crate::references::digests::{Read, SourceKind};
 
 fn pod() -> PodSpec {
@@ -20,12 +23,37 @@ fn the_children_of_a_gateway_look_like_this() {
     let gathered = company();
     let (owner, names) = (&gathered.owner, GatewayNames::of("concierge"));
     insta::assert_yaml_snapshot!("service_account", service_account::build(owner, &names));
-    let dns_servers = ["169.254.20.10".parse().unwrap()];
-    insta::assert_yaml_snapshot!("network_policy", network_policy::build(owner, &names, "creel-system", &dns_servers));
+    let settings = Settings { dns_servers: vec!["169.254.20.10".parse().unwrap()], ..settings() };
+    insta::assert_yaml_snapshot!("network_policy", network_policy::build(owner, &names, &settings));
     insta::assert_yaml_snapshot!("claim", claim::build(owner, &names));
     insta::assert_yaml_snapshot!("service", service::build(owner, &names));
     let pod = plan(&gathered).pod.unwrap();
     insta::assert_yaml_snapshot!("deployment", deployment::build(owner, &names, &pod, "creel:test", None));
+}
+
+/// The rules for outgoing connections under this limit.
+fn egress(most: Egress) -> Vec<NetworkPolicyEgressRule> {
+    let settings = Settings { max_egress: most, ..settings() };
+    network_policy::build(&company().owner, &GatewayNames::of("concierge"), &settings).spec.unwrap().egress.unwrap()
+}
+
+#[test]
+fn under_the_administrators_limit_a_gateway_reaches_its_own_sandboxes_and_nothing_private() {
+    for (most, internet) in [(Egress::None, false), (Egress::Internet, true)] {
+        let rules = egress(most);
+        for address in ["10.96.0.1", "192.168.0.1", "fd00::1"].iter().chain(&METADATA_SERVERS) {
+            assert!(!opens(&rules, address, "TCP", 443), "{most:?}: {address}");
+        }
+        assert_eq!(opens(&rules, "1.1.1.1", "TCP", 443), internet, "{most:?}");
+        let last = serde_json::json!(rules.last().unwrap());
+        let labels = &last["to"][0]["podSelector"]["matchLabels"];
+        assert_eq!(
+            (&labels["creel.dev/sandbox-gateway"], &last["ports"][0]["port"]),
+            (&"concierge".into(), &2222.into())
+        );
+        assert_eq!(last["to"].as_array().unwrap().len(), 1);
+    }
+    assert!(opens(&egress(Egress::All), "10.96.0.1", "TCP", 443));
 }
 
 #[test]

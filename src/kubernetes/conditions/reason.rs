@@ -148,6 +148,8 @@ reasons! {
         CLAIM_NOT_SHAREABLE = "ClaimNotShareable", "Use a claim with another access mode, or `workspaceAccess: none`.";
         /// No Agent refers to the Sandbox.
         UNUSED = "Unused", "";
+        /// The Sandbox works, with less network than it asks for: the operator has a limit.
+        EGRESS_LIMITED = "EgressLimited", "Ask for no more than the limit, which the message names, or have the administrator raise `network.maxEgress` of the chart.";
     }
     "Isolation", "`IsolationVerified`" {
         /// The checks from inside the sandbox passed.

@@ -10,33 +10,12 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::Agent;
-use crate::api::sandbox::{Allow, Egress, Network};
+use crate::api::sandbox::{Allow, Network};
 use crate::naming::{GatewayNames, SandboxNames, child_of};
 use crate::openclaw::paths;
 use crate::pods::containers::some;
-use crate::pods::network::{block, dns, everywhere, labelled, namespace, port};
-
-/// Of the public IPv4 space: this host, private ranges, carriers' NAT, loopback, the metadata server of Azure, link-local, protocol
-/// assignments, benchmarks, multicast and the reserved rest.
-const NOT_INTERNET: [&str; 12] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "168.63.129.16/32",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-];
-
-/// All public IPv6 addresses that there are: what is private, link-local, multicast, loopback, mapped or translated (NAT64) lies outside.
-const INTERNET_V6: &str = "2000::/3";
-/// Tunnels that carry an IPv4 address, maybe a private one: Teredo and 6to4.
-const NOT_INTERNET_V6: [&str; 2] = ["2001::/32", "2002::/16"];
+use crate::pods::egress::opened;
+use crate::pods::network::{block, labelled, port};
 
 /// In: the shell's port, from its own gateway. Out: what the network says and nothing else.
 #[must_use]
@@ -48,11 +27,7 @@ pub fn build(
     dns_servers: &[IpAddr],
 ) -> NetworkPolicy {
     let from = pods_labelled(GatewayNames::of(gateway).selector());
-    let mut egress = match network.egress {
-        Egress::None => Vec::new(),
-        Egress::Internet => internet(dns_servers),
-        Egress::All => everywhere(dns_servers),
-    };
+    let mut egress = opened(network.egress, dns_servers);
     // Each exception is a rule of its own, so that no port opens another's addresses.
     egress.extend(network.allow.iter().map(exception));
     NetworkPolicy {
@@ -67,24 +42,6 @@ pub fn build(
             egress: Some(egress),
         }),
     }
-}
-
-/// Public addresses, and the cluster's DNS for their names.
-fn internet(dns_servers: &[IpAddr]) -> Vec<NetworkPolicyEgressRule> {
-    let public = vec![block("0.0.0.0/0", &NOT_INTERNET), block(INTERNET_V6, &NOT_INTERNET_V6)];
-    let public = NetworkPolicyEgressRule { to: Some(public), ports: None };
-    // The port of the Pods, not of their Service: on OpenShift it is another.
-    let kubernetes = dns_pods("kube-system", ("k8s-app", "kube-dns"), 53);
-    let openshift = dns_pods("openshift-dns", ("dns.operator.openshift.io/daemonset-dns", "default"), 5353);
-    [public, kubernetes, openshift].into_iter().chain(dns(dns_servers)).collect()
-}
-
-fn dns_pods(of: &str, (key, value): (&str, &str), number: u16) -> NetworkPolicyEgressRule {
-    let pods = NetworkPolicyPeer {
-        namespace_selector: Some(namespace(of)),
-        ..pods_labelled(BTreeMap::from([(key.to_owned(), value.to_owned())]))
-    };
-    NetworkPolicyEgressRule { to: Some(vec![pods]), ports: Some(vec![port("UDP", number), port("TCP", number)]) }
 }
 
 fn exception(allow: &Allow) -> NetworkPolicyEgressRule {

@@ -1,6 +1,7 @@
 //! What nothing else may run beside: an operator that restarts, is away, or is replaced.
 
 mod enforced;
+mod max_egress;
 mod poisoned;
 mod upgrade;
 

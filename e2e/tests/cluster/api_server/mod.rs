@@ -4,6 +4,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "values are written where they are used, as in YAML")]
 
 mod addresses;
+mod admission;
 mod conditions;
 mod cron_jobs;
 mod drift;
