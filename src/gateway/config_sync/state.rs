@@ -228,7 +228,7 @@ mod tests {
     fn a_configuration_that_was_read_and_is_not_in_force_after_a_minute_is_not_applied() {
         let start = Instant::now();
         let mut memory = memory(None, start);
-        let read = start + STALLED_AFTER - Duration::from_secs(1);
+        let read = start + Duration::from_secs(179);
         assert_eq!(memory.record(ConfigState::NotApplied, read), ConfigState::Pending);
         assert_eq!(memory.record(ConfigState::NotApplied, start + STALLED_AFTER), ConfigState::Pending);
         assert_eq!(memory.record(ConfigState::NotApplied, read + APPLIED_WITHIN), ConfigState::NotApplied);
