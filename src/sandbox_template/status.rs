@@ -228,7 +228,7 @@ mod tests {
     fn an_edit_that_cannot_be_taken_up_is_told_though_all_pods_run() {
         let (a, b) = (user("a", Status::True, reason::RUNNING), user("b", Status::True, reason::REPLACEMENT_REJECTED));
         assert_eq!(told(&[a.clone(), b.clone()]), expected("2/2", "True", "ReplacementRejected"));
-        let status = status(&sandbox(), &[a, b], None, Timestamp::UNIX_EPOCH).0;
+        let status = status(&sandbox(), &[a, b], None, Egress::All, Timestamp::UNIX_EPOCH).0;
         assert_eq!(find(&status.conditions, READY).unwrap().message, "Agent \"b\": words");
         assert_eq!([&status.pods[0].message, &status.pods[1].message], ["", "words"]);
     }

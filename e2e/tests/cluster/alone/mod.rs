@@ -1,5 +1,6 @@
 //! What nothing else may run beside: an operator that restarts, is away, or is replaced.
 
+mod bad_neighbour;
 mod enforced;
 mod max_egress;
 mod poisoned;
