@@ -76,15 +76,17 @@ pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr], api_server: Option<Soc
         return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
     }
     let tells = |status, reason, message: String| Desired::new(ISOLATION_VERIFIED, status, reason, message);
-    if !report.refused.is_empty() {
+    let known = wanted.iter().filter(|target| Some(**target) == api_server).map(ToString::to_string).next();
+    // Some plugins reject what others drop, k3s' for one: then what answers everybody else refuses, and so do all.
+    let rejects = known.as_ref().is_some_and(|target| report.refused.contains(target));
+    if !rejects && !report.refused.is_empty() {
         let message = format!(
-            "The connection of the sandbox to {} was refused, so its packets may get there: the network plugin may reject connections instead of dropping them, or may not enforce NetworkPolicy.",
+            "The connection of the sandbox to {} was refused, so its packets may get there: the network plugin may reject connections, or may not enforce NetworkPolicy.",
             report.refused.join(", ")
         );
         return tells(Status::Unknown, reason::CONNECTION_REFUSED, message);
     }
-    let known = wanted.iter().filter(|target| Some(**target) == api_server).map(ToString::to_string);
-    if !known.into_iter().any(|target| timed_out.contains(&target)) {
+    if !rejects && !known.is_some_and(|target| timed_out.contains(&target)) {
         let tried = if tried.is_empty() { "no address".to_owned() } else { tried.join(", ") };
         let message = format!(
             "The sandbox tried {tried} and reached nothing, but none of them is known to answer: this does not prove that the network plugin enforces NetworkPolicy."

@@ -160,8 +160,8 @@ reasons! {
         WORKSPACE_WRITABLE = "WorkspaceWritable", "Check the volume driver and the container runtime of the node.";
         /// The sandbox reached no forbidden address, but none of those that it tried is known to answer. So nothing proves that NetworkPolicy is enforced.
         UNPROVEN = "Unproven", "With `network.egress: None` the sandbox tries the Kubernetes API, which answers. With `Internet` and `All` there is no such address: check the network plugin yourself.";
-        /// An address that the sandbox must not reach refused its connection. Packets that a NetworkPolicy drops get no answer.
-        CONNECTION_REFUSED = "ConnectionRefused", "Check the network plugin. A plugin that rejects connections instead of dropping them looks the same as one that does not enforce NetworkPolicy.";
+        /// An address that the sandbox must not reach refused its connection, and nothing shows that the network plugin did so: with `network.egress: None`, a plugin that rejects connections also rejects those to the Kubernetes API.
+        CONNECTION_REFUSED = "ConnectionRefused", "Check the network plugin. With `Internet` and `All`, one that rejects connections looks the same as one that does not enforce NetworkPolicy.";
         /// The sandbox has not reported the result of its checks yet, or the checks have changed since.
         NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs. If the message says that the next Pod is checked again, delete the Pod to have it checked now.";
     }

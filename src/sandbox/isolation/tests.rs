@@ -93,11 +93,19 @@ fn a_read_only_workspace_that_could_be_written_is_named() {
 }
 
 #[test]
-fn a_refused_connection_is_no_proof_whatever_else_was_silent() {
-    for (refused, silent) in [(API_SERVER, METADATA_SERVER), (METADATA_SERVER, API_SERVER)] {
-        let verdict = verdict(json!({}), &report(&[], &[], &[refused], &[silent]));
+fn a_refused_connection_is_no_proof_where_the_address_that_is_known_to_answer_stays_silent_or_is_not_tried() {
+    for (of, silent) in [(json!({}), &[API_SERVER][..]), (json!({"egress": "Internet"}), &[])] {
+        let verdict = verdict(of, &report(&[], &[], &[METADATA_SERVER], silent));
         assert_eq!((verdict.status, verdict.reason), (Status::Unknown, reason::CONNECTION_REFUSED));
-        assert!(verdict.message.contains(refused), "{}", verdict.message);
+        assert!(verdict.message.contains(METADATA_SERVER), "{}", verdict.message);
+    }
+}
+
+#[test]
+fn a_network_that_rejects_what_it_does_not_let_through_isolates_too() {
+    for (refused, silent) in [(&[API_SERVER, METADATA_SERVER][..], &[][..]), (&[API_SERVER], &[METADATA_SERVER])] {
+        let verdict = verdict(json!({}), &report(&[], &[], refused, silent));
+        assert_eq!((verdict.status, verdict.reason), (Status::True, reason::ISOLATED), "{}", verdict.message);
     }
 }
 
