@@ -14,7 +14,9 @@ use super::context::Context;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod;
+use super::revision::ConfigRevision;
 use crate::kubernetes::pod_status::is_ready;
+use crate::naming::{self, GatewayNames};
 use crate::openclaw::rpc::{Endpoint, RpcError};
 use crate::world::facts::Fact;
 use crate::world::gateways::Gateway;
@@ -38,7 +40,7 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
     let (namespace, owner) = (gathered.owner.namespace().unwrap_or_default(), gathered.owner.name_any());
     let before = context.leaving.take(&namespace, &owner);
     let gateway = context.facts.gateway(&namespace, &owner)?;
-    let next = plan.config.as_ref().map(|config| config.agents())?;
+    let next = next_agents(gathered, plan)?;
     let left = before.iter().flat_map(|before| &before.agents).filter(|agent| !next.contains(*agent));
     let leaving: BTreeSet<String> = gateway.agents.difference(&next).chain(left).cloned().collect();
     if leaving.is_empty() {
@@ -73,6 +75,15 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
     }
     context.facts.request_refresh(&namespace, &owner);
     None
+}
+
+/// The agents of the configuration that will be mounted. While the gateway rejects the desired one, those of the last good one stay.
+fn next_agents(gathered: &Gathered, plan: &Plan) -> Option<BTreeSet<String>> {
+    let (names, live) = (GatewayNames::of(&gathered.owner.name_any()), &gathered.live);
+    let pinned = live.annotation(naming::IMAGE).unwrap_or_default();
+    let image = plan.pod.as_ref().map_or(pinned, |pod| pod.image.as_str());
+    let desired = Arc::clone(plan.config.as_ref()?);
+    Some(ConfigRevision::select(live, &names, "", image, desired).current.agents())
 }
 
 /// Stops the jobs that run; what can't be removed now is disabled, and removed later by whoever keeps the jobs of the gateway.

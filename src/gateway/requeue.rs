@@ -24,7 +24,8 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     let asks = match &synced.state {
         Some(ConfigState::Pending | ConfigState::Stalled) => Some(synced.poll.max(POLL)),
         Some(ConfigState::Unreachable(_) | ConfigState::NotApplied) => Some(RETRY_UNREACHABLE),
-        Some(ConfigState::Applied | ConfigState::Rejected(_)) | None => None,
+        Some(ConfigState::Applied) => Some(synced.poll).filter(|poll| !poll.is_zero()),
+        Some(ConfigState::Rejected(_)) | None => None,
     };
     let seen = unseen.map(|left| left + Duration::from_secs(1));
     let retry = (applied.fault.is_some() || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);

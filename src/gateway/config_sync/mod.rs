@@ -49,7 +49,7 @@ pub struct Synced {
     pub process: Option<Process>,
     /// Where the gateway stands with its configuration; `None`: it can't be asked yet.
     pub state: Option<ConfigState>,
-    /// How soon to ask it again while a change is on its way.
+    /// How soon to ask it again while a change is on its way, or while it has not said which credentials it lacks; else zero.
     pub poll: Duration,
     /// What its Pod mounts now.
     pub config: Option<ConfigRevision>,
@@ -97,10 +97,12 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
     let failed_start = failed_starts::read(current);
     let look = Look { pod: &pod, state: state.as_ref(), failed_start: failed_start.as_deref() };
     let step = decide(look, &config, before(context, gathered, current, &config));
-    if state.is_some() && step == Step::ReplacePod {
-        context.configs.mark_stalled(&owner, config.current.hash());
-    }
+    let stalled = (state.is_some() && step == Step::ReplacePod).then(|| config.current.hash().to_owned());
     let (config, fault) = act(context, gathered, current, config, step).await?;
+    // Only now: a Pod that could not be deleted is deleted at the next look.
+    if let Some(hash) = stalled {
+        context.configs.mark_stalled(&owner, &hash);
+    }
     if fault.is_none() {
         remember(context, gathered, &config, &look, step);
     }
@@ -181,7 +183,11 @@ async fn query(
     if state == ConfigState::Applied {
         ask::ask_credentials(&context.admin, endpoint, &mut memory, now).await;
     }
-    let poll = memory.poll_after(Instant::now());
+    let now = Instant::now();
+    let poll = match state {
+        ConfigState::Applied => memory.credentials_retry(now).unwrap_or_default(),
+        _ => memory.poll_after(now),
+    };
     context.configs.remember(owner, memory);
     Ok((state, poll))
 }

@@ -55,6 +55,8 @@ pub struct Memory {
     since: Instant,
     /// Since when it has read the configuration without running with it.
     read_since: Option<Instant>,
+    /// Since when it says that it has not read it. While it says nothing, nothing is known of that.
+    pending_since: Option<Instant>,
     /// How often its Pod was annotated.
     syncs: usize,
     /// The file that this run of the gateway had seen before ours was written: a rejection of that one does not concern ours.
@@ -73,8 +75,18 @@ impl Memory {
     #[must_use]
     pub fn new(subject: Subject, seen: Option<String>, now: Instant) -> Self {
         let before = seen.clone();
-        let (answer, unavailable, credentials_due) = (None, None, None);
-        Self { subject, since: now, read_since: None, syncs: 0, before, seen, answer, unavailable, credentials_due }
+        Self {
+            subject,
+            since: now,
+            read_since: None,
+            pending_since: None,
+            syncs: 0,
+            before,
+            seen,
+            answer: None,
+            unavailable: None,
+            credentials_due: None,
+        }
     }
 
     /// Whether the gateway said last that it runs the configuration.
@@ -118,13 +130,13 @@ impl Memory {
             ConfigState::NotApplied if self.read_since.is_some_and(|since| now < since + APPLIED_WITHIN) => {
                 ConfigState::Pending
             }
-            // Nothing is known of the file before ours: the rejection may concern that one.
-            ConfigState::Rejected(_) if self.before.is_none() && now < self.since + CONFIRM_AFTER => {
-                ConfigState::Pending
-            }
+            // It may concern a file before ours that no question has met.
+            ConfigState::Rejected(_) if now < self.since + CONFIRM_AFTER => ConfigState::Pending,
             state => state,
         };
-        let stalled = state == ConfigState::Pending && !reads && now >= self.since + STALLED_AFTER;
+        let waits = state == ConfigState::Pending && !reads;
+        self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
+        let stalled = self.pending_since.is_some_and(|since| now >= since + STALLED_AFTER);
         let state = if stalled { ConfigState::Stalled } else { state };
         self.answer = Some((state.clone(), now));
         state
@@ -136,9 +148,17 @@ impl Memory {
         self.credentials_due.is_none_or(|due| now >= due)
     }
 
+    /// How soon to ask again what it lacks; `None`: it has said so.
+    #[must_use]
+    pub fn credentials_retry(&self, now: Instant) -> Option<Duration> {
+        self.credentials_due.filter(|_| self.unavailable.is_none()).map(|due| due.saturating_duration_since(now))
+    }
+
     /// Remembers what it lacks; `None`: it did not say.
     pub fn record_credentials(&mut self, unavailable: Option<BTreeSet<String>>, now: Instant) {
-        self.credentials_due = Some(now + if unavailable.is_some() { RECHECK } else { RETRY_UNREACHABLE });
+        // One that does not say it, for whatever reason, is asked less and less often.
+        let retry = (now.duration_since(self.since) / 2).clamp(RETRY_UNREACHABLE, RECHECK);
+        self.credentials_due = Some(now + if unavailable.is_some() { RECHECK } else { retry });
         if unavailable.is_some() {
             self.unavailable = unavailable;
         }
@@ -202,6 +222,7 @@ mod tests {
         assert_eq!(memory.last(), ConfigState::Pending);
         memory.record(ConfigState::Applied, now);
         assert_eq!(memory.last(), ConfigState::Applied);
+        memory.record(ConfigState::Pending, now);
         memory.record(ConfigState::Pending, now + STALLED_AFTER);
         assert_eq!(memory.last(), ConfigState::Pending);
     }
@@ -221,7 +242,9 @@ mod tests {
         let mut unknown = memory(None, start);
         assert_eq!(unknown.record(rejected(), start), ConfigState::Pending);
         assert_eq!(unknown.record(rejected(), start + CONFIRM_AFTER), rejected());
-        assert_eq!(memory(Some("file"), start).record(rejected(), start), rejected());
+        let mut known = memory(Some("file"), start);
+        assert_eq!(known.record(rejected(), start), ConfigState::Pending, "a file between the two was never met");
+        assert_eq!(known.record(rejected(), start + CONFIRM_AFTER), rejected());
     }
 
     #[test]
@@ -238,8 +261,38 @@ mod tests {
     fn a_gateway_that_takes_up_nothing_for_three_minutes_stalls() {
         let start = Instant::now();
         let mut memory = memory(None, start);
-        let before = start + Duration::from_secs(179);
-        assert_eq!(memory.record(ConfigState::Pending, before), ConfigState::Pending);
+        for seconds in [0, 179] {
+            let state = memory.record(ConfigState::Pending, start + Duration::from_secs(seconds));
+            assert_eq!(state, ConfigState::Pending);
+        }
         assert_eq!(memory.record(ConfigState::Pending, start + STALLED_AFTER), ConfigState::Stalled);
+    }
+
+    #[test]
+    fn the_time_in_which_a_gateway_could_not_be_asked_counts_for_nothing() {
+        let start = Instant::now();
+        let mut memory = memory(None, start);
+        memory.record(ConfigState::Pending, start);
+        memory.record(ConfigState::Unreachable("no".into()), start + Duration::from_secs(10));
+        let back = start + STALLED_AFTER * 2;
+        assert_eq!(memory.record(ConfigState::Pending, back), ConfigState::Pending);
+        assert_eq!(memory.record(ConfigState::Pending, back + STALLED_AFTER), ConfigState::Stalled);
+    }
+
+    #[test]
+    fn a_gateway_that_did_not_say_what_it_lacks_is_asked_again_soon() {
+        let now = Instant::now();
+        let mut memory = memory(None, now);
+        memory.record(ConfigState::Applied, now);
+        memory.record_credentials(None, now);
+        assert_eq!(memory.credentials_retry(now), Some(RETRY_UNREACHABLE));
+        memory.record_credentials(None, now + Duration::from_mins(1));
+        assert_eq!(
+            memory.credentials_retry(now + Duration::from_mins(1)),
+            Some(Duration::from_secs(30)),
+            "then less often"
+        );
+        memory.record_credentials(Some(BTreeSet::new()), now);
+        assert_eq!(memory.credentials_retry(now), None);
     }
 }
