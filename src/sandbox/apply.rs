@@ -84,6 +84,8 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
     let uid = gathered.agent.uid().unwrap_or_default();
     if matches!(decision.step, Step::Delete(Why::Changed | Why::Narrowed) | Step::Drain)
         && let Some(plan) = wanted.and_then(|pod| pod.annotations().get(PLAN))
+        // What was tried before has settled.
+        && !wanted.is_some_and(|pod| context.trials.knows(&uid, pod))
     {
         applied.settles_in = context.debounce.wait(&uid, plan, Instant::now());
         if applied.settles_in.is_some() {
@@ -138,7 +140,7 @@ async fn accepted_step(context: &Context, pass: &Pass<'_>, applied: &mut Applied
         return Ok(decision.step.clone());
     };
     applied.refused = context.trials.refusal(&context.client, &uid, pod, wanted, Instant::now()).await?;
-    Ok(if applied.refused.is_some() { keep(pod) } else { decision.step.clone() })
+    Ok(if applied.refused.is_some() { keep(pod, wanted) } else { decision.step.clone() })
 }
 
 /// Makes the Pod. One that is there already and was not seen has lost the label that the store selects by, or has only just been made.

@@ -103,10 +103,10 @@ fn drains(pod: &Pod) -> bool {
     pod.annotations().get(DRAIN).is_some_and(|value| value == "true")
 }
 
-/// Instead of a step that gives up a Pod which runs: it goes on as it is.
+/// Instead of a step that gives up a Pod which runs: it goes on as it is, and can be reached.
 #[must_use]
-pub fn keep(pod: &Pod) -> Step {
-    if drains(pod) { Step::Undrain } else { Step::Stay }
+pub fn keep(pod: &Pod, wanted: &Pod) -> Step {
+    if drains(pod) { Step::Undrain } else { restore_labels(pod, wanted) }
 }
 
 /// How long until a Pod that drains is replaced whatever runs in it.

@@ -72,6 +72,13 @@ impl Trials {
         refusal.map(|words| Refusal { words, again_in })
     }
 
+    /// Whether this very Pod was tried, however long ago.
+    #[must_use]
+    pub fn knows(&self, agent: &str, pod: &Pod) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(agent).is_some_and(|answer| answer.pod == hash(pod))
+    }
+
     /// Nothing is to be replaced any more, or the Agent is gone.
     pub fn forget(&self, agent: &str) {
         self.backoff.succeeded(agent);

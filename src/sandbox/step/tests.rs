@@ -217,11 +217,15 @@ fn a_narrower_network_waits_for_nothing() {
 }
 
 #[test]
-fn a_pod_that_is_kept_is_not_told_to_end() {
+fn a_pod_that_is_kept_is_not_told_to_end_and_keeps_what_selects_it() {
     let mut office = running();
-    assert_eq!(keep(office.live.pod.as_ref().unwrap()), Step::Stay);
+    let wanted = fixtures::pod(&office, &fixtures::plan(&office));
+    let kept = |office: &Gathered| keep(office.live.pod.as_ref().unwrap(), &wanted);
+    assert_eq!(kept(&office), Step::Stay);
+    edit_pod(&mut office, |pod| _ = pod.labels_mut().remove("creel.dev/agent"));
+    assert!(matches!(kept(&office), Step::Restore { labels, .. } if labels.contains_key("creel.dev/agent")));
     drain(&mut office, NOW);
-    assert_eq!(keep(office.live.pod.as_ref().unwrap()), Step::Undrain);
+    assert_eq!(kept(&office), Step::Undrain);
 }
 
 #[test]
