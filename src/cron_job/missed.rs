@@ -43,13 +43,13 @@ enum Presence<'a> {
 pub fn reckon(job: &CronJob, view: &View<'_>, now: Timestamp) -> Reckoning {
     let before = job.status.clone().unwrap_or_default();
     let last = before.last_missed.map(|last| carried_on(last, job, now));
+    let is_edited = before.observed_generation != job.metadata.generation;
     if view.paused {
-        return Reckoning { awaited: before.awaited_run_time, last };
+        return Reckoning { awaited: before.awaited_run_time.filter(|_| !is_edited), last };
     }
     if job.spec.suspend || view.fault.is_some() || view.served.is_err() {
         return Reckoning { awaited: None, last };
     }
-    let is_edited = before.observed_generation != job.metadata.generation;
     let next = || due::next(job, now).map(|next| Time(whole_seconds(next)));
     let awaited = match before.awaited_run_time {
         Some(_) if is_edited => next(),
@@ -61,8 +61,8 @@ pub fn reckon(job: &CronJob, view: &View<'_>, now: Timestamp) -> Reckoning {
         Presence::Unclear => Reckoning { awaited, last },
         Presence::Here(held) => match awaited.and_then(|first| due::since(job, first.0, now).map(|due| (first, due))) {
             None => Reckoning { awaited: None, last },
-            Some((first, _)) if is_made_up_for(held, job, now) => Reckoning { awaited: Some(first), last },
             Some((_, due)) if has_run_since(view, held, due.newest) => Reckoning { awaited: None, last },
+            Some((first, _)) if is_made_up_for(held, job, now) => Reckoning { awaited: Some(first), last },
             Some((_, due)) => Reckoning { awaited: None, last: Some(told(due, job, now)) },
         },
     }
@@ -88,14 +88,22 @@ fn is_made_up_for(held: &Job, job: &CronJob, now: Timestamp) -> bool {
     if held.state.running_since().is_some() || is_over(&job.spec, now) && held.enabled {
         return true;
     }
-    let sooner = |next: Timestamp| next <= now || due::next(job, now).is_some_and(|regular| next + SAME < regular);
-    held.enabled && held.state.next_run().is_some_and(sooner)
+    // One that its schedule does not name is OpenClaw's own: it makes up for a run, or puts one off after failures.
+    let is_its_own = |next: Timestamp| {
+        let named = next.checked_sub(SAME).ok().and_then(|before| due::next(job, before));
+        job.spec.schedule.is_some() && named.is_none_or(|named| named.duration_since(next) > SAME)
+    };
+    let sooner = |next: Timestamp| due::next(job, now).is_some_and(|regular| next + SAME < regular);
+    let makes_up = |next: Timestamp| next <= now || is_its_own(next) || sooner(next);
+    held.enabled && held.state.next_run().is_some_and(makes_up)
 }
 
+/// What is due while a run is in progress is not missed: runs of one job never overlap.
 fn has_run_since(view: &View<'_>, held: &Job, due: Timestamp) -> bool {
     let runs = view.found.map(|found| found.runs.as_slice()).unwrap_or_default();
-    let began = runs.iter().filter_map(Run::started_at).chain(held.state.last_run());
-    began.max() >= Some(due)
+    let end = |run: &Run| run.started_at()?.checked_add(run.duration().unwrap_or_default()).ok();
+    let ran = runs.iter().filter_map(end).chain(held.state.last_run());
+    ran.max() >= Some(due) || held.state.running_since().is_some_and(|since| since >= due)
 }
 
 fn told(due: due::Due, job: &CronJob, now: Timestamp) -> LastMissed {

@@ -138,6 +138,43 @@ fn what_the_gateway_itself_makes_up_for_is_not_missed() {
 }
 
 #[test]
+fn what_is_due_while_it_is_made_up_for_is_not_missed() {
+    let mut bench = Bench::new("{schedule: '*/5 * * * *'}");
+    bench.answers = false;
+    bench.look("2026-01-01T03:59:00Z");
+    bench.answers = true;
+    let running = json!({"runningAtMs": ms("2026-01-01T04:02:10Z"), "nextRunAtMs": ms("2026-01-01T04:10:00Z")});
+    bench.gateway_has(&running, &json!([]));
+    assert_eq!(missed(&bench.look("2026-01-01T04:05:02Z")), None);
+    let began = ms("2026-01-01T04:02:10Z");
+    let ran = json!([{"jobId": "the-id", "runAtMs": began, "durationMs": 180_000, "status": "ok"}]);
+    let back = bench.resume("2026-01-01T04:05:12Z", "2026-01-01T04:10:00Z", &ran);
+    assert_eq!((missed(&back), back.awaited_run_time), (None, None));
+}
+
+/// Of a job that is due each minute OpenClaw's own run comes later than the regular one.
+#[test]
+fn a_next_run_that_the_schedule_does_not_name_is_the_gateways_own() {
+    let mut bench = Bench::new("{schedule: '* * * * *'}");
+    bench.answers = false;
+    bench.look("2026-01-01T03:59:30Z");
+    bench.answers = true;
+    let back = bench.resume("2026-01-01T04:01:10Z", "2026-01-01T04:03:07Z", &json!([]));
+    assert_eq!((missed(&back), back.awaited_run_time.is_some()), (None, true));
+}
+
+#[test]
+fn an_edit_of_a_paused_agents_job_misses_nothing_either() {
+    let mut bench = Bench::new(HOURLY);
+    bench.suspend("2026-01-01T03:40:00Z");
+    bench.edit();
+    let scope = scope();
+    let served = Ok(Served { agent: &bench.agent, owner: &bench.agent });
+    let view = View { served, fault: None, answers: false, found: None, scope: &scope, paused: true };
+    assert_eq!(status(&bench.job, &view, at("2026-01-01T05:30:00Z")).0.awaited_run_time, None);
+}
+
+#[test]
 fn a_job_that_is_suspended_itself_misses_nothing() {
     let mut bench = Bench::new("{schedule: '0 * * * *', suspend: true}");
     bench.suspend("2026-01-01T03:40:00Z");
