@@ -107,6 +107,8 @@ fn etcd(layout: &Layout, programs: &Programs) -> Component {
         .set("listen-peer-urls", &peer)
         .set("initial-advertise-peer-urls", &peer)
         .set("initial-cluster", format!("{NODE_NAME}={peer}"))
+        // A test writes a mebibyte again and again, and what is old is kept for minutes. In bytes.
+        .set("quota-backend-bytes", (8_u64 << 30).to_string())
         // Nobody needs this data after a power failure.
         .set("unsafe-no-fsync", "true");
     component("etcd", programs.kubernetes("etcd"), arguments)

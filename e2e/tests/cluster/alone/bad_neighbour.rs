@@ -111,7 +111,7 @@ async fn never_rests(worst: &TestNamespace) {
         let annotation = json!({"metadata": {"annotations": {"round": round.to_string()}}});
         edit(worst, "ConfigMap", &format!("labelled-{}", round % LABELLED as u64), &annotation).await.ok();
         edit(worst, "Secret", "keys-0", &json!({"stringData": {"ROUND": round.to_string()}})).await.ok();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

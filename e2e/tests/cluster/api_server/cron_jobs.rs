@@ -65,7 +65,7 @@ async fn a_job_of_an_agent_that_rests_waits_without_a_fault() {
         assert_eq!(declared.status, "Unknown", "{declared:?}");
         assert!(declared.message.contains("Agent \"a\""), "{}", declared.message);
         let ready = reason(&namespace, "waits", "Ready", "Suspended").await;
-        assert_eq!(ready.status, "Unknown", "{ready:?}");
+        assert_eq!(ready.status, "True", "{ready:?}");
         let stalled = reason(&namespace, "waits", "Stalled", "AsExpected").await;
         assert_eq!(stalled.status, "False", "{stalled:?}");
     })

@@ -14,7 +14,7 @@ async fn while_an_agent_is_paused_none_of_its_children_is_written() {
         let config = config_name(&namespace).await;
         namespace.annotate("Agent", "a", "creel.dev/paused", Some("true")).await;
         let ready = reason(&namespace, "a", "Ready", "Suspended").await;
-        assert_eq!(ready.status, "Unknown");
+        assert_eq!(ready.status, "True");
         reason(&namespace, "a", "ConfigApplied", "Paused").await;
         let added = json!({"spec": {"ports": [{"name": "more", "port": 22}]}});
         patch_by_hand(&namespace, "Service", "a-gateway", &added).await;
