@@ -223,8 +223,8 @@ fn parsed<K: Resource<DynamicType = ()>>(object: Received<K>) -> Result<K, Box<O
     }
 }
 
-/// Objects of one page of a list: each may have a mebibyte, and a page is parsed as a whole.
-const PAGE: u32 = 50;
+/// Objects of one page of a list: each may have a mebibyte, which takes three when it is parsed, and a page is parsed as a whole.
+const PAGE: u32 = 10;
 
 fn all() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
