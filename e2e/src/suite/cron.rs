@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Event;
-use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::columns;
-use super::namespace::{SOON, START, TestNamespace};
+use super::namespace::{START, TestNamespace};
 use super::objects::{Condition, condition};
 use crate::cluster::Cluster;
 use crate::kubectl::run;
@@ -151,26 +149,6 @@ impl TestNamespace {
         let printed =
             run(cluster.kubectl(), &["--namespace", &self.name, "get", "ccj"]).await.expect("kubectl get ccj");
         columns::rows(&printed).into_iter().map(|row| (row["NAME"].clone(), row)).collect()
-    }
-
-    /// The reasons of the events about an object, each once.
-    pub async fn event_reasons(&self, kind: &str, name: &str) -> Vec<String> {
-        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.name);
-        let fields = format!("involvedObject.kind={kind},involvedObject.name={name}");
-        let listed = events.list(&ListParams::default().fields(&fields)).await.expect("events can be listed");
-        let mut reasons: Vec<_> = listed.items.into_iter().filter_map(|event| event.reason).collect();
-        reasons.sort();
-        reasons.dedup();
-        reasons
-    }
-
-    /// Waits for an event with this reason: it comes after the status that it tells of.
-    pub async fn told_why(&self, kind: &str, name: &str, reason: &str) {
-        self.eventually(&format!("an Event about {kind} {name} has the reason {reason}"), SOON, async || {
-            let reasons = self.event_reasons(kind, name).await;
-            if reasons.iter().any(|told| told == reason) { Ok(()) } else { Err(format!("{reasons:?}")) }
-        })
-        .await;
     }
 }
 

@@ -1,12 +1,14 @@
 //! Objects of the test's namespace, by kind and name. Touches the network.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::core::TypeMeta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::namespace::TestNamespace;
+use super::namespace::{SOON, TestNamespace};
 
 /// The field manager of the tests: a user who applies YAML.
 const MANAGER: &str = "suite";
@@ -107,7 +109,7 @@ impl TestNamespace {
         let uid = self.get(kind, name).await.metadata.uid;
         let deleted = self.api(kind).delete(name, &DeleteParams::default()).await;
         deleted.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
-        self.eventually(&format!("{kind} {name} is gone"), super::namespace::SOON, async || {
+        self.eventually(&format!("{kind} {name} is gone"), SOON, async || {
             // Another of that name may be made at once.
             let present = self.find(kind, name).await.and_then(|object| object.metadata.uid);
             if present.is_none() || present != uid { Ok(()) } else { Err("it is there".to_owned()) }
@@ -115,22 +117,40 @@ impl TestNamespace {
         .await;
     }
 
-    /// The notes of the events about one object, oldest first.
-    pub async fn events(&self, kind: &str, name: &str) -> Vec<String> {
+    /// The events about one object, oldest first.
+    async fn events_about(&self, kind: &str, name: &str) -> Vec<Event> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.name);
         let fields = format!("involvedObject.kind={kind},involvedObject.name={name}");
-        let listed = events.list(&ListParams::default().fields(&fields)).await.expect("events can be listed");
-        let mut events: Vec<_> = listed.items.into_iter().collect();
-        events.sort_by_key(|event| event.metadata.creation_timestamp.clone().map(|time| time.0));
-        events.into_iter().filter_map(|event| event.message).collect()
+        let mut listed = events.list(&ListParams::default().fields(&fields)).await.expect("events can be listed").items;
+        listed.sort_by_key(|event| event.metadata.creation_timestamp.clone().map(|time| time.0));
+        listed
+    }
+
+    /// Their notes.
+    pub async fn events(&self, kind: &str, name: &str) -> Vec<String> {
+        self.events_about(kind, name).await.into_iter().filter_map(|event| event.message).collect()
+    }
+
+    /// Their reasons, each once.
+    pub async fn event_reasons(&self, kind: &str, name: &str) -> BTreeSet<String> {
+        self.events_about(kind, name).await.into_iter().filter_map(|event| event.reason).collect()
     }
 
     /// Waits for an event with `part` in its note: it comes after the status that it tells of. The notes of all events about the object.
     pub async fn told(&self, kind: &str, name: &str, part: &str) -> Vec<String> {
-        self.eventually(&format!("an Event about {kind} {name} says {part:?}"), super::namespace::SOON, async || {
+        self.eventually(&format!("an Event about {kind} {name} says {part:?}"), SOON, async || {
             let notes = self.events(kind, name).await;
             if notes.iter().any(|note| note.contains(part)) { Ok(notes) } else { Err(format!("{notes:?}")) }
         })
         .await
+    }
+
+    /// Waits for an event with this reason: it comes after the status that it tells of.
+    pub async fn told_why(&self, kind: &str, name: &str, reason: &str) {
+        self.eventually(&format!("an Event about {kind} {name} has the reason {reason}"), SOON, async || {
+            let reasons = self.event_reasons(kind, name).await;
+            if reasons.contains(reason) { Ok(()) } else { Err(format!("{reasons:?}")) }
+        })
+        .await;
     }
 }

@@ -36,7 +36,7 @@ async fn of_twelve_jobs_the_table_tells_which_fail_since_when_and_why_and_its_nu
         the_table_is_the_gateways(&namespace).await;
         namespace.told_why("CronJob", "slow", "RunFailing").await;
         let reasons = namespace.event_reasons("CronJob", "well").await;
-        assert!(!reasons.contains(&"RunFailing".to_owned()), "{reasons:?}");
+        assert!(!reasons.contains("RunFailing"), "{reasons:?}");
 
         // What has been seen runs no more: each run takes seconds of the machine.
         for name in ["well", "poor", "mute"] {

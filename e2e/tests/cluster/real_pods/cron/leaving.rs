@@ -129,10 +129,6 @@ async fn what_was_missed_is_made_up_for(namespace: &TestNamespace, name: &str, i
     let status = namespace.get("CronJob", name).await.data["status"].clone();
     if status["lastMissed"].is_object() {
         assert!(status["lastMissed"]["count"].as_i64() >= Some(1), "{status}");
-        let told = async || {
-            let reasons = namespace.event_reasons("CronJob", name).await;
-            if reasons.contains(&"RunMissed".to_owned()) { Ok(()) } else { Err(format!("{reasons:?}")) }
-        };
-        namespace.eventually("an Event tells what was missed", SOON, told).await;
+        namespace.told_why("CronJob", name, "RunMissed").await;
     }
 }
