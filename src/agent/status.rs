@@ -194,18 +194,13 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
         return Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     }
     // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
-    match state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
-        Some(fault) => unresolved(fault),
-        None => match member.warnings.iter().find(|fault| fault.reason == reason::VARIABLES_IGNORED) {
-            Some(ignored) => Desired::new(REFERENCES_RESOLVED, Status::True, ignored.reason, &ignored.message),
-            None => Desired::new(
-                REFERENCES_RESOLVED,
-                Status::True,
-                reason::RESOLVED,
-                "Everything that the spec names exists.",
-            ),
-        },
+    if let Some(fault) = state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
+        return unresolved(fault);
     }
+    let ignored = member.warnings.iter().find(|fault| fault.reason == reason::VARIABLES_IGNORED);
+    let resolved = (reason::RESOLVED, "Everything that the spec names exists.");
+    let (reason, message) = ignored.map_or(resolved, |ignored| (ignored.reason, ignored.message.as_str()));
+    Desired::new(REFERENCES_RESOLVED, Status::True, reason, message)
 }
 
 /// Whether the reason speaks of something that the spec names.

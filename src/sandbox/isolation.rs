@@ -76,7 +76,7 @@ pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr], api_server: Option<Soc
         return unknown("The network of the Sandbox changed after the Pod started; its next Pod checks the new rules.");
     }
     let tells = |status, reason, message: String| Desired::new(ISOLATION_VERIFIED, status, reason, message);
-    let known = wanted.iter().filter(|target| Some(**target) == api_server).map(ToString::to_string).next();
+    let known = api_server.filter(|target| wanted.contains(target)).map(|target| target.to_string());
     // Some plugins reject what others drop, k3s' for one: then what answers everybody else refuses, and so do all.
     let rejects = known.as_ref().is_some_and(|target| report.refused.contains(target));
     if !rejects && !report.refused.is_empty() {
