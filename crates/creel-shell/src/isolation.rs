@@ -21,6 +21,10 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// So many attempts in a row have to time out: a packet may get lost.
 const ATTEMPTS: u32 = 3;
 
+/// Linux sends six rejections at once to one address, then one a second (`net.ipv4.icmp_ratelimit`): whoever is asked after such a
+/// pause, with nobody else, hears that he was rejected.
+const REJECTION_INTERVAL: Duration = Duration::from_millis(1_100);
+
 /// What a sandbox can do although it must not, and how the addresses answered that it can't reach. All lists are sorted. An address that
 /// is in none of them has no route.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -77,7 +81,25 @@ fn answers(addresses: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
     let test = |address| move || settled(|| attempt(address), SETTLE_TIME);
     let tests: Vec<_> = addresses.iter().map(|&address| (address, thread::spawn(test(address)))).collect();
     // A test that did not finish proves nothing, so it counts against the isolation.
-    tests.into_iter().map(|(address, test)| (address, test.join().unwrap_or(Answer::Accepted))).collect()
+    let answers = tests.into_iter().map(|(address, test)| (address, test.join().unwrap_or(Answer::Accepted))).collect();
+    silent_again(answers, |address| {
+        thread::sleep(REJECTION_INTERVAL);
+        attempt(address)
+    })
+}
+
+/// Where some addresses refuse, those that stay silent are asked again, one after the other: their rejections may be what the node did not
+/// send, because it limits how many there are.
+fn silent_again(
+    answers: Vec<(SocketAddr, Answer)>,
+    mut attempt: impl FnMut(SocketAddr) -> Answer,
+) -> Vec<(SocketAddr, Answer)> {
+    let some_refuse = answers.iter().any(|(_, answer)| *answer == Answer::Refused);
+    let again = |(address, answer)| match answer {
+        Answer::TimedOut if some_refuse => (address, attempt(address)),
+        _ => (address, answer),
+    };
+    answers.into_iter().map(again).collect()
 }
 
 /// The answer once the network has settled: several attempts in a row that timed out, or any other answer after this time.
@@ -175,6 +197,25 @@ mod tests {
         for answer in [Accepted, Refused, NoRoute] {
             assert_eq!(of_answers(&[answer, TimedOut, answer], Duration::MAX), (TimedOut, 6));
         }
+    }
+
+    #[test]
+    fn where_some_addresses_refuse_the_silent_ones_are_asked_again() {
+        use Answer::{Accepted, NoRoute, Refused, TimedOut};
+        let address = |port: u16| SocketAddr::from(([10, 0, 0, 1], port));
+        let of = |answers: &[Answer]| (1..).map(address).zip(answers.iter().copied()).collect::<Vec<_>>();
+        let asked = |answers: &[Answer]| {
+            let mut asked = Vec::new();
+            let then = silent_again(of(answers), |address| {
+                asked.push(address.port());
+                Refused
+            });
+            (asked, then.into_iter().map(|(_, answer)| answer).collect::<Vec<_>>())
+        };
+        let mixed = [TimedOut, Refused, NoRoute, TimedOut, Accepted];
+        assert_eq!(asked(&mixed), (vec![1, 4], vec![Refused, Refused, NoRoute, Refused, Accepted]));
+        let silent = [TimedOut, TimedOut, Accepted];
+        assert_eq!(asked(&silent), (vec![], silent.to_vec()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use programs::{Test, cargo};
 pub use report::Report;
-use run::Variable;
+use run::{Ended, Variable};
 use stages::{CLUSTER, Machine, Stage};
 
 use crate::chart;
@@ -53,6 +53,9 @@ pub enum Part {
     /// What takes long on purpose. Only when it is asked for.
     Soak,
 }
+
+/// More tests that failed in one stage are not tried again.
+const MOST_AGAIN: usize = 4;
 
 /// The parts that need a cluster.
 const ON_CLUSTER: [Part; 5] = [Part::ApiServer, Part::RealPods, Part::Alone, Part::WholeRun, Part::Soak];
@@ -90,7 +93,10 @@ pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
     let (on_cluster, unit) = tests(wanted, progress, report).await;
     if wanted.includes(Part::Unit) {
         report.step("programs of the unit tests", progress, Programs::ensure_ssh(progress)).await;
-        run_stage(stages::unit(unit, Machine::this()), &[], progress, report).await;
+        let failed = run_stage(stages::unit(unit, Machine::this()), &[], progress, report).await;
+        for (test, ended) in failed {
+            report.test(&test, ended);
+        }
     }
     check_chart(wanted, progress, report).await;
     if wanted.cluster() {
@@ -158,16 +164,35 @@ async fn test_on_cluster(wanted: &Wanted, tests: &[Test], progress: &Progress, r
     };
     let variables = [(KUBECONFIG_VARIABLE, cluster.kubeconfig().as_os_str().to_owned())];
     for stage in stages::on_cluster(tests, |part| wanted.includes(part), Machine::this()) {
-        let before = report.failed.len();
-        run_stage(stage, &variables, progress, report).await;
-        if report.failed.len() > before {
+        let failed = run_stage(stage, &variables, progress, report).await;
+        if !failed.is_empty() {
             evidence::print(&cluster).await;
         }
+        try_again(failed, &variables, progress, report).await;
     }
 }
 
-/// Runs the tests of each group, so many at once, and all groups side by side.
-async fn run_stage(stage: Stage, variables: &[Variable], progress: &Progress, report: &mut Report) {
+/// Runs what failed once more, one after the other and beside nothing else: what passes then failed because the machine was busy, which
+/// says nothing of Creel. It is told, with what it said at first. Many that failed are no accident.
+async fn try_again(failed: Vec<(Test, Ended)>, variables: &[Variable], progress: &Progress, report: &mut Report) {
+    let again = failed.len() <= MOST_AGAIN;
+    for (test, first) in failed {
+        if !again {
+            report.test(&test, first);
+            continue;
+        }
+        let second = progress.during(&test.name, run::run(&test, variables, stages::limit(Part::Alone))).await;
+        report.again(&test, first, second);
+    }
+}
+
+/// Runs the tests of each group, so many at once, and all groups side by side. Those that failed are returned, and not counted yet.
+async fn run_stage(
+    stage: Stage,
+    variables: &[Variable],
+    progress: &Progress,
+    report: &mut Report,
+) -> Vec<(Test, Ended)> {
     let names: Vec<_> = stage.iter().map(|group| name(group.part)).collect();
     let what = format!("tests: {}", names.join(", "));
     let started = Instant::now();
@@ -190,13 +215,20 @@ async fn run_stage(stage: Stage, variables: &[Variable], progress: &Progress, re
     });
     let groups: Vec<_> = groups.collect();
     drop(send);
+    let mut failed = Vec::new();
     let count = async {
         while let Some((test, ended)) = ended.recv().await {
-            report.test(&test, ended);
+            if ended.failed.is_some() {
+                println!("failed  {}", test.name);
+                failed.push((test, ended));
+            } else {
+                report.test(&test, ended);
+            }
         }
     };
     progress.during(&what, future::join(future::join_all(groups), count)).await;
     report.took(&what, started.elapsed());
+    failed
 }
 
 /// Brings up the cluster with all images and Creel in it.

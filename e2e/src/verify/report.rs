@@ -31,6 +31,8 @@ pub struct Report {
     pub passed: usize,
     pub skipped: usize,
     pub failed: Vec<Failure>,
+    /// What failed beside others and passed alone: how it failed.
+    pub unsteady: Vec<Failure>,
     /// What each step took, in their order.
     steps: Vec<(String, Duration)>,
     tests: Vec<(String, Duration)>,
@@ -68,7 +70,7 @@ impl Report {
 
     /// Counts a test that has ended.
     pub fn test(&mut self, test: &Test, ended: Ended) {
-        let name = format!("{}: {}", test.program.name, test.name);
+        let name = named(test);
         let seconds = ended.took.as_secs_f32();
         match ended.failed {
             None => {
@@ -78,6 +80,17 @@ impl Report {
             Some(said) => self.fail(&name, format!("after {seconds:.1} s\n{said}")),
         }
         self.tests.push((name, ended.took));
+    }
+
+    /// Counts a test that failed and was run again: as the second time ended.
+    pub fn again(&mut self, test: &Test, first: Ended, second: Ended) {
+        if second.failed.is_none() {
+            let name = named(test);
+            let said = first.failed.unwrap_or_default();
+            println!("UNSTEADY {name}: it failed and passed alone; the first time it said\n{said}\n");
+            self.unsteady.push(Failure { name, said });
+        }
+        self.test(test, second);
     }
 
     /// Notes what a step took that is counted by its tests.
@@ -98,11 +111,16 @@ impl Report {
     /// Where the time went, how what failed began to explain itself, the names of all that failed, then the closing line.
     #[must_use]
     pub fn closing(&self) -> String {
-        let room = SAID_SIZE / self.failed.len().max(1);
+        let room = SAID_SIZE / (self.failed.len() + self.unsteady.len()).max(1);
         let mut lines = self.times();
-        lines.extend(self.failed.iter().map(|failure| failure.beginning(room)));
+        lines.extend(self.unsteady.iter().chain(&self.failed).map(|failure| failure.beginning(room)));
+        lines.extend(self.unsteady.iter().map(|failure| format!("unsteady: {}", failure.name)));
         lines.extend(self.failed.iter().map(|failure| format!("failed: {}", failure.name)));
-        lines.push(format!("{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped));
+        let unsteady = match self.unsteady.len() {
+            0 => String::new(),
+            number => format!(" ({number} only when run alone)"),
+        };
+        lines.push(format!("{} passed{unsteady}, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped));
         lines.join("\n")
     }
 
@@ -116,6 +134,10 @@ impl Report {
         let tables = tables.into_iter().filter(|(_, rows)| !rows.is_empty());
         tables.flat_map(|(title, rows)| std::iter::once(format!("--- {title}")).chain(rows.iter().map(line))).collect()
     }
+}
+
+fn named(test: &Test) -> String {
+    format!("{}: {}", test.program.name, test.name)
 }
 
 impl Failure {
@@ -162,6 +184,18 @@ mod tests {
         assert_eq!(lines[13..17], end);
         assert_eq!(lines[17..], ["13 passed, 1 failed, 1 skipped"]);
         assert!(!report.succeeded());
+    }
+
+    #[test]
+    fn a_test_that_passes_the_second_time_counts_as_passed_and_is_told() {
+        let mut report = Report::default();
+        report.again(&test("busy"), ended(9, Some("it took too long")), ended(1, None));
+        report.again(&test("broken"), ended(9, Some("it broke")), ended(2, Some("it broke again")));
+        let closing = report.closing();
+        assert!(closing.contains("--- creel: busy\n    it took too long\n"), "{closing}");
+        assert!(closing.contains("    after 2.0 s\n    it broke again\n"), "{closing}");
+        let end = "unsteady: creel: busy\nfailed: creel: broken\n1 passed (1 only when run alone), 1 failed, 0 skipped";
+        assert!(closing.ends_with(end), "{closing}");
     }
 
     #[tokio::test]

@@ -96,7 +96,7 @@ async fn is_verified(namespace: &TestNamespace, agent: &str) {
     for _ in 0..TRIES {
         let pod = namespace.sandbox_ready(agent).await;
         let told =
-            namespace.condition("Agent", agent, "IsolationVerified", START, |told| told.status != "Unknown").await;
+            namespace.condition("Agent", agent, "IsolationVerified", START, |told| told.reason != "NotVerified").await;
         if told.status == "True" {
             assert_eq!(told.reason, "Isolated", "{told:?}");
             return;
