@@ -26,6 +26,10 @@ pub struct Settings {
     #[arg(long, env = "POD_NAMESPACE", default_value = "creel-system")]
     pub namespace: String,
 
+    /// The address of the operator's Pod, from which it calls gateways. An Agent cannot have its gateway take it for that of a proxy.
+    #[arg(long, env = "POD_IP", hide = true)]
+    pub pod_ip: Option<IpAddr>,
+
     /// The identity in the Lease; must differ between replicas.
     #[arg(long, env = "POD_NAME", default_value = "creel-operator")]
     pub identity: String,

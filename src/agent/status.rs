@@ -221,7 +221,12 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
             format!("The last valid {} remains in use: {}", fault.kept.join(" and "), fault.message),
         ),
         Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
-        None => state.config.clone(),
+        None => match member.warnings.iter().find(|fault| fault.reason == reason::PROXY_REJECTED) {
+            Some(fault) if state.config.status != Status::False => {
+                Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message)
+            }
+            _ => state.config.clone(),
+        },
     }
 }
 

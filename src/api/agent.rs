@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Quantity;
+use super::access::{ControlUi, HttpApis};
 use super::environment::{EnvFromSource, EnvVar};
 use super::models::ModelSelection;
 use super::pod_template::{PodTemplate, Resources};
@@ -137,6 +138,22 @@ pub struct Gateway {
     /// Scheduling, labels and annotations of the Pod. A change recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
+    /// OpenClaw's page for browsers, and the pages that may connect to the gateway. A change is applied without a restart. Default: no page.
+    #[serde(default, rename = "controlUI", skip_serializing_if = "Option::is_none")]
+    pub control_ui: Option<ControlUi>,
+    /// The addresses of the reverse proxies in front of the gateway, or narrow ranges of them, at most 32. OpenClaw answers 403 to a request
+    /// with forwarding headers from any other address, and to a request without such headers from one of these. So a range that contains
+    /// the operator, the gateway or its node has no effect: the operator and the kubelet send none. A change is applied without a restart;
+    /// connected clients have to connect again. Default: none. Example: `10.244.3.17`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(proxy, isIP(proxy) || isCIDR(proxy))").message("a proxy is an address or a range of addresses, for example 10.244.3.17 or 10.20.0.0/28"))]
+    #[x_kube(validation = Rule::new("self.all(proxy, !isCIDR(proxy) || cidr(proxy).prefixLength() >= 8)").message("the range is too wide: OpenClaw would answer 403 to the kubelet and the operator too; list the addresses of the proxies alone"))]
+    pub trusted_proxies: Vec<String>,
+    /// The HTTP APIs that the gateway serves. A change is applied without a restart. Default: `/v1/responses`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpApis>,
 }
 
 /// When the kubelet pulls an image.

@@ -3,6 +3,7 @@
 //! Types, CEL rules and descriptions only: the descriptions are the manual that `kubectl explain` prints.
 //! No client code, no I/O.
 
+pub mod access;
 pub mod agent;
 mod crds;
 pub mod cron_job;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::contributions::{self, ResolvedAgents};
+use super::contributions::{self, ResolvedAgents, access};
 use super::credentials;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
@@ -14,6 +14,7 @@ use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::config::sections::Sections;
 use crate::openclaw::config::{self, Gateway};
 use crate::openclaw::live;
 use crate::openclaw::paths;
@@ -33,14 +34,15 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let (blocking, missing) = if suspended { (None, missing) } else { (missing, None) };
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
     let ignored = ignored_variables(&gathered.owner, &own.digests);
-    let warnings = missing.into_iter().chain(carried).chain(ignored).collect();
+    let access = access::resolve(gathered, settings);
+    let warnings = missing.into_iter().chain(carried).chain(ignored).chain(access.warnings).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
         Some(fault) => Err(fault),
         None => Ok(pod_plan(gathered, settings, &agents, digests)),
     };
-    let document = render(gathered, &agents);
+    let document = render(gathered, &agents, access.sections);
     #[cfg(feature = "test-config-override")]
     let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
     // A Pod that cannot be replaced now has to do with the variables that it has.
@@ -134,10 +136,12 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
 }
 
 /// openclaw.json; `None`: no agent can be rendered.
-fn render(gathered: &Gathered, agents: &ResolvedAgents) -> Option<Value> {
+fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Option<Value> {
     let owner = gathered.owner.name_any();
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
-    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections: agents.sections.clone() };
+    let mut sections = agents.sections.clone();
+    sections.extend(access);
+    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections };
     Some(config::render(&gateway))
 }
 

@@ -126,6 +126,8 @@ reasons! {
         APPLIED = "Applied", "";
         /// The gateway rejected the configuration or the job, or it does not apply the configuration or start with it. The last accepted configuration remains in use.
         REJECTED = "Rejected", "The message has the gateway's explanation: correct the field that it names.";
+        /// The gateway runs without an entry of `spec.gateway.trustedProxies`: it is no address, or it contains an address from which the operator calls the gateway or the kubelet probes it, and OpenClaw would answer 403 to both.
+        PROXY_REJECTED = "ProxyRejected", "List the addresses of the proxies alone. A proxy on the network of the node that runs the gateway cannot be trusted: give it an address of its own.";
         /// The gateway answers but does not load the configuration. Its Pod is recreated once.
         RELOAD_STALLED = "ReloadStalled", "If it stays, see the log of the gateway.";
         /// The operator cannot query the gateway's admin API.

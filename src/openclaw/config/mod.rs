@@ -2,6 +2,7 @@
 //!
 //! | file | renders |
 //! |---|---|
+//! | `access` | how the gateway is reached: its page for browsers, proxies, HTTP APIs |
 //! | `agents` | what an agent's entry says of its model and its heartbeat |
 //! | `document` | the rendered file: value, text and hash |
 //! | `models` | Providers and their models |
@@ -14,6 +15,7 @@
 //! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
 //! reaches the sessions of another. What is refused here was tried through the model's tool calls on the real gateway.
 
+pub mod access;
 pub mod agents;
 pub mod document;
 pub mod models;

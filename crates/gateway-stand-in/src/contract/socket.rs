@@ -1,5 +1,6 @@
 //! The contract's own client of the WebSocket. Touches the network: the gateway.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,6 +12,8 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::subject::{Host, Subject};
@@ -81,8 +84,17 @@ pub struct Socket {
 impl Socket {
     /// Opens a connection; with its challenge.
     pub async fn open<H: Host>(subject: &Subject<H>) -> (Self, Value) {
-        let stream = TcpStream::connect(subject.address).await.expect("the gateway listens");
-        let upgrade = client_async(format!("ws://{}/", subject.address), stream).await;
+        Self::open_from(subject.address, None).await
+    }
+
+    /// The same for a page of this origin, as a browser opens it.
+    pub async fn open_from(address: SocketAddr, origin: Option<&str>) -> (Self, Value) {
+        let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        let mut request = format!("ws://{address}/").into_client_request().expect("a request");
+        if let Some(origin) = origin {
+            request.headers_mut().insert(ORIGIN, origin.parse().expect("a value of a header"));
+        }
+        let upgrade = client_async(request, stream).await;
         let mut socket = Self { stream: upgrade.expect("the gateway opens a WebSocket").0, requests: 0 };
         let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await.expect("a challenge");
         (socket, challenge["payload"].clone())

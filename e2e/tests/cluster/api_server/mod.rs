@@ -3,6 +3,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "values are written where they are used, as in YAML")]
 
+mod access;
 mod addresses;
 mod admission;
 mod conditions;

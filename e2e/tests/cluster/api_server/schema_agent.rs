@@ -190,3 +190,44 @@ async fn a_heartbeat_comes_every_fifteen_seconds_at_most_and_in_a_part_of_the_da
     }
     accepted(&server, heartbeat(json!({"every": "15s", "prompt": "Look at your notes."}))).await;
 }
+
+#[tokio::test]
+async fn an_origin_is_what_a_browser_sends() {
+    let server = Server::new().await;
+    let origins = |origin: &str| json!({"gateway": {"controlUI": {"enabled": true, "allowedOrigins": [origin]}}});
+    for origin in [
+        "claw.example.com",
+        "//claw.example.com",
+        "ws://claw.example.com",
+        "https://claw.example.com/",
+        "https://claw.example.com/chat",
+        "https://*.example.com",
+        "*",
+        "https://me@claw.example.com",
+        "https://claw.example.com:443",
+        "http://claw.example.com:80",
+        "",
+    ] {
+        refused(&server, origins(origin), "an origin is a scheme, a host and, if it is not the default, a port").await;
+    }
+    for origin in
+        ["https://claw.example.com", "https://claw.example.com:8443", "http://localhost:8080", "http://[::1]:8080"]
+    {
+        accepted(&server, origins(origin)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_an_address_or_a_narrow_range() {
+    let server = Server::new().await;
+    let proxies = |proxy: &str| json!({"gateway": {"trustedProxies": [proxy]}});
+    for proxy in ["nginx", "10.0.0.1:80", "10.0.0.0/33", "10.0.0.0/", ""] {
+        refused(&server, proxies(proxy), "a proxy is an address or a range of addresses").await;
+    }
+    for proxy in ["0.0.0.0/0", "0.0.0.0/1", "::/0"] {
+        refused(&server, proxies(proxy), "list the addresses of the proxies alone").await;
+    }
+    for proxy in ["10.244.3.17", "10.20.0.0/28", "fd00::17", "fd00::/64"] {
+        accepted(&server, proxies(proxy)).await;
+    }
+}

@@ -1,10 +1,11 @@
 //! Creel with real gateways in real Pods: what its users are promised, seen from outside. Touches the network.
 //!
-//! One room for each promise: `hardened` (the Pod), `rollout` (what recreates it, and what does not), `live` (edits that are
+//! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod), `rollout` (what recreates it, and what does not), `live` (edits that are
 //! live without a restart), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
 //! (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its namespace),
 //! `contract` (what Creel relies on of a gateway).
 
+mod access;
 mod contract;
 pub mod cron;
 mod fallback;
