@@ -9,8 +9,8 @@ use kube::ResourceExt;
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
 use crate::kubernetes::conditions::{
-    CONFIG_APPLIED, Desired, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED, SANDBOX_READY,
-    STALLED, Status, find, merge, reason,
+    CONFIG_APPLIED, Desired, EXPOSED, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED,
+    SANDBOX_READY, STALLED, Status, find, merge, reason,
 };
 use crate::kubernetes::printable::printable;
 use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
@@ -128,6 +128,7 @@ fn conditions(
     if let GatewayLookup::On(state) = place {
         all.push(state.ready.clone());
         all.push(own_config(agent, state));
+        all.extend(state.exposed.clone().filter(|_| agent.spec.gateway_ref.is_none()));
     } else {
         let unknown =
             |kind| Desired::new(kind, Status::Unknown, reason::PENDING, "The gateway has not been checked yet.");
@@ -144,7 +145,7 @@ fn conditions(
     if let GatewayLookup::On(state) = place
         && member_now(agent, state).is_none()
     {
-        as_before.extend([REFERENCES_RESOLVED, CONFIG_APPLIED]);
+        as_before.extend([REFERENCES_RESOLVED, CONFIG_APPLIED, EXPOSED]);
     }
     if let Shell::InSandbox(state) = shell
         && !state.agent.is_of(agent)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Quantity;
 use super::access::{ControlUi, HttpApis};
 use super::environment::{EnvFromSource, EnvVar};
+use super::exposure::Exposure;
 use super::models::ModelSelection;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
@@ -138,6 +139,10 @@ pub struct Gateway {
     /// Scheduling, labels and annotations of the Pod. A change recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
+    /// A way to the gateway from outside of the cluster: an Ingress or an HTTPRoute, the network policy that it needs, and the origin of
+    /// its pages. List the proxy in `trustedProxies` too. A change is applied without a restart. Default: reached inside the cluster only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
     /// OpenClaw's page for browsers, and the pages that may connect to the gateway. A change is applied without a restart. Default: no page.
     #[serde(default, rename = "controlUI", skip_serializing_if = "Option::is_none")]
     pub control_ui: Option<ControlUi>,
@@ -254,7 +259,8 @@ pub struct AgentStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`: the summary; `Reconciling`: Creel is still working; `Stalled`: a person must act; `ReferencesResolved`: everything that
     /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration;
-    /// `SandboxReady`: commands can run; `IsolationVerified`: the checks from inside the sandbox found it isolated.
+    /// `Exposed`: the Ingress or HTTPRoute is there; `SandboxReady`: commands can run; `IsolationVerified`: the checks from inside the
+    /// sandbox found it isolated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -303,6 +309,9 @@ pub struct GatewayStatus {
     /// The address of the gateway inside the cluster. Example: `http://concierge-gateway.assistants.svc:18789`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// The address of the gateway outside of the cluster, if it is exposed. Example: `https://claw.example.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// The image that the Deployment runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

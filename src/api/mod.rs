@@ -9,6 +9,7 @@ mod crds;
 pub mod cron_job;
 pub mod duration;
 pub mod environment;
+pub mod exposure;
 pub mod models;
 pub mod pod_template;
 pub mod provider;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use super::build::{Desired, DesiredConfig};
+use super::build::{Desired, DesiredConfig, Optional};
 use super::gather::Gathered;
 use super::revision::ConfigRevision;
 use crate::api::agent::Rollout;
 use crate::fence::fences::Fences;
-use crate::kubernetes::apply::{Applier, ApplyError};
+use crate::kubernetes::apply::{Applier, ApplyError, Child};
 use crate::kubernetes::conditions::reason;
-use crate::kubernetes::errors::is_refusal;
+use crate::kubernetes::errors::{is_not_found, is_refusal};
+use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames};
 use crate::references::digests::Fault;
 
@@ -28,6 +29,8 @@ pub struct Applied {
     pub service: bool,
     /// `None`: it does not exist.
     pub deployment: Option<AppliedDeployment>,
+    /// Whether the ways from outside are as desired; `None`: that is not known.
+    pub exposed: Option<Result<(), Fault>>,
     /// A child that the API server refuses, or whose name is taken.
     pub fault: Option<Fault>,
 }
@@ -94,7 +97,8 @@ async fn send(
     desired: &Desired,
     applied: &mut Applied,
 ) -> Result<(), ApplyError> {
-    let Desired { service_account, network_policy, claim, service, config, deployment, obsolete } = desired;
+    let Desired { service_account, network_policy, claim, service, ingress, http_route, config, deployment, obsolete } =
+        desired;
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
     applied.sent |= fences.ensure(&gathered.owner.namespace().unwrap_or_default()).await?;
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
@@ -124,9 +128,42 @@ async fn send(
     for map in obsolete {
         sender.delete(&map.object).await?;
     }
+    let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await?;
+    let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await?;
+    applied.exposed = Some(ingress.and(http_route));
     Ok(())
 }
 
+/// Brings a way from outside about, or takes it away. What the API server refuses of it, or does not know, stands in the way of nothing else:
+/// the gateway works inside the cluster.
+async fn expose<K: Child>(
+    sender: &Applier,
+    route: &Optional<K>,
+    live: Option<&Observed<K>>,
+    uid: &str,
+    applied: &mut Applied,
+) -> Result<Result<(), Fault>, ApplyError> {
+    let sent = match route {
+        Optional::Wanted(route) => sender.apply(route, live, uid).await,
+        Optional::Obsolete(route) => sender.delete(&route.object).await.map(|()| true),
+        Optional::Absent => Ok(false),
+    };
+    match sent {
+        Err(error) if error.api().is_some_and(is_not_found) => {
+            let (kind, version) = (K::kind(&()), K::api_version(&()));
+            let message = format!(
+                "The cluster does not have the kind {kind} of {version}: install it, or expose the gateway otherwise"
+            );
+            Ok(Err(Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message, carried: false }))
+        }
+        Err(error) => fault(&error).map(Err).ok_or(error),
+        Ok(sent) => {
+            applied.sent |= sent;
+            Ok(Ok(()))
+        }
+    }
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;

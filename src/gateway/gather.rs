@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
@@ -17,6 +17,7 @@ use super::revision::Rejection;
 use super::secret::SecretError;
 use super::{credentials, pod};
 use crate::api::{Agent, Provider, Sandbox};
+use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::Received;
 use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
@@ -52,6 +53,8 @@ pub struct Gathered {
 pub struct Live {
     pub service_account: Option<Arc<Observed<ServiceAccount>>>,
     pub network_policy: Option<Arc<Observed<NetworkPolicy>>>,
+    pub ingress: Option<Arc<Observed<Ingress>>>,
+    pub http_route: Option<Arc<Observed<HttpRoute>>>,
     pub claim: Option<Arc<Observed<PersistentVolumeClaim>>>,
     pub service: Option<Arc<Observed<Service>>>,
     pub deployment: Option<Arc<Observed<Deployment>>>,
@@ -228,6 +231,8 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> 
     let mut live = Live {
         service_account: named(&stores.service_accounts, namespace, &names.gateway),
         network_policy: named(&stores.network_policies, namespace, &names.gateway),
+        ingress: named(&stores.ingresses, namespace, &names.gateway),
+        http_route: named(&stores.http_routes, namespace, &names.gateway),
         claim: named(&stores.claims, namespace, &names.claim),
         service: named(&stores.services, namespace, &names.gateway),
         pods: within(&stores.pods, namespace, |pod| labelled(pod.metadata.labels.as_ref())),

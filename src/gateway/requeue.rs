@@ -28,7 +28,8 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
         Some(ConfigState::Rejected(_)) | None => None,
     };
     let seen = unseen.map(|left| left + Duration::from_secs(1));
-    let retry = (applied.fault.is_some() || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
+    let unexposed = matches!(applied.exposed, Some(Err(_)));
+    let retry = (applied.fault.is_some() || unexposed || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
     // The plan was made before the gateway said what it lacks.
     let learnt = (!synced.unavailable.is_subset(&gathered.live.unavailable)).then_some(POLL);
     [settles, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)

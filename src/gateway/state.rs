@@ -15,7 +15,8 @@ use super::pod::PodState;
 use super::rollout::Decision;
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
-use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
+use crate::api::exposure::Exposure;
+use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, EXPOSED, GATEWAY_READY, Status, reason};
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::GatewayNames;
 use crate::references::digests::Fault;
@@ -45,6 +46,7 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
     GatewayState {
         ready,
         config,
+        exposed: exposed(&gathered.owner, decision.is_none(), applied),
         fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
         status: gateway_status(&gathered.owner, decision.as_ref(), applied),
         agents: members.map(|agent| (agent.name_any(), member(agent, reconciled))).collect(),
@@ -108,12 +110,38 @@ fn gateway_status(owner: &Agent, decision: Option<&Decision>, applied: &Applied)
         agent: owner.name_any(),
         deployment: deployment.map(|_| names.gateway.clone()),
         service: applied.service.then(|| names.gateway.clone()),
+        url: matches!(applied.exposed, Some(Ok(()))).then(|| origin(owner)).flatten(),
         endpoint: applied.service.then(|| service::endpoint(owner, &names)),
         image: deployment.and_then(|deployment| deployment.image.clone()),
         token_secret: Some(sources::token(owner)),
         outdated: decision == Some(&Decision::Outdated),
         last_rollout: deployment.and_then(|deployment| deployment.rollout.clone()),
     }
+}
+
+/// The address of the gateway outside of the cluster, as the spec wants it.
+fn origin(owner: &Agent) -> Option<String> {
+    owner.spec.gateway.as_ref()?.exposure.as_ref().map(Exposure::origin)
+}
+
+/// Whether the way from outside is there.
+fn exposed(owner: &Agent, is_paused: bool, applied: &Applied) -> Option<Desired> {
+    let origin = origin(owner)?;
+    if is_paused {
+        return Some(paused(EXPOSED));
+    }
+    Some(match &applied.exposed {
+        None => Desired::new(EXPOSED, Status::Unknown, reason::PENDING, "The gateway is not exposed yet."),
+        Some(Err(fault)) => Desired::new(EXPOSED, Status::False, fault.reason, &fault.message),
+        Some(Ok(())) => {
+            let no_proxy = owner.spec.gateway.as_ref().is_some_and(|gateway| gateway.trusted_proxies.is_empty());
+            let hint =
+                " spec.gateway.trustedProxies is empty: OpenClaw answers 403 to a proxy that adds forwarding headers.";
+            let hint = if no_proxy { hint } else { "" };
+            let message = format!("The route from {origin} to the gateway is as specified.{hint}");
+            Desired::new(EXPOSED, Status::True, reason::EXPOSED, message)
+        }
+    })
 }
 
 /// Whether the gateway's Pod answers.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::errors::brief;
 use super::errors::is_refusal;
+use super::http_route::HttpRoute;
 use super::ledger::{ChildKey, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
@@ -80,6 +81,8 @@ macro_rules! child {
 }
 
 child!(ConfigMap, ["f:data"], ["f:binaryData"]);
+child!(HttpRoute, ["f:spec"]);
+child!(Ingress, ["f:spec"]);
 child!(NetworkPolicy, ["f:spec"]);
 child!(Service, ["f:spec"]);
 child!(ServiceAccount,);

@@ -7,6 +7,7 @@
 //! | `managed_fields` | what others added to a child where only Creel may write | nothing |
 //! | `observed` | an object as the cache keeps it: pruned, with the hash of our own managedFields | nothing |
 //! | `received` | an object as the API server sent it, whatever is in it | nothing, or the network to get it |
+//! | `http_route` | the part of the Gateway API that Creel writes | nothing |
 //! | `conditions` | condition types, reasons and how a list of them changes | nothing |
 //! | `ready` | `Ready`, `Reconciling` and `Stalled` from one summary | nothing |
 //! | `printable` | texts of users as conditions and Events show them | nothing |
@@ -27,6 +28,7 @@ pub mod conditions;
 pub mod debounce;
 pub mod errors;
 pub mod events;
+pub mod http_route;
 pub mod ledger;
 pub mod managed_fields;
 pub mod observed;

@@ -72,6 +72,8 @@ impl SmallWorld {
             network_policies: filled(
                 self.network_policies.iter().map(|it| Observed::new(it.clone(), no_manager)).collect(),
             ),
+            ingresses: filled(Vec::new()),
+            http_routes: filled(Vec::new()),
             claims: filled(self.claims.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
             pods: filled(self.pods.clone()),
             unparsable: Arc::default(),

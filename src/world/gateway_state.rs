@@ -18,6 +18,8 @@ pub struct GatewayState {
     pub ready: Desired,
     /// Condition `ConfigApplied`.
     pub config: Desired,
+    /// Condition `Exposed`; `None`: the gateway is not to be exposed.
+    pub exposed: Option<Desired>,
     /// What stands in the way of the gateway as a whole.
     pub fault: Option<Fault>,
     pub status: GatewayStatus,

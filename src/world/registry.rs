@@ -24,7 +24,7 @@ use super::queues::Queues;
 use super::stores::{Index, Stores};
 use super::triggers::{Watched, of_change};
 use super::unparsable::Unparsable;
-use super::watch::Need::{self, Required};
+use super::watch::Need::{self, Optional, Required};
 use super::watch::{Change, Convert, Watch};
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
@@ -46,6 +46,8 @@ fn register(kinds: &mut Kinds) -> Stores {
         services: kinds.children(Required),
         service_accounts: kinds.children(Required),
         network_policies: kinds.children(Required),
+        ingresses: kinds.children(Required),
+        http_routes: kinds.children(Optional),
         claims: kinds.children(Required),
         pods: kinds.pods(Required),
         unparsable: Arc::clone(&kinds.unparsable),

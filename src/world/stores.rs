@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
@@ -14,6 +14,7 @@ use super::memo::Memo;
 use super::queues::Trigger;
 use super::unparsable::Unparsable;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
+use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::references::digests::{SourceKind, SourceName};
 use crate::references::read::{Versions, version};
@@ -36,6 +37,9 @@ pub struct Stores {
     pub services: Store<Observed<Service>>,
     pub service_accounts: Store<Observed<ServiceAccount>>,
     pub network_policies: Store<Observed<NetworkPolicy>>,
+    pub ingresses: Store<Observed<Ingress>>,
+    /// Empty in a cluster without the Gateway API.
+    pub http_routes: Store<Observed<HttpRoute>>,
     pub claims: Store<Observed<PersistentVolumeClaim>>,
     pub pods: Store<Pod>,
     pub unparsable: Arc<Unparsable>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector;
 use kube::{Resource, ResourceExt};
@@ -16,6 +16,7 @@ use super::readers::readers_of;
 pub use super::relations::{agents_on_gateway, gateway_owner, providers_of, sandbox_name};
 use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
+use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{FENCE_NAME, LABEL_AGENT, LABEL_GATEWAY};
 use crate::references::digests::SourceKind;
@@ -296,7 +297,7 @@ macro_rules! concerns_whom_its_labels_name {
     };
 }
 
-concerns_whom_its_labels_name!(ConfigMap, Service, ServiceAccount);
+concerns_whom_its_labels_name!(ConfigMap, HttpRoute, Ingress, Service, ServiceAccount);
 
 /// The sandboxes that the gateway to which the object belongs connects to.
 fn sandboxes_of_gateway<K: Resource>(child: &K, stores: &Stores) -> BTreeSet<Trigger> {

@@ -29,11 +29,12 @@ pub fn resource(kind: &str) -> ApiResource {
     let (group, version) = match kind {
         "Agent" | "CronJob" | "Provider" | "Sandbox" => ("creel.dev", "v1alpha1"),
         "Deployment" | "ReplicaSet" => ("apps", "v1"),
-        "NetworkPolicy" => ("networking.k8s.io", "v1"),
+        "Ingress" | "NetworkPolicy" => ("networking.k8s.io", "v1"),
         _ => ("", "v1"),
     };
     let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     let irregular = match kind {
+        "Ingress" => "ingresses",
         "NetworkPolicy" => "networkpolicies",
         "Sandbox" => "sandboxes",
         _ => return resource,

@@ -4,8 +4,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::*;
-use crate::gateway::build::build;
-use crate::gateway::fixtures::{company, plan, settings, settle};
+use crate::gateway::build::{Optional, build};
+use crate::gateway::fixtures::{company, edit, plan, settings, settle};
 use crate::gateway::rollout::Decision;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::recording_api::RecordingApi;
@@ -121,4 +121,46 @@ async fn an_api_server_that_fails_is_an_error_and_no_fault_and_what_was_sent_is_
     let (applied, sent) = sender.apply(&gathered).await;
     assert!(sent.is_err());
     assert!(applied.fault.is_none() && applied.sent && applied.config.is_some());
+}
+
+/// The gateway of `concierge`, exposed so.
+fn exposed(route: &serde_json::Value) -> Gathered {
+    let mut gathered = company();
+    let mut exposure = serde_json::json!({"host": "claw.example.com"});
+    exposure.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
+    let gateway = serde_json::json!({"exposure": exposure});
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
+    gathered
+}
+
+#[tokio::test]
+async fn a_way_from_outside_comes_last_and_is_taken_away_with_the_field() {
+    let (api, mut gathered) = (RecordingApi::default(), exposed(&serde_json::json!({"ingress": {}})));
+    let sender = Senders::refused(&api, "nothing", 403);
+    let (applied, sent) = sender.apply(&gathered).await;
+    sent.unwrap();
+    assert_eq!(applied.exposed, Some(Ok(())));
+    assert_eq!(api.take_writes().last().unwrap(), "PATCH ingresses/concierge-gateway");
+    let Optional::Wanted(ingress) = desired(&gathered).ingress else { panic!("no Ingress") };
+    gathered.live.ingress = Some(Arc::new(Observed::new(ingress, AGENT_MANAGER)));
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway.as_mut().unwrap().exposure = None);
+    let (applied, sent) = sender.apply(&gathered).await;
+    sent.unwrap();
+    assert_eq!(applied.exposed, Some(Ok(())));
+    assert_eq!(api.take_writes().last().unwrap(), "DELETE ingresses/concierge-gateway");
+}
+
+#[tokio::test]
+async fn a_route_that_is_refused_or_unknown_is_in_nobodys_way() {
+    let route = serde_json::json!({"httpRoute": {"parentRefs": [{"name": "edge"}]}});
+    for (code, reason) in [(404, reason::ROUTE_KIND_NOT_SERVED), (403, reason::CHILD_REJECTED)] {
+        let (api, gathered) = (RecordingApi::default(), exposed(&route));
+        let (applied, sent) = Senders::refused(&api, "httproutes/", code).apply(&gathered).await;
+        sent.unwrap();
+        assert!(applied.fault.is_none() && applied.deployment.unwrap().sent);
+        assert_eq!(applied.exposed.unwrap().unwrap_err().reason, reason);
+    }
+    let (api, gathered) = (RecordingApi::default(), exposed(&route));
+    let (applied, sent) = Senders::refused(&api, "httproutes/", 500).apply(&gathered).await;
+    assert!(sent.is_err() && applied.exposed.is_none());
 }

@@ -7,6 +7,8 @@ pub mod affinity;
 pub mod claim;
 pub mod config_map;
 pub mod deployment;
+pub mod http_route;
+pub mod ingress;
 pub mod network_policy;
 pub mod pod_spec;
 pub mod service;
@@ -17,15 +19,16 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::gather::{Gathered, Live};
 use super::plan::Plan;
 use super::revision::ConfigRevision;
 use super::rollout::Decision;
 use crate::api::Agent;
+use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames};
 use crate::settings::Settings;
@@ -38,12 +41,34 @@ pub struct Desired {
     /// `None`: the user brought a claim.
     pub claim: Option<PersistentVolumeClaim>,
     pub service: Service,
+    pub ingress: Optional<Ingress>,
+    pub http_route: Optional<HttpRoute>,
     /// `None`: the configuration stays as it is.
     pub config: Option<DesiredConfig>,
     /// `None`: the Deployment stays as it is.
     pub deployment: Option<Deployment>,
     /// ConfigMaps of earlier plans that no Pod mounts any more.
     pub obsolete: Vec<Arc<Observed<ConfigMap>>>,
+}
+
+/// A child that is there only while the spec asks for it.
+#[derive(Debug)]
+pub enum Optional<K> {
+    Wanted(K),
+    /// The spec asked for it before.
+    Obsolete(Arc<Observed<K>>),
+    Absent,
+}
+
+impl<K: Resource> Optional<K> {
+    fn new(wanted: Option<K>, live: Option<&Arc<Observed<K>>>, owner: &Agent) -> Self {
+        let ours = live.filter(|live| naming::is_child_of(&live.object, owner));
+        match (wanted, ours) {
+            (Some(wanted), _) => Self::Wanted(wanted),
+            (None, Some(ours)) => Self::Obsolete(Arc::clone(ours)),
+            (None, None) => Self::Absent,
+        }
+    }
 }
 
 /// The configuration for the Pods of one plan.
@@ -67,11 +92,16 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         }
         _ => None,
     };
+    let exposure = owner.spec.gateway.as_ref().and_then(|gateway| gateway.exposure.as_ref());
+    let ingress = exposure.and_then(|exposure| ingress::build(owner, &names, exposure));
+    let http_route = exposure.and_then(|exposure| http_route::build(owner, &names, exposure));
     Desired {
         service_account: service_account::build(owner, &names),
         network_policy: network_policy::build(owner, &names, settings),
         claim: claim::build(owner, &names),
         service: service::build(owner, &names),
+        ingress: Optional::new(ingress, gathered.live.ingress.as_ref(), owner),
+        http_route: Optional::new(http_route, gathered.live.http_route.as_ref(), owner),
         obsolete: obsolete(gathered, &names, config.as_ref()),
         config,
         deployment,
@@ -132,5 +162,5 @@ pub fn metadata(owner: &Agent, names: &GatewayNames, name: &str) -> ObjectMeta {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Who may talk to the gateway, and whom it may talk to.
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
@@ -10,12 +10,13 @@ use crate::api::Agent;
 use crate::api::sandbox::Egress;
 use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_SANDBOX_GATEWAY, MANAGED_BY, SANDBOX};
 use crate::openclaw::paths;
+use crate::pods::containers::some;
 use crate::pods::egress::opened;
 use crate::pods::network::{labelled, namespace, port};
 use crate::settings::Settings;
 
-/// In: the gateway's port, from its own namespace except from sandboxes, and from the operator's. Out: everything but the metadata servers
-/// of clouds, or what the administrator leaves of it, and its own sandboxes.
+/// In: the gateway's port, from its own namespace except from sandboxes, from the operator's, and from the peers to which the gateway is
+/// exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
@@ -33,12 +34,25 @@ pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> Networ
             pod_selector: Some(LabelSelector { match_labels: Some(names.selector()), ..LabelSelector::default() }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(others.chain([operator]).collect()),
+                from: Some(others.chain([operator]).chain(exposed_to(owner)).collect()),
                 ports: Some(vec![port("TCP", paths::PORT)]),
             }]),
             egress: Some(egress),
         }),
     }
+}
+
+/// The peers that the user names.
+fn exposed_to(owner: &Agent) -> impl Iterator<Item = NetworkPolicyPeer> {
+    let exposure = owner.spec.gateway.as_ref().and_then(|gateway| gateway.exposure.as_ref());
+    exposure.into_iter().flat_map(|exposure| &exposure.from).map(|peer| NetworkPolicyPeer {
+        pod_selector: peer.pod_selector.clone(),
+        namespace_selector: peer.namespace_selector.clone(),
+        ip_block: peer
+            .ip_block
+            .as_ref()
+            .map(|block| IPBlock { cidr: block.cidr.clone(), except: some(block.except.clone()) }),
+    })
 }
 
 /// The shells of the sandboxes that belong to this gateway.

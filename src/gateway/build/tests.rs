@@ -1,3 +1,5 @@
+mod exposure;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use kube::ResourceExt;
 
 use crate::api::agent::Gateway;
+use crate::api::exposure::Exposure;
 use crate::gateway::gather::{Gathered, Live};
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::access::{self, Access};
@@ -27,7 +28,9 @@ pub fn resolve(gathered: &Gathered, settings: &Settings) -> Resolved {
     let default = Gateway::default();
     let gateway = gathered.owner.spec.gateway.as_ref().unwrap_or(&default);
     let (trusted_proxies, warnings) = proxies(gateway, gathered, settings);
-    let control_ui = gateway.control_ui.clone().unwrap_or_default();
+    let mut control_ui = gateway.control_ui.clone().unwrap_or_default();
+    let origin = gateway.exposure.as_ref().map(Exposure::origin);
+    control_ui.allowed_origins.extend(origin.filter(|origin| !control_ui.allowed_origins.contains(origin)));
     let http = gateway.http.clone().unwrap_or_default();
     let access = Access {
         control_ui: control_ui.enabled,

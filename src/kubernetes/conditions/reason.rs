@@ -135,6 +135,12 @@ reasons! {
         /// The current spec of the Agent is invalid. Its last valid version remains in use.
         LAST_GOOD_KEPT = "LastGoodKept", "`ReferencesResolved` says what to correct.";
     }
+    "Exposure", "`Exposed`, also with `ChildRejected` and `NameConflict`" {
+        /// The Ingress or HTTPRoute is as specified. Whether the proxy uses it is in its own status.
+        EXPOSED = "Exposed", "";
+        /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
+        ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
+    }
     "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox" {
         /// Commands can run.
         RUNNING = "Running", "";

@@ -1,4 +1,5 @@
-//! How a gateway is reached, as its owner says it: what becomes of it in openclaw.json, and what the conditions say.
+//! How a gateway is reached, as its owner says it: what becomes of it in openclaw.json and outside of the cluster, and what the conditions
+//! say.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -79,6 +80,75 @@ async fn a_range_with_the_operator_in_it_is_not_trusted_and_the_condition_says_s
             .await
             .expect("it is accepted");
         reason(&namespace, "a", "ConfigApplied", "Suspended").await;
+    })
+    .await;
+}
+
+/// Waits for what the Ingress says at this pointer below its spec.
+async fn ingress_says(namespace: &TestNamespace, pointer: &str, wanted: &Value) {
+    namespace
+        .eventually(&format!("the Ingress says {wanted} at {pointer}"), SOON, async || {
+            let ingress = namespace.find("Ingress", "a-gateway").await.ok_or("there is none")?;
+            let spec = &ingress.data["spec"];
+            if spec.pointer(pointer) == Some(wanted) { Ok(()) } else { Err(spec.to_string()) }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_exposed_gateway_has_an_ingress_that_follows_the_spec_and_goes_with_it() {
+    in_namespace("exposed", async |namespace| {
+        with_children(&namespace, json!({"gateway": {}})).await;
+        let before = plan(&namespace).await;
+        let policy = namespace.get("NetworkPolicy", "a-gateway").await.data["spec"].clone();
+        let peer = json!({"ipBlock": {"cidr": "192.0.2.0/28"}});
+        let annotations = json!({"example.org/timeout": "3600"});
+        let exposure = json!({"host": "one.example.com", "ingress": {"className": "none", "annotations": annotations}, "from": [peer]});
+        edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"exposure": exposure}}})).await.expect("accepted");
+        ingress_says(&namespace, "/rules/0/host", &json!("one.example.com")).await;
+        let said = reason(&namespace, "a", "Exposed", "Exposed").await;
+        assert_eq!(said.status, "True");
+        assert_eq!(namespace.get("Agent", "a").await.data["status"]["gateway"]["url"], "https://one.example.com");
+        let ingress = namespace.get("Ingress", "a-gateway").await;
+        assert_eq!(ingress.metadata.annotations.expect("annotations")["example.org/timeout"], "3600");
+        says(&namespace, "/controlUi/allowedOrigins", &json!(["https://one.example.com"])).await;
+        let mut opened = policy.clone();
+        opened["ingress"][0]["from"].as_array_mut().expect("peers").push(peer);
+        assert_eq!(namespace.get("NetworkPolicy", "a-gateway").await.data["spec"], opened);
+
+        let secret = json!({"host": "two.example.com", "ingress": {"tlsSecretName": "claw-tls"}});
+        edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"exposure": secret}}})).await.expect("accepted");
+        ingress_says(&namespace, "/tls", &json!([{"hosts": ["two.example.com"], "secretName": "claw-tls"}])).await;
+        says(&namespace, "/controlUi/allowedOrigins", &json!(["https://two.example.com"])).await;
+        let by_hand = json!({"spec": {"rules": null, "defaultBackend": {"service": {"name": "mine", "port": {"number": 80}}}}});
+        edit(&namespace, "Ingress", "a-gateway", &by_hand).await.expect("an edit by hand");
+        ingress_says(&namespace, "/rules/0/host", &json!("two.example.com")).await;
+
+        edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"exposure": null}}})).await.expect("accepted");
+        let gone = async || namespace.find("Ingress", "a-gateway").await.map_or(Ok(()), |_| Err("it is there".to_owned()));
+        namespace.eventually("the Ingress is gone", SOON, gone).await;
+        let closed = async || {
+            let spec = namespace.get("NetworkPolicy", "a-gateway").await.data["spec"].clone();
+            let agent = namespace.get("Agent", "a").await;
+            let told = agent.data["status"]["conditions"].to_string().contains("\"Exposed\"");
+            if spec == policy && !told { Ok(()) } else { Err(format!("{spec} {}", agent.data["status"])) }
+        };
+        namespace.eventually("the policy and the status are as before", SOON, closed).await;
+        assert_eq!(plan(&namespace).await, before, "the Pod is another");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_gateway_api_the_condition_says_so_and_nothing_else_fails() {
+    in_namespace("no-routes", async |namespace| {
+        let exposure = json!({"host": "claw.example.com", "httpRoute": {"parentRefs": [{"name": "edge"}]}});
+        with_children(&namespace, json!({"gateway": {"exposure": exposure}})).await;
+        let said = reason(&namespace, "a", "Exposed", "RouteKindNotServed").await;
+        assert_eq!(said.status, "False");
+        assert!(said.message.contains("HTTPRoute of gateway.networking.k8s.io/v1"), "{}", said.message);
+        reason(&namespace, "a", "Ready", "Suspended").await;
+        says(&namespace, "/controlUi/allowedOrigins", &json!(["https://claw.example.com"])).await;
     })
     .await;
 }

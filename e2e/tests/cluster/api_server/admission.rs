@@ -276,6 +276,17 @@ async fn the_operator_changes_only_the_metadata_of_a_pod_and_opens_only_what_is_
         let claim = operator.child(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "theirs"}}));
         is_refused(operator.creates(&claim).await, "a volume of somebody else", "a volumeName");
+        let ingress = |service: &str| {
+            let backend = json!({"service": {"name": service, "port": {"number": 80}}});
+            let paths = json!([{"path": "/", "pathType": "Prefix", "backend": backend}]);
+            operator.child(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a-gateway"},
+                "spec": {"rules": [{"host": "claw.example.com", "http": {"paths": paths}}]}}))
+        };
+        operator.creates(&ingress("a-gateway")).await.expect("an Ingress as the operator writes it");
+        is_refused(operator.creates(&ingress("theirs")).await, "the way to others", "a backend other than the gateway");
+        let rest = json!({"spec": {"defaultBackend": {"service": {"name": "a-gateway", "port": {"number": 80}}}}});
+        let everything = merged(ingress("a-gateway"), rest);
+        is_refused(operator.creates(&everything).await, "the way for all hosts", "a default backend");
     })
     .await;
 }
@@ -287,9 +298,9 @@ async fn kubernetes_finds_no_fault_in_the_types_of_the_policies() {
     let checked = e2e::suite::eventually(SOON, async || {
         let all = policies.list(&ours).await.expect("policies can be listed").items;
         let statuses: Vec<_> = all.into_iter().filter_map(|policy| policy.status?.type_checking).collect();
-        if statuses.len() == 8 { Ok(statuses) } else { Err(format!("{} are checked", statuses.len())) }
+        if statuses.len() == 10 { Ok(statuses) } else { Err(format!("{} are checked", statuses.len())) }
     });
-    for checked in checked.await.expect("all eight are checked") {
+    for checked in checked.await.expect("all ten are checked") {
         assert!(checked.expression_warnings.iter().flatten().next().is_none(), "{checked:?}");
     }
 }

@@ -15,6 +15,8 @@ fn stranger(kind: &str, name: &str) -> Value {
         "Deployment" => json!({"apiVersion": "apps/v1", "spec": {"replicas": 0,
             "selector": {"matchLabels": {"app": "mine"}}, "template": pod}}),
         "NetworkPolicy" => json!({"apiVersion": "networking.k8s.io/v1", "spec": {"podSelector": {}}}),
+        "Ingress" => json!({"apiVersion": "networking.k8s.io/v1",
+            "spec": {"defaultBackend": {"service": {"name": "mine", "port": {"number": 80}}}}}),
         "Service" => json!({"apiVersion": "v1", "spec": {"ports": [{"port": 80}]}}),
         "PersistentVolumeClaim" => json!({"apiVersion": "v1", "spec": {"accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Gi"}}}}),
@@ -85,6 +87,26 @@ async fn a_claim_of_somebody_else_is_never_taken_over() {
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_never_taken_over() {
     is_never_taken_over("Secret", "a-secret").await;
+}
+
+#[tokio::test]
+async fn an_ingress_of_somebody_else_is_never_taken_over() {
+    in_namespace("taken-ingress", async |namespace| {
+        let before = make(&namespace, &stranger("Ingress", "a-gateway")).await;
+        let exposure = json!({"host": "claw.example.com", "ingress": {}});
+        with_children(&namespace, json!({"gateway": {"exposure": exposure}})).await;
+        let taken = reason(&namespace, "a", "Exposed", "NameConflict").await;
+        assert!(taken.message.contains("Ingress \"a-gateway\""), "{}", taken.message);
+        let now = namespace.get("Ingress", "a-gateway").await;
+        assert_eq!(now.metadata.resource_version, before.metadata.resource_version, "it was written to");
+        edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"exposure": null}}}))
+            .await
+            .expect("it is accepted");
+        reason(&namespace, "a", "Ready", "Suspended").await;
+        let now = namespace.get("Ingress", "a-gateway").await;
+        assert_eq!(now.metadata.resource_version, before.metadata.resource_version, "it was written to");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ async fn the_operator_may_do_what_it_does_in_every_namespace() {
         ("/pods", "get list watch create patch delete"),
         ("apps/deployments", "get list watch create patch update"),
         ("networking.k8s.io/networkpolicies", "get list watch create patch update delete"),
+        ("networking.k8s.io/ingresses", "get list watch create patch update delete"),
+        ("gateway.networking.k8s.io/httproutes", "get list watch create patch update delete"),
         ("events.k8s.io/events", "create patch"),
     ] {
         for verb in verbs.split(' ') {
@@ -103,6 +105,10 @@ async fn the_operator_may_do_nothing_else() {
         ("batch/jobs", &["create"]),
         ("batch/cronjobs", &["get", "list", "create"]),
         ("networking.k8s.io/networkpolicies", &["deletecollection"]),
+        ("networking.k8s.io/ingresses", &["deletecollection"]),
+        ("networking.k8s.io/ingressclasses", &["get", "list", "create"]),
+        ("gateway.networking.k8s.io/httproutes", &["deletecollection"]),
+        ("gateway.networking.k8s.io/gateways", &["get", "list", "create"]),
         ("rbac.authorization.k8s.io/clusterroles", &["get", "create", "bind", "escalate"]),
         ("rbac.authorization.k8s.io/rolebindings", &["get", "create"]),
         ("apiextensions.k8s.io/customresourcedefinitions", &["get", "patch"]),

@@ -231,3 +231,43 @@ async fn a_trusted_proxy_is_an_address_or_a_narrow_range() {
         accepted(&server, proxies(proxy)).await;
     }
 }
+
+#[tokio::test]
+async fn a_gateway_is_exposed_by_an_ingress_or_a_route_at_one_host() {
+    let server = Server::new().await;
+    let exposed = |exposure: Value| json!({"gateway": {"exposure": exposure}});
+    let (ingress, route) = (json!({}), json!({"parentRefs": [{"name": "edge"}]}));
+    let words = "set exactly one of ingress and httpRoute";
+    refused(&server, exposed(json!({"host": "a.example"})), words).await;
+    refused(&server, exposed(json!({"host": "a.example", "ingress": ingress, "httpRoute": route})), words).await;
+    for host in ["https://a.example", "A.example", "*.example", "a.example:443", "a.example/x", ""] {
+        refused(&server, exposed(json!({"host": host, "ingress": {}})), "spec.gateway.exposure.host").await;
+    }
+    let no_parent = json!({"host": "a.example", "httpRoute": {"parentRefs": []}});
+    refused(&server, exposed(no_parent), "should have at least 1 items").await;
+    let reserved = json!({"host": "a.example", "ingress": {"annotations": {"creel.dev/x": "y"}}});
+    refused(&server, exposed(reserved), "annotations under creel.dev/ are reserved for Creel").await;
+    for exposure in [json!({"host": "claw.example.com", "ingress": ingress}), json!({"host": "a", "httpRoute": route})]
+    {
+        accepted(&server, exposed(exposure)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_pods_or_a_range() {
+    let server = Server::new().await;
+    let from = |peer: Value| json!({"gateway": {"exposure": {"host": "a.example", "ingress": {}, "from": [peer]}}});
+    let words = "set either ipBlock, or podSelector and/or namespaceSelector";
+    let range = json!({"cidr": "192.0.2.0/28"});
+    for peer in [json!({}), json!({"ipBlock": range, "podSelector": {}})] {
+        refused(&server, from(peer), words).await;
+    }
+    refused(&server, from(json!({"ipBlock": {"cidr": "192.0.2.1"}})), "cidr must be a range of addresses").await;
+    let odd = json!({"ipBlock": {"cidr": "192.0.2.0/28", "except": ["x"]}});
+    refused(&server, from(odd), "except lists ranges of addresses").await;
+    for peer in
+        [json!({"ipBlock": range}), json!({"podSelector": {}}), json!({"namespaceSelector": {}, "podSelector": {}})]
+    {
+        accepted(&server, from(peer)).await;
+    }
+}

@@ -26,7 +26,7 @@ async fn chat_completions_and_origins_are_live_without_a_restart() {
         let (address, token) = place(&namespace, host).await;
         let completed = async || complete(address, &token, &agent).await;
         let answer = namespace.eventually("/v1/chat/completions answers", SOON, completed).await;
-        assert_eq!(answer, "You said: are you there?");
+        assert!(answer.contains("are you there?"), "{answer}");
         let refused = async || match connect(address, &token, FOREIGN).await {
             Err(error) if error.to_string().contains(ORIGIN_REFUSED) => Ok(()),
             other => Err(format!("{other:?}")),
