@@ -9,6 +9,7 @@ pub mod cron_job;
 pub mod duration;
 pub mod environment;
 pub mod models;
+pub mod passthrough;
 pub mod pod_template;
 pub mod provider;
 pub mod quantity;
