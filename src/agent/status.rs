@@ -198,9 +198,9 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     if let Some(fault) = state.fault.iter().chain(&member.warnings).find(|fault| is_reference(fault.reason)) {
         return unresolved(fault);
     }
-    let ignored = member.warnings.iter().find(|fault| fault.reason == reason::VARIABLES_IGNORED);
     let resolved = (reason::RESOLVED, "Everything that the spec names exists.");
-    let (reason, message) = ignored.map_or(resolved, |ignored| (ignored.reason, ignored.message.as_str()));
+    let warning = member.warnings.first();
+    let (reason, message) = warning.map_or(resolved, |warning| (warning.reason, warning.message.as_str()));
     Desired::new(REFERENCES_RESOLVED, Status::True, reason, message)
 }
 

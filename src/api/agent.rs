@@ -10,6 +10,7 @@ use super::access::{ControlUi, HttpApis};
 use super::environment::{EnvFromSource, EnvVar};
 use super::exposure::Exposure;
 use super::models::ModelSelection;
+use super::passthrough::Passthrough;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
 use super::runs::RunStatus;
@@ -54,6 +55,12 @@ pub struct AgentSpec {
     /// Wakes the Agent at regular intervals in its main session to check whether anything needs attention. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// Keys of this agent's entry in openclaw.json that have no field here, at most 64 KiB. A change is applied without a restart, unless it
+    /// brings a Secret key that is new to the gateway. In place of any value, `{valueFrom: {secretKeyRef: {name, key}}}` takes it from a
+    /// Secret. Keys that Creel sets are rejected; the condition names the field to use instead. Default: none.
+    /// Example: `{thinkingDefault: high, subagents: {allowAgents: [writer]}}`.
+    #[serde(default, skip_serializing_if = "Passthrough::is_empty")]
+    pub config: Passthrough,
     /// The gateway that this Agent owns. Default: a gateway with all defaults, unless `gatewayRef` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
@@ -159,6 +166,12 @@ pub struct Gateway {
     /// The HTTP APIs that the gateway serves. A change is applied without a restart. Default: `/v1/responses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpApis>,
+    /// Keys of openclaw.json for the whole gateway that have no field here, at most 256 KiB. In place of any value,
+    /// `{valueFrom: {secretKeyRef: {name, key}}}` takes it from a Secret. Most keys are applied without a restart; one that the running
+    /// gateway can't apply recreates the Pod, and so does a Secret key that is new to it. Keys that Creel sets are rejected; the condition
+    /// names the field to use instead. Default: none. Example: `{agents: {defaults: {maxConcurrent: 2}}, messages: {responsePrefix: auto}}`.
+    #[serde(default, skip_serializing_if = "Passthrough::is_empty")]
+    pub config: Passthrough,
 }
 
 /// When the kubelet pulls an image.
@@ -322,6 +335,11 @@ pub struct GatewayStatus {
     /// Pod, or when the annotation `creel.dev/restart` is set to a new value.
     #[serde(default)]
     pub outdated: bool,
+    /// The paths of openclaw.json that come from `spec.gateway.config` and from `spec.config` of the Agents, as the Pod has them: sorted, at
+    /// most 100 of at most 200 characters. Example: `agents.entries.concierge.thinkingDefault`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 200)))]
+    pub passthrough: Vec<String>,
     /// Why and when the Pod was last recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rollout: Option<Rollout>,

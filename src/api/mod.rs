@@ -11,6 +11,7 @@ pub mod duration;
 pub mod environment;
 pub mod exposure;
 pub mod models;
+pub mod passthrough;
 pub mod pod_template;
 pub mod provider;
 pub mod quantity;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::EnvVar;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
+use crate::kubernetes::printable::excerpt;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::names::EnvName;
 use crate::openclaw::paths;
@@ -48,6 +49,10 @@ pub struct PodPlan {
     pub ssh_key: SecretKeySelector,
     /// Variables that hold the secrets of Providers, sorted by name.
     pub provider_env: Vec<SecretVariable>,
+    /// Variables that hold the Secrets of users' keys of openclaw.json, sorted by name.
+    pub config_env: Vec<SecretVariable>,
+    /// What a running gateway does not take up of these keys, by the first key.
+    pub cold: BTreeMap<String, Value>,
     /// The name of the claim.
     pub claim: String,
     /// The value of the annotation `creel.dev/restart`.
@@ -97,17 +102,25 @@ impl PodPlan {
             ("spec.gateway.storage.existingClaim", json!(gateway.storage.existing_claim)),
             ("the set of Provider credentials", json!(self.provider_env)),
             ("the reserved variables of spec.gateway.envFrom", json!(self.overridden())),
+            ("the set of Secrets in spec.gateway.config and spec.config", json!(self.config_env)),
             (RESTART_PART, json!(self.restart)),
         ]);
+        let cold = self.cold.iter().map(|(key, value)| (format!("spec.gateway.config.{}", excerpt(key)), hash(value)));
+        self.parts.extend(cold);
         self
+    }
+
+    /// The variables that Agents and their Providers need.
+    pub fn of_agents(&self) -> impl Iterator<Item = &SecretVariable> {
+        self.provider_env.iter().chain(&self.config_env)
     }
 
     /// Reserved variables that `envFrom` would set, and that Creel sets only because of that.
     #[must_use]
     pub fn overridden(&self) -> Vec<String> {
-        let of_provider = |name: &String| self.provider_env.iter().any(|variable| variable.variable == *name);
+        let of_agents = |name: &String| self.of_agents().any(|variable| variable.variable == *name);
         let loaded = reserved::loaded(&self.gateway.env_from, &self.digests).into_keys();
-        loaded.filter(|name| !paths::is_set(name) && !of_provider(name)).collect()
+        loaded.filter(|name| !paths::is_set(name) && !of_agents(name)).collect()
     }
 
     /// The hash of everything that decides the Pod: 16 hex digits. It holds nothing of the operator's version, its shell image
@@ -130,6 +143,8 @@ mod tests {
             token: SecretKeySelector { name: "concierge-secret".into(), key: "token".into() },
             ssh_key: SecretKeySelector { name: "concierge-secret".into(), key: "ssh-key".into() },
             provider_env: vec![SecretVariable::new(&EnvName::provider_key("openai"), "openai", "api-key")],
+            config_env: Vec::new(),
+            cold: BTreeMap::new(),
             claim: "concierge-claim".into(),
             restart: None,
             digests: Digests::default(),

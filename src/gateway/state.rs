@@ -12,16 +12,22 @@ use super::credentials;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
+use super::revision::ConfigRevision;
 use super::rollout::Decision;
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
 use crate::api::exposure::Exposure;
 use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, EXPOSED, GATEWAY_READY, Status, reason};
+use crate::kubernetes::printable::excerpt;
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::GatewayNames;
+use crate::openclaw::config::passthrough;
 use crate::references::digests::Fault;
 use crate::references::sources;
 use crate::world::gateway_state::{GatewayState, Member};
+
+/// Paths in the status.
+const PASSTHROUGH_LIMIT: usize = 100;
 
 /// What a reconcile found and did.
 #[derive(Debug)]
@@ -48,7 +54,10 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
         config,
         exposed: exposed(&gathered.owner, decision.is_none(), applied),
         fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
-        status: gateway_status(&gathered.owner, decision.as_ref(), applied),
+        status: GatewayStatus {
+            passthrough: in_force(synced.config.as_ref().or(applied.config.as_ref())),
+            ..gateway_status(&gathered.owner, decision.as_ref(), applied)
+        },
         agents: members.map(|agent| (agent.name_any(), member(agent, reconciled))).collect(),
     }
 }
@@ -116,6 +125,7 @@ fn gateway_status(owner: &Agent, decision: Option<&Decision>, applied: &Applied)
         token_secret: Some(sources::token(owner)),
         outdated: decision == Some(&Decision::Outdated),
         last_rollout: deployment.and_then(|deployment| deployment.rollout.clone()),
+        ..GatewayStatus::default()
     }
 }
 
@@ -142,6 +152,12 @@ fn exposed(owner: &Agent, is_paused: bool, applied: &Applied) -> Option<Desired>
             Desired::new(EXPOSED, Status::True, reason::EXPOSED, message)
         }
     })
+}
+
+/// What users wrote of the configuration that the Pod mounts.
+fn in_force(config: Option<&ConfigRevision>) -> Vec<String> {
+    let paths = config.map(|config| passthrough::paths(config.current.value())).unwrap_or_default();
+    paths.iter().take(PASSTHROUGH_LIMIT).map(|path| excerpt(path)).collect()
 }
 
 /// Whether the gateway's Pod answers.

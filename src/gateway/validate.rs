@@ -15,8 +15,9 @@ use crate::kubernetes::conditions::reason;
 use crate::naming;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::sections::Sections;
-use crate::openclaw::config::{self, Gateway};
+use crate::openclaw::config::{self, Gateway, passthrough};
 use crate::openclaw::live;
+use crate::openclaw::names::{is_of_agents, is_of_config};
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::reserved;
@@ -75,12 +76,16 @@ fn missing_claim(gathered: &Gathered) -> Option<Fault> {
 /// What the Pod consists of. Variables that are no longer needed stay until something else recreates the Pod: an Agent that
 /// leaves must not restart the others.
 fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, digests: Digests) -> PodPlan {
+    let (config_env, provider_env) =
+        agents.environment.iter().cloned().partition(|variable| is_of_config(&variable.variable));
     let needed = PodPlan {
         image: image(gathered, settings),
         gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
         token: sources::token(&gathered.owner),
         ssh_key: sources::ssh_key(&gathered.owner),
-        provider_env: agents.environment.iter().cloned().collect(),
+        provider_env,
+        config_env,
+        cold: passthrough::reload::cold(&agents.of_users.gateway),
         claim: sources::claim(&gathered.owner),
         restart: gathered.owner.annotations().get(naming::RESTART).cloned(),
         digests,
@@ -106,10 +111,10 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
 
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {
     let live = &gathered.live;
-    let names: BTreeSet<&str> = needed.provider_env.iter().map(|variable| variable.variable.as_str()).collect();
+    let names: BTreeSet<&str> = needed.of_agents().map(|variable| variable.variable.as_str()).collect();
     let leftovers: Vec<SecretVariable> = live
         .secret_variables()
-        .filter(|live| live.variable.starts_with("CREEL_PROVIDER_") && !names.contains(live.variable.as_str()))
+        .filter(|live| is_of_agents(&live.variable) && !names.contains(live.variable.as_str()))
         .collect();
     let mut plan = needed.clone();
     for variable in leftovers {
@@ -117,9 +122,11 @@ fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {
         if let Some(digest) = live.digests.0.get(&id) {
             plan.digests.0.entry(id).or_insert_with(|| digest.clone());
         }
-        plan.provider_env.push(variable);
+        let list = if is_of_config(&variable.variable) { &mut plan.config_env } else { &mut plan.provider_env };
+        list.push(variable);
     }
     plan.provider_env.sort();
+    plan.config_env.sort();
     with_kept_parts(plan, gathered)
 }
 
@@ -141,7 +148,8 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Opt
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
     let mut sections = agents.sections.clone();
     sections.extend(access);
-    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections };
+    let of_users = agents.of_users.clone();
+    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections, of_users };
     Some(config::render(&gateway))
 }
 

@@ -7,6 +7,16 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|letter| if is_plain(letter) { letter } else { ' ' }).collect()
 }
 
+/// Characters of [`excerpt`].
+pub const EXCERPT: usize = 200;
+
+/// The beginning of such a text.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let letters = text.chars().take(EXCERPT);
+    letters.map(|letter| if is_plain(letter) { letter } else { ' ' }).collect()
+}
+
 /// Neither of Unicode's categories Cc, Zl and Zp, nor one of Cf that programs show as nothing.
 fn is_plain(letter: char) -> bool {
     let hidden = matches!(

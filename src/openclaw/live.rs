@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::config::sections::Fields;
-use super::names::{EnvName, provider_id, unescape};
+use super::names::{EnvName, provider_id, substituted, unescape};
 
 /// The entry of an agent.
 #[must_use]
@@ -64,7 +64,7 @@ pub fn models_of(agent_entry: &Value) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// The variables that the SecretRefs anywhere in an entry or document read. A gateway whose environment lacks one of
+/// The variables that the SecretRefs and texts anywhere in an entry or document read. A gateway whose environment lacks one of
 /// them starts degraded and does not say so on its probes: render only what the running Pod has.
 #[must_use]
 pub fn variables(entry: &Value) -> BTreeSet<EnvName> {
@@ -84,6 +84,7 @@ fn collect_variables(value: &Value, found: &mut BTreeSet<EnvName>) {
             map.values().for_each(|child| collect_variables(child, found));
         }
         Value::Array(list) => list.iter().for_each(|child| collect_variables(child, found)),
+        Value::String(text) => found.extend(substituted(text).into_iter().map(EnvName::from)),
         _ => {}
     }
 }

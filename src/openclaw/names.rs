@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The name of an environment variable of the gateway that a SecretRef reads.
 ///
@@ -14,19 +15,59 @@ impl EnvName {
     /// The variable that holds the API key of the Provider with this name.
     #[must_use]
     pub fn provider_key(provider: &str) -> Self {
-        Self(format!("CREEL_PROVIDER_{}__KEY", upper(provider)))
+        Self(format!("{PROVIDER}{}__KEY", upper(provider)))
     }
 
     /// The variable that holds the value of one of the Provider's headers; `position` counts from 0 in its list.
     #[must_use]
     pub fn provider_header(provider: &str, position: usize) -> Self {
-        Self(format!("CREEL_PROVIDER_{}__HEADER_{position}", upper(provider)))
+        Self(format!("{PROVIDER}{}__HEADER_{position}", upper(provider)))
+    }
+
+    /// The variable with this key of a Secret, where a user's keys of openclaw.json have a SecretRef.
+    #[must_use]
+    pub fn config_reference(secret: &str, key: &str) -> Self {
+        Self(format!("{CONFIG_REFERENCE}{}", digits(secret, key)))
+    }
+
+    /// The same where they have a text.
+    #[must_use]
+    pub fn config_text(secret: &str, key: &str) -> Self {
+        Self(format!("{CONFIG_TEXT}{}", digits(secret, key)))
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+const PROVIDER: &str = "CREEL_PROVIDER_";
+const CONFIG_REFERENCE: &str = "CREEL_CONFIG_";
+const CONFIG_TEXT: &str = "CREEL_TEXT_";
+
+/// Whether the variable holds a Secret that a user's keys of openclaw.json name.
+#[must_use]
+pub fn is_of_config(variable: &str) -> bool {
+    variable.starts_with(CONFIG_REFERENCE) || is_text(variable)
+}
+
+/// Whether OpenClaw puts the variable into a text. Where it is not set, the text keeps its name instead, which anybody can guess: the
+/// process must not start without it.
+#[must_use]
+pub fn is_text(variable: &str) -> bool {
+    variable.starts_with(CONFIG_TEXT)
+}
+
+/// Whether the variable holds a Secret that Agents or their Providers name.
+#[must_use]
+pub fn is_of_agents(variable: &str) -> bool {
+    variable.starts_with(PROVIDER) || is_of_config(variable)
+}
+
+/// Names a key of a Secret in letters that a variable may have: both may be longer than that.
+fn digits(secret: &str, key: &str) -> String {
+    hex::encode_upper(&Sha256::digest(format!("{secret}/{key}"))[..8])
 }
 
 impl fmt::Display for EnvName {
@@ -64,6 +105,30 @@ pub fn provider_of(id: &str) -> Option<&str> {
 #[must_use]
 pub fn escape(text: &str) -> String {
     text.replace("${", "$${")
+}
+
+/// The variables that OpenClaw puts into the text: those in `${VARIABLE}` without another `$` before it, as its own scanner finds them.
+#[must_use]
+pub fn substituted(text: &str) -> Vec<&str> {
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = |name: &&str| !name.starts_with(|first: char| first.is_ascii_digit()) && name.bytes().all(is_letter);
+    let name = |rest: &str| rest.split_once('}').map(|(name, _)| name.len()).filter(|length| *length > 0);
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Some((_, after)) = rest.split_once('$') {
+        let escaped = after.strip_prefix("${");
+        let start = escaped.or_else(|| after.strip_prefix('{'));
+        let named = start.and_then(|start| Some((start.get(..name(start)?)?, start)));
+        rest = match named.filter(|(name, _)| is_name(name)) {
+            Some((name, start)) => {
+                if escaped.is_none() {
+                    found.push(name);
+                }
+                start.get(name.len() + 1..).unwrap_or_default()
+            }
+            None => after,
+        };
+    }
+    found
 }
 
 /// The opposite of [`escape`].
@@ -119,6 +184,26 @@ mod tests {
     fn a_variable_in_a_users_text_stays_text() {
         assert_eq!(escape("a${HOME}b"), "a$${HOME}b");
         assert_eq!(unescape(&escape("a${HOME}b")), "a${HOME}b");
+    }
+
+    #[test]
+    fn only_variables_that_openclaw_would_put_in_are_found() {
+        assert_eq!(substituted("a ${ONE}$${TWO}$$${THREE}${_4}"), ["ONE", "_4"]);
+        assert_eq!(substituted("${lower} ${1X} ${} ${OPEN $ {X} $X"), Vec::<&str>::new());
+        assert_eq!(substituted("${OPEN ${X}} ${ä}${Y}"), ["X", "Y"]);
+        assert_eq!(substituted(&escape("${ONE}")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_key_of_a_secret_has_a_variable_that_openclaw_accepts_in_a_reference() {
+        let name = EnvName::config_reference(&"a.b-".repeat(60), "tls.crt_x");
+        assert!(
+            name.as_str().len() <= 128
+                && name.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
+        );
+        assert!(is_of_config(name.as_str()) && !is_text(name.as_str()));
+        assert!(is_text(EnvName::config_text("a", "b").as_str()));
+        assert_ne!(EnvName::config_text("a", "b"), EnvName::config_text("a", "B"));
     }
 
     /// As the functions of OpenClaw that read a reference to a model do it.

@@ -15,7 +15,8 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let gateway = agent.spec.gateway_ref.is_none().then(|| sources::of_gateway(agent));
     let providers = agent.spec.model.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
-    gateway.into_iter().flatten().chain(models).collect()
+    let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
+    gateway.into_iter().flatten().chain(models).chain(config).collect()
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

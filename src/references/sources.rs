@@ -4,8 +4,10 @@ use kube::ResourceExt;
 
 use super::digests::{Source, SourceKind};
 use crate::api::environment::{EnvFromSource, EnvVar};
+use crate::api::passthrough::Passthrough;
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
 use crate::api::{Agent, Provider, Sandbox};
+use crate::kubernetes::printable::excerpt;
 use crate::naming::GatewayNames;
 
 /// The credentials of a Provider and the secret values of its headers, in that order.
@@ -61,6 +63,39 @@ pub fn of_gateway(agent: &Agent) -> Vec<Source> {
     let of_user = gateway
         .map(|gateway| of_environment(&gateway.env, &gateway.env_from, "spec.gateway", &format!("Agent \"{name}\"")));
     [token, ssh_key].into_iter().chain(of_user.into_iter().flatten()).collect()
+}
+
+/// What the Agent's keys of openclaw.json read.
+#[must_use]
+pub fn of_config(agent: &Agent) -> Vec<Source> {
+    of_passthrough(&agent.spec.config, "spec.config", agent)
+}
+
+/// What the keys of openclaw.json read that the Agent has for its gateway.
+#[must_use]
+pub fn of_gateway_config(agent: &Agent) -> Vec<Source> {
+    let gateway = agent.spec.gateway.iter();
+    gateway.flat_map(|gateway| of_passthrough(&gateway.config, "spec.gateway.config", agent)).collect()
+}
+
+fn of_passthrough(config: &Passthrough, field: &str, agent: &Agent) -> Vec<Source> {
+    let secrets = config.secrets().into_iter();
+    secrets
+        .map(|(path, source)| secret(&source, excerpt(&format!("{field}.{path} of Agent \"{}\"", agent.name_any()))))
+        .collect()
+}
+
+/// What a live gateway reads on behalf of this last good state.
+#[must_use]
+pub fn of_live(secret: &str, key: &str, of: &str) -> Source {
+    Source {
+        kind: SourceKind::Secret,
+        name: secret.to_owned(),
+        key: Some(key.to_owned()),
+        optional: false,
+        needs_text: true,
+        field: of.to_owned(),
+    }
 }
 
 /// What the Pods of a Sandbox read: `env` and `envFrom`.

@@ -14,6 +14,7 @@ use super::affinity;
 use super::service::PORT_NAME;
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
+use crate::openclaw::names::is_text;
 use crate::openclaw::paths;
 use crate::pods::containers::{
     SHELL_DIRECTORY, SHELL_VOLUME, env_from, hardened, install_container, merged_resources, mount, mount_read_only,
@@ -142,9 +143,10 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
     add(secret_variable(paths::TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false));
     // Also without any sandbox: the first one then brings no new environment, so no restart.
     add(secret_variable(paths::SSH_KEY_VARIABLE, &plan.ssh_key.name, &plan.ssh_key.key, false));
-    for variable in &plan.provider_env {
-        // Optional: a Pod that is moved while a Provider's Secret is away starts without that Provider.
-        add(secret_variable(&variable.variable, &variable.secret, &variable.key, true));
+    for variable in plan.of_agents() {
+        // A Pod that is moved while the Secret of a SecretRef is away starts without what needs it.
+        let optional = !is_text(&variable.variable);
+        add(secret_variable(&variable.variable, &variable.secret, &variable.key, optional));
     }
     all.into_values().collect()
 }

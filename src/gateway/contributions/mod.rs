@@ -7,6 +7,7 @@
 pub mod access;
 pub mod heartbeat;
 pub mod models;
+pub mod passthrough;
 pub mod sandbox;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use super::gather::Gathered;
 use super::last_good::{self, AtFault};
 use super::plan::{AgentFault, SecretVariable};
 use crate::api::Agent;
+use crate::openclaw::config::OfUsers;
 use crate::openclaw::config::sections::{Fields, Sections};
 use crate::references::digests::{self, Digests, Fault, Source};
 
@@ -27,6 +29,10 @@ pub struct Contribution {
     pub entry: Fields,
     /// What it needs elsewhere in openclaw.json.
     pub sections: Sections,
+    /// Keys of that entry that the user wrote.
+    pub config: Fields,
+    /// Keys of the gateway that the user wrote.
+    pub gateway_config: Fields,
     /// Variables of the gateway's Pod that these two refer to.
     pub environment: Vec<SecretVariable>,
     /// The values behind the variables.
@@ -47,7 +53,8 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 3] = [models::FEATURE, sandbox::FEATURE, heartbeat::FEATURE];
+pub const FEATURES: [Feature; 5] =
+    [models::FEATURE, sandbox::FEATURE, heartbeat::FEATURE, passthrough::AGENT, passthrough::GATEWAY];
 
 /// What the agents of a gateway add up to.
 #[derive(Debug, Default)]
@@ -55,6 +62,7 @@ pub struct ResolvedAgents {
     /// The fields of each agent's entry.
     pub entries: BTreeMap<String, Fields>,
     pub sections: Sections,
+    pub of_users: OfUsers,
     pub faults: BTreeMap<String, AgentFault>,
     /// What is wrong and yet blocks nothing, by Agent.
     pub warnings: BTreeMap<String, Vec<Fault>>,
@@ -132,6 +140,10 @@ impl ResolvedAgents {
             entry.extend(contribution.entry);
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
+            self.of_users.gateway.extend(contribution.gateway_config);
+            if !contribution.config.is_empty() {
+                self.of_users.agents.insert(agent.to_owned(), contribution.config);
+            }
             self.environment.extend(contribution.environment);
             let resolved = digests::resolve(&contribution.sources, &gathered.reads, &gathered.live.digests);
             self.digests.0.extend(resolved.digests.0);

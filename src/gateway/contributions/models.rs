@@ -19,7 +19,7 @@ use crate::openclaw::config::models::{self, HeaderValue};
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
 use crate::openclaw::names::{EnvName, is_sent_whole, unescape};
-use crate::references::digests::{Fault, Source, SourceKind, resolve};
+use crate::references::digests::{Fault, Source, resolve};
 use crate::references::sources;
 use crate::references::suggest;
 
@@ -141,7 +141,9 @@ impl Offer {
             .iter()
             .map(|variable| gathered.live.secret_variables().find(|live| live.variable == variable.as_str()))
             .collect::<Option<_>>()?;
-        let sources = environment.iter().map(|variable| last_good_source(variable, name)).collect();
+        let of = format!("the last good state of Provider \"{name}\"");
+        let sources =
+            environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
         Some(Self { section, models, environment, sources })
     }
 }
@@ -158,17 +160,6 @@ fn last_good(gathered: &Gathered, needed: &Sections, name: &str, models: &BTreeS
         }
     }
     Offer::read_back(gathered, name)
-}
-
-fn last_good_source(variable: &SecretVariable, provider: &str) -> Source {
-    Source {
-        kind: SourceKind::Secret,
-        name: variable.secret.clone(),
-        key: Some(variable.key.clone()),
-        optional: false,
-        needs_text: true,
-        field: format!("the last good state of Provider \"{provider}\""),
-    }
 }
 
 fn choice(selection: &ModelSelection) -> ModelChoice {

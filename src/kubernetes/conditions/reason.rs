@@ -50,6 +50,14 @@ reasons! {
         RESOLVED = "Resolved", "";
         /// Everything that the spec names exists. `spec.gateway.envFrom` loads variables that only Creel sets, such as `OPENCLAW_GATEWAY_PORT`: they have no effect.
         VARIABLES_IGNORED = "VariablesIgnored", "Remove the keys that the message names from the Secret or ConfigMap, or load the others one by one with `spec.gateway.env`.";
+        /// Everything that the spec names exists. `spec.config` or `spec.gateway.config` has a secret in plain text.
+        SECRET_IN_PLAIN_TEXT = "SecretInPlainText", "Put the value into a Secret, and write `{valueFrom: {secretKeyRef: {name, key}}}` in its place.";
+        /// `spec.config` or `spec.gateway.config` has a key that only Creel sets. The last valid version remains in use.
+        CONFIG_KEY_OWNED = "ConfigKeyOwned", "Remove the key; the message names what to use instead.";
+        /// `spec.config` or `spec.gateway.config` has a value that Creel cannot use, for example a variable `${NAME}`. The last valid version remains in use.
+        CONFIG_UNSUPPORTED = "ConfigUnsupported", "Correct the value; the message has the form to use.";
+        /// `spec.config` or `spec.gateway.config` is too large, or names too many Secrets. The last valid version remains in use.
+        CONFIG_TOO_LARGE = "ConfigTooLarge", "Shorten it below the limit in the message.";
         /// The Provider needs no credentials.
         NOT_REQUIRED = "NotRequired", "";
         /// A Secret does not exist. What already runs keeps running.

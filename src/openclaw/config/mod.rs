@@ -6,6 +6,7 @@
 //! | `agents` | what an agent's entry says of its model and its heartbeat |
 //! | `document` | the rendered file: value, text and hash |
 //! | `models` | Providers and their models |
+//! | `passthrough` | keys that users write themselves |
 //! | `sandbox` | where an agent's commands run, as its entry says it |
 //! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
 //! | `sections` | where in the document a value belongs |
@@ -19,6 +20,7 @@ pub mod access;
 pub mod agents;
 pub mod document;
 pub mod models;
+pub mod passthrough;
 mod process;
 pub mod sandbox;
 pub mod sections;
@@ -40,6 +42,27 @@ pub struct Gateway {
     pub agents: BTreeMap<String, Fields>,
     /// What the agents need outside of their entries.
     pub sections: Sections,
+    /// Keys that users wrote, all of which Creel does without.
+    pub of_users: OfUsers,
+}
+
+/// Keys of openclaw.json that users wrote.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OfUsers {
+    pub gateway: Fields,
+    /// Keys of entries by agent.
+    pub agents: BTreeMap<String, Fields>,
+}
+
+impl OfUsers {
+    /// As a document.
+    fn document(&self) -> Value {
+        let mut document = Value::Object(self.gateway.clone());
+        if !self.agents.is_empty() {
+            document["agents"]["entries"] = json!(self.agents);
+        }
+        document
+    }
 }
 
 /// The whole openclaw.json, marker included.
@@ -78,6 +101,7 @@ pub fn render(gateway: &Gateway) -> Value {
         "plugins": {"entries": {"admin-http-rpc": {"enabled": true}}},
     });
     gateway.sections.write(&mut document);
+    passthrough::add_under(&mut document, gateway.of_users.document());
     marker::with_marker(document)
 }
 

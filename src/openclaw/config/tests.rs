@@ -71,6 +71,7 @@ pub(in crate::openclaw) fn gateway() -> Gateway {
             ("writer".to_owned(), fields("local/qwen3", &[])),
         ]),
         sections: Sections::default(),
+        of_users: OfUsers::default(),
     };
     provide(&mut gateway, "openai", &openai());
     provide(&mut gateway, "local", &local());

@@ -271,3 +271,14 @@ async fn a_peer_is_pods_or_a_range() {
         accepted(&server, from(peer)).await;
     }
 }
+
+#[tokio::test]
+async fn keys_of_openclaw_are_accepted_whatever_they_are() {
+    let server = Server::new().await;
+    let reference = json!({"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}});
+    let config = json!({"a": {"b": [1, {"c": true}, "d"]}, "e": reference});
+    accepted(&server, json!({"config": config, "gateway": {"config": config}})).await;
+    let many: serde_json::Map<_, _> = (0..65).map(|number| (number.to_string(), json!(1))).collect();
+    refused(&server, json!({"config": many}), "must have at most 64 items").await;
+    refused(&server, json!({"gateway": {"config": []}}), "must be of type object").await;
+}

@@ -1,7 +1,8 @@
 //! Creel with real gateways in real Pods: what its users are promised, seen from outside. Touches the network.
 //!
-//! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod), `rollout` (what recreates it, and what does not), `live` (edits that are
-//! live without a restart), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
+//! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod), `rollout` (what recreates it, and
+//! what does not), `live` (edits that are live without a restart), `passthrough` (keys of openclaw.json), `successor` (a Pod that is
+//! gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
 //! (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its namespace),
 //! `contract` (what Creel relies on of a gateway).
 
@@ -11,6 +12,7 @@ pub mod cron;
 mod fallback;
 mod hardened;
 pub mod live;
+mod passthrough;
 mod refusal;
 mod rollout;
 pub mod sandbox;

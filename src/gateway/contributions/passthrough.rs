@@ -1,0 +1,203 @@
+//! Keys of openclaw.json that have no field: for the whole gateway by its owner, and for the entry of each Agent. Pure.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::{Contribution, Feature};
+use crate::api::Agent;
+use crate::api::passthrough::Passthrough;
+use crate::gateway::gather::Gathered;
+use crate::gateway::last_good::AtFault;
+use crate::gateway::plan::SecretVariable;
+use crate::kubernetes::conditions::reason;
+use crate::kubernetes::printable::excerpt;
+use crate::openclaw::config::passthrough::{Passed, Place, Refusal, Why, read, remainder};
+use crate::openclaw::config::sections::{Fields, Sections};
+use crate::openclaw::live;
+use crate::references::digests::{Fault, Source, resolve};
+use crate::references::sources;
+
+/// The keys of an Agent's entry.
+pub const AGENT: Feature = Feature { name: "config", contribute: contribute_agent, keep: keep_agent };
+
+/// The keys of the gateway.
+pub const GATEWAY: Feature = Feature { name: "gateway.config", contribute: contribute_gateway, keep: keep_gateway };
+
+/// How many of several faults, or paths, a message names.
+const NAMED: usize = 5;
+
+/// Different keys of Secrets: each is a variable of the gateway.
+const MOST_SECRETS: usize = 64;
+
+/// A part of an Agent's spec.
+struct Part {
+    place: Place,
+    field: &'static str,
+    /// Bytes in openclaw.json. All ConfigMaps of a gateway have a mebibyte each.
+    limit: usize,
+    sources: fn(&Agent) -> Vec<Source>,
+}
+
+const OF_AGENT: Part = Part { place: Place::Agent, field: "spec.config", limit: 64 << 10, sources: sources::of_config };
+const OF_GATEWAY: Part =
+    Part { place: Place::Gateway, field: "spec.gateway.config", limit: 256 << 10, sources: sources::of_gateway_config };
+
+fn contribute_agent(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let (passed, contribution) = OF_AGENT.contribute(gathered, agent, &agent.spec.config)?;
+    Ok(Contribution { config: passed, ..contribution })
+}
+
+fn contribute_gateway(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    let Some(gateway) = &agent.spec.gateway else { return Ok(Contribution::default()) };
+    let (passed, contribution) = OF_GATEWAY.contribute(gathered, agent, &gateway.config)?;
+    Ok(Contribution { gateway_config: passed, ..contribution })
+}
+
+impl Part {
+    fn contribute(
+        &self,
+        gathered: &Gathered,
+        agent: &Agent,
+        config: &Passthrough,
+    ) -> Result<(Fields, Contribution), Fault> {
+        let fault = |reason, message| Fault { reason, message, carried: false };
+        let field = format!("{} of Agent \"{}\"", self.field, agent.name_any());
+        if !fits(config, self.limit) {
+            let message = format!("{field} has more than {} KiB in openclaw.json: shorten it", self.limit >> 10);
+            return Err(fault(reason::CONFIG_TOO_LARGE, message));
+        }
+        let Passed { fields, variables, plain_secrets } =
+            read(self.place, &config.0).map_err(|refused| refusal(&field, &refused))?;
+        if variables.len() > MOST_SECRETS {
+            let message = format!("{field} names more than {MOST_SECRETS} keys of Secrets: use fewer");
+            return Err(fault(reason::CONFIG_TOO_LARGE, message));
+        }
+        let sources = (self.sources)(agent);
+        let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
+        if let Some(blocking) = resolved.blocking() {
+            return Err(blocking.clone());
+        }
+        let environment = variables
+            .iter()
+            .map(|(variable, selector)| SecretVariable::new(variable, &selector.name, &selector.key))
+            .collect();
+        let warnings = resolved.faults.into_iter().chain(plain_text(&field, &plain_secrets)).collect();
+        Ok((fields, Contribution { environment, sources, warnings, ..Contribution::default() }))
+    }
+
+    /// What is live of it, while the live Pod has its variables.
+    fn last_good(&self, gathered: &Gathered, rendered: &Fields, agent: &str) -> Option<(Fields, Contribution)> {
+        let fields = remainder(self.place, rendered);
+        let variables = live::variables(&Value::Object(fields.clone()));
+        let environment: Vec<SecretVariable> = variables
+            .iter()
+            .map(|variable| gathered.live.secret_variables().find(|live| live.variable == variable.as_str()))
+            .collect::<Option<_>>()?;
+        let of = format!("the last good {} of Agent \"{agent}\"", self.field);
+        let sources =
+            environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
+        Some((fields, Contribution { environment, sources, ..Contribution::default() }))
+    }
+}
+
+fn keep_agent(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
+    let keep = |at_fault: &AtFault<'_>| {
+        let (config, contribution) = OF_AGENT.last_good(gathered, at_fault.entry.as_object()?, &at_fault.name)?;
+        Some((at_fault.name.clone(), Contribution { config, ..contribution }))
+    };
+    at_fault.iter().filter_map(keep).collect()
+}
+
+fn keep_gateway(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
+    let owner = gathered.owner.name_any();
+    let keep = |at_fault: &AtFault<'_>| {
+        if at_fault.name != owner {
+            return Some((at_fault.name.clone(), Contribution::default()));
+        }
+        let rendered = gathered.live.config.as_ref()?.value().as_object()?;
+        let (gateway_config, contribution) = OF_GATEWAY.last_good(gathered, rendered, &owner)?;
+        Some((owner.clone(), Contribution { gateway_config, ..contribution }))
+    };
+    at_fault.iter().filter_map(keep).collect()
+}
+
+/// Whether it takes at most so many bytes in openclaw.json. Stops counting there: what is deep is far longer there than in the spec.
+fn fits(config: &Passthrough, limit: usize) -> bool {
+    struct Room(usize);
+    impl Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::WriteZero)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer_pretty(Room(limit), config).is_ok()
+}
+
+/// The fault of the first kind that there is; of that kind, every path up to a limit.
+fn refusal(field: &str, refused: &[Refusal]) -> Fault {
+    let owned: Vec<String> = refused.iter().filter_map(owned).collect();
+    let (reason, what, paths) = if owned.is_empty() {
+        let paths = refused.iter().map(|refusal| format!("{} {}", excerpt(&refusal.path), unsupported(&refusal.why)));
+        (reason::CONFIG_UNSUPPORTED, "has values that cannot be used", paths.collect())
+    } else {
+        (reason::CONFIG_KEY_OWNED, "has keys that only Creel sets", owned)
+    };
+    Fault { reason, message: format!("{field} {what}: {}", list(&paths)), carried: false }
+}
+
+fn owned(refusal: &Refusal) -> Option<String> {
+    match &refusal.why {
+        Why::Owned(remedy) => Some(format!("{} ({remedy})", excerpt(&refusal.path))),
+        _ => None,
+    }
+}
+
+/// What is wrong with a value, to be read after its path.
+fn unsupported(why: &Why) -> String {
+    match why {
+        Why::Owned(remedy) => (*remedy).to_owned(),
+        Why::NotAnObject => "must be an object, because Creel sets keys below it".to_owned(),
+        Why::MalformedReference => {
+            "must be {valueFrom: {secretKeyRef: {name: …, key: …}}} with nothing else in it".to_owned()
+        }
+        Why::SecretRef => "is a SecretRef of OpenClaw: use {valueFrom: {secretKeyRef: {name: …, key: …}}}".to_owned(),
+        Why::Variable(name) => format!(
+            "names the variable ${{{}}}: use {{valueFrom: {{secretKeyRef: {{name: …, key: …}}}}}} as the whole value, or write $${{…}} for \
+             the characters themselves",
+            excerpt(name)
+        ),
+        Why::Include => "includes a file: write the keys of the file there".to_owned(),
+    }
+}
+
+/// Secrets that everybody can read who can read the Agent.
+fn plain_text(field: &str, paths: &[String]) -> Option<Fault> {
+    if paths.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = paths.iter().map(|path| excerpt(path)).collect();
+    let message = format!(
+        "{field} has secrets in plain text: {}. Put them into a Secret, and use {{valueFrom: {{secretKeyRef: {{name: …, key: …}}}}}}",
+        list(&shown)
+    );
+    Some(Fault { reason: reason::SECRET_IN_PLAIN_TEXT, message, carried: true })
+}
+
+fn list(all: &[String]) -> String {
+    let named = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

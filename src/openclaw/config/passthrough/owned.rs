@@ -1,0 +1,184 @@
+//! The paths of openclaw.json that only Creel writes, and what to use instead. Pure.
+//!
+//! Whatever Creel renders is here. So is what would undo it: what keeps agents apart, off the gateway's own process and off its secrets,
+//! and what the operator needs to ask a gateway.
+
+use serde_json::Value;
+
+use super::super::sections::Fields;
+use crate::api::passthrough::below;
+
+/// Where a user's keys belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the top of openclaw.json.
+    Gateway,
+    /// In the entry of one agent.
+    Agent,
+}
+
+/// A path that users cannot write, anything below it included, and what to do instead.
+pub type Owned = (&'static str, &'static str);
+
+const NO_FIELD: &str = "Creel sets it, and it can't be changed";
+const LIMITS: &str = "it limits what agents can do in the gateway's own process";
+
+const PLUGINS: &str =
+    "use enabled of each plugin in plugins.entries: Creel asks the gateway through a plugin, which must stay";
+const DEFAULTS: &str = "OpenClaw has it for all agents of a gateway only: use agents.defaults in spec.gateway.config of the Agent that \
+                        owns the gateway";
+
+/// Paths at the top of openclaw.json.
+pub const GATEWAY: &[Owned] = &[
+    ("$include", "write the keys of the included file here"),
+    ("acp", LIMITS),
+    ("agents.defaults.heartbeat", "use spec.heartbeat of each Agent"),
+    ("agents.defaults.model", "use spec.model of each Agent"),
+    ("agents.defaults.repoRoot", NO_FIELD),
+    ("agents.defaults.sandbox", "use spec.sandbox of each Agent"),
+    ("agents.defaults.sessionStore", "sessions are on the claim of spec.gateway.storage"),
+    ("agents.defaults.skipBootstrap", NO_FIELD),
+    ("agents.defaults.systemAgent", "it is the Agent that owns the gateway"),
+    ("agents.defaults.workspace", "workspaces are on the claim of spec.gateway.storage"),
+    ("agents.entries", "use spec.config of the Agent with this name"),
+    ("agents.ownership", NO_FIELD),
+    ("commands.bash", LIMITS),
+    ("commands.config", LIMITS),
+    ("commands.debug", LIMITS),
+    ("commands.mcp", LIMITS),
+    ("commands.plugins", LIMITS),
+    ("commands.restart", LIMITS),
+    ("cron.enabled", "use spec.suspend of each CronJob"),
+    ("cron.triggers", LIMITS),
+    ("discovery", NO_FIELD),
+    ("env", "use spec.gateway.env"),
+    ("gateway.allowRealIpFallback", "use spec.gateway.trustedProxies"),
+    ("gateway.auth", "use spec.gateway.auth"),
+    ("gateway.bind", "the gateway listens on all addresses of its Pod"),
+    ("gateway.controlUi", "use spec.gateway.controlUI"),
+    ("gateway.customBindHost", "the gateway listens on all addresses of its Pod"),
+    ("gateway.http.endpoints", "use spec.gateway.http"),
+    ("gateway.mode", NO_FIELD),
+    ("gateway.nodes.pairing", NO_FIELD),
+    ("gateway.port", "the gateway listens on port 18789"),
+    ("gateway.reload", NO_FIELD),
+    ("gateway.remote", "this gateway is not a client of another one"),
+    ("gateway.tailscale", "put a proxy or an Ingress of your tailnet in front of the Service"),
+    ("gateway.terminal", LIMITS),
+    ("gateway.tls", "end TLS at a proxy in front of the Service"),
+    ("gateway.trustedProxies", "use spec.gateway.trustedProxies"),
+    ("logging.consoleLevel", "Creel reads the log"),
+    ("logging.consoleStyle", "Creel reads the log"),
+    ("logging.file", "the log goes to the standard output of the Pod"),
+    ("logging.level", "Creel reads the log"),
+    ("meta", NO_FIELD),
+    ("models", "use a Provider"),
+    ("plugins.allow", PLUGINS),
+    ("plugins.deny", PLUGINS),
+    ("plugins.enabled", PLUGINS),
+    ("plugins.entries.admin-http-rpc", "Creel asks the gateway through this plugin"),
+    ("secrets", "use valueFrom.secretKeyRef in place of the value"),
+    ("session.dmScope", "it keeps what people say to an agent apart"),
+    ("session.store", "sessions are on the claim of spec.gateway.storage"),
+    ("telemetry", NO_FIELD),
+    ("tools.agentToAgent", LIMITS),
+    ("tools.deny", "use tools.profile, tools.allow or tools.byProvider"),
+    ("tools.elevated", LIMITS),
+    ("tools.exec", "use spec.sandbox of each Agent"),
+    ("tools.fs", "use spec.sandbox of each Agent"),
+    ("tools.sessions", LIMITS),
+    ("update", "use spec.gateway.image"),
+    ("wizard", NO_FIELD),
+];
+
+/// Paths in the entry of an agent. What OpenClaw has only in `agents.defaults` is the gateway's.
+pub const AGENT: &[Owned] = &[
+    ("$include", "write the keys of the included file here"),
+    ("agentDir", "the Agent's state is on the claim of its gateway"),
+    ("authInheritance", DEFAULTS),
+    ("blockStreamingBreak", DEFAULTS),
+    ("blockStreamingChunk", DEFAULTS),
+    ("blockStreamingCoalesce", DEFAULTS),
+    ("blockStreamingDefault", DEFAULTS),
+    ("compaction", DEFAULTS),
+    ("contextPruning", DEFAULTS),
+    ("cwd", "commands run in the Agent's workspace"),
+    ("default", "callers name the Agent"),
+    ("elevatedDefault", DEFAULTS),
+    ("heartbeat", "use spec.heartbeat"),
+    ("imageMaxDimensionPx", DEFAULTS),
+    ("imageModel", DEFAULTS),
+    ("imageQuality", DEFAULTS),
+    ("maxConcurrent", DEFAULTS),
+    ("mediaMaxMb", DEFAULTS),
+    ("mediaModels", DEFAULTS),
+    ("model", "use spec.model"),
+    ("modelSelectionScope", DEFAULTS),
+    ("name", "it is the name of the Agent; for people there is identity.name"),
+    ("pdfMaxMb", DEFAULTS),
+    ("pdfMaxPages", DEFAULTS),
+    ("pdfModel", DEFAULTS),
+    ("runtime", LIMITS),
+    ("sandbox", "use spec.sandbox"),
+    ("silentReply", DEFAULTS),
+    ("skipOptionalBootstrapFiles", DEFAULTS),
+    ("startupContext", DEFAULTS),
+    ("timeoutSeconds", DEFAULTS),
+    ("tools.deny", "use tools.profile, tools.allow or tools.byProvider"),
+    ("tools.elevated", LIMITS),
+    ("tools.exec", "use spec.sandbox"),
+    ("tools.fs", "use spec.sandbox"),
+    ("typingIntervalSeconds", DEFAULTS),
+    ("userTimezone", DEFAULTS),
+    ("voiceModel", DEFAULTS),
+    ("workspace", "it is on the claim of the gateway"),
+];
+
+impl Place {
+    /// Its owned paths.
+    #[must_use]
+    pub const fn owned(self) -> &'static [Owned] {
+        match self {
+            Self::Gateway => GATEWAY,
+            Self::Agent => AGENT,
+        }
+    }
+
+    /// What to do instead of writing this path; `None`: users may write it.
+    #[must_use]
+    pub fn remedy(self, path: &str) -> Option<&'static str> {
+        self.owned().iter().find(|(owned, _)| is_within(path, owned)).map(|(_, remedy)| *remedy)
+    }
+
+    /// Whether Creel writes something below this path, so that it has to be an object.
+    #[must_use]
+    pub fn is_shared(self, path: &str) -> bool {
+        self.owned().iter().any(|(owned, _)| *owned != path && is_within(owned, path))
+    }
+}
+
+/// Whether `path` is `above` or below it.
+pub(super) fn is_within(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What users wrote of these rendered fields: all that Creel does not own.
+#[must_use]
+pub fn remainder(place: Place, rendered: &Fields) -> Fields {
+    below_path(place, "", rendered)
+}
+
+fn below_path(place: Place, path: &str, rendered: &Fields) -> Fields {
+    let of_user = |(key, value): (&String, &Value)| {
+        let path = below(path, key);
+        if place.remedy(&path).is_some() {
+            return None;
+        }
+        let Value::Object(fields) = value else {
+            return (!place.is_shared(&path)).then(|| (key.clone(), value.clone()));
+        };
+        let rest = below_path(place, &path, fields);
+        (!rest.is_empty() || !place.is_shared(&path)).then(|| (key.clone(), Value::Object(rest)))
+    };
+    rendered.iter().filter_map(of_user).collect()
+}
