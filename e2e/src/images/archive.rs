@@ -2,7 +2,7 @@
 //! The same tree gives the same digest, whenever and wherever it is built. Touches the disk.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ pub struct Contents<'a> {
     /// The `config` object of the OCI image specification: `Entrypoint`, `Cmd`, `Env`, `User`, `WorkingDir`.
     pub config: Value,
 }
+
+/// Bytes of a blob that are hashed at a time.
+const READ_AT_ONCE: usize = 1 << 20;
 
 /// A blob of the layout: what a descriptor says about it.
 struct Blob {
@@ -96,9 +99,16 @@ async fn layer(root: &Path, blobs: &Path) -> Result<Blob, Error> {
 }
 
 fn digest(path: &Path) -> io::Result<Blob> {
-    let mut hash = Sha256::new();
-    let size = io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(Blob { digest: format!("sha256:{}", hex::encode(hash.finalize())), size })
+    let (mut file, mut hash, mut size) = (File::open(path)?, Sha256::new(), 0);
+    let mut buffer = vec![0; READ_AT_ONCE];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Blob { digest: format!("sha256:{}", hex::encode(hash.finalize())), size });
+        }
+        hash.update(&buffer[..read]);
+        size += read as u64;
+    }
 }
 
 fn put(blobs: &Path, value: &Value) -> Result<Blob, Error> {
