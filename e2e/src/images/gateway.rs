@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio::process::Command;
 
-use super::archive::Contents;
+use super::archive::{About, Contents, Owners};
 use super::{Error, Image, keep, kept};
 use crate::cache::Entry;
 use crate::command::{CommandError, run};
@@ -61,7 +61,14 @@ pub async fn gateway(progress: &Progress) -> Result<Image, Error> {
                 "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "NODE_ENV=production"],
                 "Cmd": ["node", "openclaw.mjs", "gateway"],
             });
-            let contents = Contents { name: GATEWAY_IMAGE, root: &root, config };
+            let about = About {
+                title: "OpenClaw",
+                description: "The gateway of OpenClaw on a small Debian, built from npm for tests",
+                version: GATEWAY_IMAGE.rsplit_once(':').map_or("", |(_, tag)| tag),
+                licenses: None,
+                source: None,
+            };
+            let contents = Contents { name: GATEWAY_IMAGE, root: &root, owners: Owners::Kept, about, config };
             progress
                 .during("gateway image: writing the archive", async {
                     keep(&contents, &directory).await?;
