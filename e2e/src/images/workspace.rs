@@ -106,7 +106,7 @@ const CREEL: Contained = Contained {
         ..ABOUT
     },
     binaries: &[Binary { name: "creel", recipe: &SERVICE }, Binary { name: "creel-shell", recipe: &TOOL }],
-    licenses: &["LICENSE"],
+    licenses: &["LICENSE", "THIRD_PARTY"],
 };
 const MODEL_SERVER: Contained = Contained {
     image: MODEL_SERVER_IMAGE,
