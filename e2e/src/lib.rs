@@ -6,6 +6,7 @@ pub mod chart;
 pub mod cluster;
 pub mod command;
 pub mod demo;
+pub mod dependencies;
 #[cfg(test)]
 mod documentation;
 pub mod explain;

@@ -10,7 +10,7 @@ use e2e::cluster::Programs;
 use e2e::explain::explain;
 use e2e::progress::Progress;
 
-/// Write the generated files: crds/, their copies in the chart, manifests/install.yaml and docs/reference/reasons.md.
+/// Write the generated files: crds/, their copies in the chart, manifests/install.yaml, docs/reference/reasons.md and THIRD_PARTY.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Write nothing, and fail if a committed file is stale.
@@ -36,7 +36,9 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         println!("generated files are up to date");
     } else {
         write(&workspace(), &helm).await?;
-        println!("wrote crds/, charts/creel/crd-files/, manifests/install.yaml and docs/reference/reasons.md");
+        println!(
+            "wrote crds/, charts/creel/crd-files/, manifests/install.yaml, docs/reference/reasons.md and THIRD_PARTY"
+        );
     }
     Ok(())
 }

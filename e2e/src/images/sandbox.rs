@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use tokio::process::Command;
 
-use super::archive::Contents;
+use super::archive::{About, Contents, Owners};
 use super::{Error, Image, keep, kept};
 use crate::cache::Entry;
 use crate::command::{CommandError, run};
@@ -20,7 +20,7 @@ const DEBIAN: &str = "bookworm";
 /// who look around.
 const PACKAGES: &str = "procps,python3";
 /// Change this when the steps below change: it is part of the cache's key.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 /// Kept out, because a shell of an assistant has no use for it.
 const LEFT_OUT: [&str; 4] = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/lib/*/gconv/*"];
 
@@ -36,7 +36,15 @@ pub async fn sandbox(progress: &Progress) -> Result<Image, Error> {
                 "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
                 "Cmd": ["bash"],
             });
-            keep(&Contents { name: SANDBOX_IMAGE, root: &root, config }, &directory).await?;
+            let about = About {
+                title: "Sandbox",
+                description: "A small Debian with Python, for the commands of OpenClaw assistants",
+                version: DEBIAN,
+                licenses: None,
+                source: None,
+            };
+            let contents = Contents { name: SANDBOX_IMAGE, root: &root, owners: Owners::Kept, about, config };
+            keep(&contents, &directory).await?;
             std::fs::remove_dir_all(&root).map_err(|source| Error::Disk { path: root.clone(), source })
         })
         .await?;

@@ -1,4 +1,4 @@
-//! The images of this workspace's own programs: nothing but static binaries. Runs Cargo, which decides what is to be
+//! The images of this workspace's own programs: nothing but static binaries and their licenses. Runs Cargo, which decides what is to be
 //! compiled anew; the image is then written anew, which takes a moment and gives the same digest for the same binaries.
 
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio::process::Command;
 
-use super::archive::{self, Contents};
+use super::archive::{self, About, Contents, Owners};
 use super::{Error, Image};
 use crate::cache;
 use crate::command::run;
@@ -88,19 +88,41 @@ struct Binary {
     recipe: &'static Recipe,
 }
 
-/// An image of ours and the binaries in it.
+/// An image of ours and what is in it.
 struct Contained {
     image: &'static str,
+    about: About<'static>,
     /// The first is the image's entry point.
     binaries: &'static [Binary],
+    /// Files of the workspace's root, which the image has in /licenses.
+    licenses: &'static [&'static str],
 }
 
 const CREEL: Contained = Contained {
     image: CREEL_IMAGE,
+    about: About {
+        title: "Creel",
+        description: "Runs OpenClaw assistants on Kubernetes: the operator, and the program that its Pods copy",
+        ..ABOUT
+    },
     binaries: &[Binary { name: "creel", recipe: &SERVICE }, Binary { name: "creel-shell", recipe: &TOOL }],
+    licenses: &["LICENSE", "THIRD_PARTY"],
 };
-const MODEL_SERVER: Contained =
-    Contained { image: MODEL_SERVER_IMAGE, binaries: &[Binary { name: "model-server", recipe: &SERVICE }] };
+const MODEL_SERVER: Contained = Contained {
+    image: MODEL_SERVER_IMAGE,
+    about: About { title: "Model server", description: "A scripted model, for tests of Creel", ..ABOUT },
+    binaries: &[Binary { name: "model-server", recipe: &SERVICE }],
+    licenses: &["LICENSE"],
+};
+
+/// What all of them say.
+const ABOUT: About<'static> = About {
+    title: "",
+    description: "",
+    version: env!("CARGO_PKG_VERSION"),
+    licenses: Some(env!("CARGO_PKG_LICENSE")),
+    source: Some(env!("CARGO_PKG_REPOSITORY")),
+};
 
 /// Builds the image of the operator and of creel-shell.
 pub async fn creel(profile: Profile, progress: &Progress) -> Result<Image, Error> {
@@ -120,11 +142,17 @@ async fn build(progress: &Progress, contained: &Contained, profile: Profile) -> 
             for binary in contained.binaries {
                 built.push((binary.name, cargo(binary, profile).await?));
             }
-            let root = stage(&built, &directory)?;
-            let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0].name)], "User": NOBODY});
-            archive::write(&Contents { name: contained.image, root: &root, config }, &directory).await
+            write(contained, &built, &directory).await
         })
         .await
+}
+
+/// Writes the image of these binaries, named and by their paths.
+async fn write(contained: &Contained, built: &[(&str, PathBuf)], directory: &Path) -> Result<Image, Error> {
+    let root = stage(built, contained.licenses, directory)?;
+    let config = json!({"Entrypoint": [format!("/{}", contained.binaries[0].name)], "User": NOBODY});
+    let (name, about) = (contained.image, contained.about);
+    archive::write(&Contents { name, root: &root, owners: Owners::Root, about, config }, directory).await
 }
 
 /// Returns where the binary lies.
@@ -150,14 +178,17 @@ async fn is_provided(target: &str) -> Result<bool, Error> {
     Ok(Path::new(libraries.trim_end()).exists() || fetch().await.is_ok())
 }
 
-/// Puts the binaries into an empty root directory.
-fn stage(built: &[(&str, PathBuf)], directory: &Path) -> Result<PathBuf, Error> {
+/// Puts the binaries and the licenses into an empty root directory.
+fn stage(built: &[(&str, PathBuf)], licenses: &[&str], directory: &Path) -> Result<PathBuf, Error> {
     let disk = |source| Error::Disk { path: directory.to_owned(), source };
     if directory.exists() {
         std::fs::remove_dir_all(directory).map_err(disk)?;
     }
     let root = directory.join("root");
-    std::fs::create_dir_all(&root).map_err(disk)?;
+    std::fs::create_dir_all(root.join("licenses")).map_err(disk)?;
+    for name in licenses {
+        std::fs::copy(workspace().join(name), root.join("licenses").join(name)).map_err(disk)?;
+    }
     for (name, path) in built {
         if !path.exists() {
             return Err(Error::NoBinary { path: path.clone() });
@@ -176,4 +207,39 @@ fn workspace() -> PathBuf {
 /// their inputs which of them are good.
 fn target_directory() -> Result<PathBuf, Error> {
     Ok(cache::place()?.join("cargo"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// The image of the operator with other binaries in it, which Cargo left with this mode.
+    async fn built(directory: &Path, mode: u32) -> Image {
+        fs::create_dir_all(directory).unwrap();
+        let binary = |name: &'static str| {
+            let path = directory.join(name);
+            fs::write(&path, name).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            (name, path)
+        };
+        let binaries: Vec<_> = CREEL.binaries.iter().map(|one| binary(one.name)).collect();
+        write(&CREEL, &binaries, &directory.join("image")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_builds_of_the_same_binaries_are_the_same_archive_to_the_byte() {
+        let scratch = std::env::temp_dir().join(format!("creel-workspace-image-{}", std::process::id()));
+        let first = built(&scratch.join("first"), 0o755).await;
+        let second = built(&scratch.join("second"), 0o700).await;
+        assert_eq!(first.digest, second.digest);
+        assert!(fs::read(&first.archive).unwrap() == fs::read(&second.archive).unwrap());
+        for license in CREEL.licenses {
+            assert!(scratch.join("first/image/root/licenses").join(license).exists(), "{license}");
+        }
+        fs::remove_dir_all(scratch).unwrap();
+    }
 }

@@ -1,4 +1,4 @@
-//! Every check and every test, in the order in which a failure is cheapest: format, lints, unit tests, generated files,
+//! Every check and every test, in the order in which a failure is cheapest: format, dependencies, lints, unit tests, generated files,
 //! the chart, then Creel on a real Kubernetes. Runs Cargo, Helm and kubectl; starts the cluster and takes it down.
 //!
 //! `programs` has the tests built and listed, `stages` says which run beside which, `run` runs one, `report` counts.
@@ -26,6 +26,7 @@ use crate::cluster::{
     Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kube_router, kwok, network_policies,
 };
 use crate::command::{CommandError, run as run_command};
+use crate::dependencies;
 use crate::images::{self, Profile};
 use crate::progress::Progress;
 
@@ -34,6 +35,8 @@ use crate::progress::Progress;
 pub enum Part {
     /// rustfmt finds nothing to change.
     Format,
+    /// Licenses, sources and versions of all crates keep to deny.toml.
+    Dependencies,
     /// clippy finds nothing, in any target of the workspace.
     Clippy,
     /// Tests that need no cluster.
@@ -111,6 +114,9 @@ pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
 async fn check_sources(wanted: &Wanted, progress: &Progress, report: &mut Report) {
     if wanted.includes(Part::Format) {
         report.step("format", progress, run_command(&mut cargo(&["fmt", "--all", "--check"]))).await;
+    }
+    if wanted.includes(Part::Dependencies) {
+        report.step("dependencies", progress, dependencies::check(&chart::workspace())).await;
     }
     if wanted.includes(Part::Clippy) {
         let lint =
