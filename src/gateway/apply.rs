@@ -53,8 +53,9 @@ impl Applied {
             plan: live.annotation(naming::PLAN).map(str::to_owned),
             config: ConfigRevision::of_live(live, &GatewayNames::of(&gathered.owner.name_any())),
             service: live.service.is_some(),
-            deployment: live.deployment.as_ref().map(|it| {
-                AppliedDeployment { image: live.image.clone(), ..AppliedDeployment::of(it.object.annotations(), false) }
+            deployment: live.deployment.as_ref().map(|it| AppliedDeployment {
+                image: live.image.clone(),
+                ..AppliedDeployment::of(it.object.annotations(), false)
             }),
             ..Self::default()
         }

@@ -251,18 +251,16 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &Agent) -
     let labelled = |labels: Option<&BTreeMap<String, String>>| {
         labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == names.owner())
     };
-    let deployment =
-        named(&stores.deployments, namespace, &names.gateway).filter(|of| is_child_of(&of.object, owner));
+    let deployment = named(&stores.deployments, namespace, &names.gateway).filter(|of| is_child_of(&of.object, owner));
     // By name: a foreign one may come first.
     let container = deployment.as_ref().and_then(|deployment| {
         let containers = &deployment.object.spec.as_ref()?.template.spec.as_ref()?.containers;
         containers.iter().find(|container| container.name == GATEWAY_CONTAINER).cloned()
     });
-    let config_maps: BTreeMap<_, _> =
-        within(&stores.config_maps, namespace, |map| is_child_of(&map.object, owner))
-            .into_iter()
-            .map(|map| (map.object.name_any(), map))
-            .collect();
+    let config_maps: BTreeMap<_, _> = within(&stores.config_maps, namespace, |map| is_child_of(&map.object, owner))
+        .into_iter()
+        .map(|map| (map.object.name_any(), map))
+        .collect();
     let mut live = Live {
         service_account: named(&stores.service_accounts, namespace, &names.gateway),
         network_policy: named(&stores.network_policies, namespace, &names.gateway),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::gateway::fixtures::{company, edit, edit_provider, plan, sandbox, own_sandbox, settle};
+use crate::gateway::fixtures::{company, edit, edit_provider, own_sandbox, plan, sandbox, settle};
 use crate::gateway::plan::Plan;
 use crate::kubernetes::conditions::reason;
 use crate::references::agents::of_agent;

@@ -5,9 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::gateway::build::deployment;
-use crate::gateway::fixtures::{
-    company, edit, edit_provider, plan, sandbox, own_sandbox, secret, settings, settle,
-};
+use crate::gateway::fixtures::{company, edit, edit_provider, own_sandbox, plan, sandbox, secret, settings, settle};
 use crate::gateway::plan::Plan;
 use crate::naming::GatewayNames;
 use crate::references::digests::{Read, SourceKind, changes};
