@@ -18,6 +18,9 @@ pub const SANDBOX_MANAGER: &str = "creel/sandbox";
 /// Field manager of the CronJob controller.
 pub const CRON_JOB_MANAGER: &str = "creel/cron-job";
 
+/// How the names of Creel's own labels and annotations begin.
+pub const PREFIX: &str = "creel.dev/";
+
 /// What manages the object: always [`MANAGED_BY`]. The cache of children selects by it.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`].
@@ -59,9 +62,6 @@ pub const RUN_NOW: &str = "creel.dev/run-now";
 pub const PLAN: &str = "creel.dev/plan";
 /// On a Deployment: the hash of the Pod template as this version of Creel renders it.
 pub const RENDERING: &str = "creel.dev/rendering";
-/// On a Deployment: the image of the gateway, which stays when the operator's default changes. What the Pod template says is no
-/// witness: somebody may have edited it.
-pub const IMAGE: &str = "creel.dev/image";
 /// On a Deployment: one short hash per part of the plan, so that a rollout can name what changed.
 pub const PARTS: &str = "creel.dev/parts";
 /// On a Deployment: one keyed digest per value that the Pod reads as environment.
@@ -74,11 +74,6 @@ pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
 pub const REJECTED_HASH: &str = "creel.dev/refused-hash";
 /// On a ConfigMap: why the gateway refused it, in its own words.
 pub const REJECTED_MESSAGE: &str = "creel.dev/refused-message";
-/// On a sandbox's Service: the public half of the Pod's host key, as in `known_hosts`. What the gateway's configuration says of a
-/// sandbox, it takes from the Service: its address, this key, and [`WORKSPACE_ACCESS`].
-pub const HOST_KEY: &str = "creel.dev/host-key";
-/// On a sandbox's Pod and Service: what the Pod sees of the workspace.
-pub const WORKSPACE_ACCESS: &str = "creel.dev/workspace-access";
 /// On a sandbox's Pod: the Sandbox that it was made from.
 pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.

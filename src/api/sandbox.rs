@@ -98,12 +98,6 @@ impl WorkspaceAccess {
             Self::Rw => "rw",
         }
     }
-
-    /// The other way round; `None` for a word that does not exist.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::None, Self::Ro, Self::Rw].into_iter().find(|access| access.as_str() == word)
-    }
 }
 
 /// How running Pods are updated when the template changes.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 
-use super::build::{Desired, DesiredConfig, Optional};
+use super::build::{self, Desired, DesiredConfig, Optional};
 use super::gather::Gathered;
 use super::revision::ConfigRevision;
 use crate::api::agent::Rollout;
@@ -54,7 +55,10 @@ impl Applied {
             plan: live.annotation(naming::PLAN).map(str::to_owned),
             config: ConfigRevision::of_live(live, &GatewayNames::of(&gathered.owner.name_any())),
             service: live.service.is_some(),
-            deployment: live.deployment.as_ref().map(|live| AppliedDeployment::of(live.object.annotations(), false)),
+            deployment: live.deployment.as_ref().map(|it| AppliedDeployment {
+                image: live.image.clone(),
+                ..AppliedDeployment::of(it.object.annotations(), false)
+            }),
             ..Self::default()
         }
     }
@@ -63,7 +67,7 @@ impl Applied {
 impl AppliedDeployment {
     fn of(annotations: &BTreeMap<String, String>, sent: bool) -> Self {
         let rollout = annotations.get(naming::ROLLOUT).and_then(|text| serde_json::from_str(text).ok());
-        Self { sent, image: annotations.get(naming::IMAGE).cloned(), rollout }
+        Self { sent, image: None, rollout }
     }
 }
 
@@ -76,10 +80,24 @@ pub async fn apply(
 ) -> (Applied, Result<(), ApplyError>) {
     let mut applied = Applied::unchanged(gathered);
     match send((sender, fences), gathered, desired, &mut applied).await {
-        Err(error) if let Some(fault) = fault(&error) => applied.fault = Some(fault),
+        Err(error) if let Some(fault) = fault(&error) => {
+            applied.fault = Some(fault);
+            if error.undermines_pods() {
+                let stopped = stop(sender, gathered.live.deployment.as_deref()).await;
+                return (applied, stopped);
+            }
+        }
         sent => return (applied, sent),
     }
     (applied, Ok(()))
+}
+
+/// Stops the Pod of a gateway that would rest on what is somebody else's: its configuration, its token, its policy.
+pub async fn stop(sender: &Applier, deployment: Option<&Observed<Deployment>>) -> Result<(), ApplyError> {
+    match deployment {
+        Some(deployment) => sender.stop(&deployment.object).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// What only a person can repair: a child that the API server refuses, or whose name is taken.
@@ -123,7 +141,8 @@ async fn send(
     if let Some(deployment) = deployment {
         let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
         applied.sent |= sent;
-        applied.deployment = Some(AppliedDeployment::of(deployment.annotations(), sent));
+        let image = build::deployment::image(deployment);
+        applied.deployment = Some(AppliedDeployment { image, ..AppliedDeployment::of(deployment.annotations(), sent) });
     }
     for map in obsolete {
         sender.delete(&map.object).await?;

@@ -16,6 +16,7 @@ use crate::kubernetes::apply::Applier;
 use crate::kubernetes::caches::by_name::ByName;
 use crate::naming::{AGENT_MANAGER, GatewayNames};
 use crate::openclaw::rpc::AdminClient;
+use crate::references::host_keys::HostKeys;
 use crate::references::read::References;
 use crate::settings::Settings;
 use crate::world::facts::Facts;
@@ -36,6 +37,7 @@ pub struct Context {
     pub rollouts: RolloutMemory,
     pub configs: ConfigTracker,
     pub secrets: SecretMemory,
+    pub host_keys: HostKeys,
     /// By the owning Agent.
     pub leaving: ByName<Leaving>,
 }
@@ -64,6 +66,7 @@ impl Context {
             rollouts: RolloutMemory::default(),
             configs: ConfigTracker::default(),
             secrets: SecretMemory::default(),
+            host_keys: HostKeys::default(),
             leaving: ByName::default(),
         }
     }
@@ -83,6 +86,7 @@ impl Context {
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }
+        self.host_keys.forget(namespace, name);
         self.leaving.take(namespace, name);
         self.facts.gateway_states.forget(namespace, name);
         self.facts.gateways.forget(namespace, name);

@@ -22,10 +22,11 @@ use super::validate;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
-use crate::naming::is_paused;
+use crate::naming::{GatewayNames, is_child_of, is_paused};
 use crate::references::digests::Fault;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
+use crate::world::stores::named;
 
 impl Reconciler for Context {
     type Object = Agent;
@@ -49,6 +50,11 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let gathered = match gather::gather(context, Arc::clone(&owner)).await {
         Err(error) if let Some(reason) = error.reason() => {
             let fault = Fault { reason, message: error.to_string(), carried: false };
+            if reason == reason::NAME_CONFLICT && !is_paused(owner.annotations()) {
+                let deployment = named(&context.stores.deployments, &namespace, &GatewayNames::of(&name).gateway);
+                let deployment = deployment.filter(|deployment| is_child_of(&deployment.object, &owner));
+                apply::stop(&context.applier, deployment.as_deref()).await?;
+            }
             context.facts.gateway_states.publish(&namespace, &name, Err(fault));
             return Ok(Action::requeue(requeue::RETRY));
         }

@@ -11,7 +11,7 @@ use super::apply::Applied;
 use super::build::{config_map, deployment};
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
-use super::gather::{Gathered, Live};
+use super::gather::{Gathered, Live, OwnSandbox};
 use super::plan::Plan;
 use super::pod::PodState;
 use super::revision::ConfigRevision;
@@ -81,7 +81,7 @@ pub fn company() -> Gathered {
         unparsable: BTreeSet::new(),
         providers: BTreeMap::new(),
         sandboxes: BTreeMap::new(),
-        sandbox_services: BTreeMap::new(),
+        own_sandboxes: BTreeMap::new(),
         reads: BTreeMap::new(),
         existing_claim: None,
         live: Live::default(),
@@ -115,15 +115,21 @@ pub fn sandbox(name: &str, access: WorkspaceAccess) -> Arc<Sandbox> {
     Arc::new(Sandbox::new(name, serde_json::from_value(spec).unwrap()))
 }
 
-/// Puts the Service of an Agent's own sandbox into what was read.
-pub fn sandbox_service(gathered: &mut Gathered, agent: &str, address: &str, annotations: &[(&str, &str)]) {
-    let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+/// Puts an Agent's own sandbox with a Service at this address into what was read.
+pub fn own_sandbox(
+    gathered: &mut Gathered,
+    agent: &str,
+    address: &str,
+    host_key: Option<&str>,
+    access: Option<WorkspaceAccess>,
+) {
     let service = serde_json::json!({
-        "metadata": {"name": format!("{agent}-sandbox"), "annotations": annotations},
+        "metadata": {"name": format!("{agent}-sandbox")},
         "spec": {"clusterIP": address},
     });
     let service = Observed::new(serde_json::from_value::<Service>(service).unwrap(), SANDBOX_MANAGER);
-    gathered.sandbox_services.insert(agent.to_owned(), Arc::new(service));
+    let own = OwnSandbox { service: Some(Arc::new(service)), access, host_key: host_key.map(str::to_owned) };
+    gathered.own_sandboxes.insert(agent.to_owned(), own);
 }
 
 /// The plan of the gateway.
@@ -149,6 +155,7 @@ pub fn settle(gathered: &mut Gathered) {
     let live = &mut gathered.live;
     live.environment = deployment.spec.clone().unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
     live.deployment = Some(Arc::new(Observed::new(deployment, AGENT_MANAGER)));
+    live.image = Some(pod.image);
     live.digests = pod.digests;
     live.parts = pod.parts;
     live.config = Some(config);

@@ -16,13 +16,15 @@ use super::plan::SecretVariable;
 use super::revision::Rejection;
 use super::secret::SecretError;
 use super::{credentials, pod};
+use crate::api::sandbox::WorkspaceAccess;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::Received;
-use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames};
+use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames, is_child_of};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
+use crate::pods::workspace;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::read::Versions;
@@ -40,12 +42,23 @@ pub struct Gathered {
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// The Sandboxes of the namespace by name.
     pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
-    /// The Services of the Agents' own sandboxes, by Agent.
-    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
+    /// The Agents' own sandboxes, by Agent.
+    pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     pub reads: BTreeMap<SourceName, Read>,
     /// Whether the claim that the user names exists; `None`: names none.
     pub existing_claim: Option<bool>,
     pub live: Live,
+}
+
+/// What there is of an Agent's own sandbox. Whoever may edit Services or annotations must not say where commands go and who may answer
+/// there: only what the Agent owns counts, and of that only what can't be edited.
+#[derive(Clone, Debug, Default)]
+pub struct OwnSandbox {
+    pub service: Option<Arc<Observed<Service>>>,
+    /// What its Pod sees of the workspace, while it runs or is about to.
+    pub access: Option<WorkspaceAccess>,
+    /// The public half of the host key in its Secret.
+    pub host_key: Option<String>,
 }
 
 /// The gateway's children as the stores show them.
@@ -58,9 +71,14 @@ pub struct Live {
     pub claim: Option<Arc<Observed<PersistentVolumeClaim>>>,
     pub service: Option<Arc<Observed<Service>>>,
     pub deployment: Option<Arc<Observed<Deployment>>>,
+    /// Whether somebody edited the Deployment since this process applied it.
+    pub edited: bool,
     /// All ConfigMaps of the gateway by name.
     pub config_maps: BTreeMap<String, Arc<Observed<ConfigMap>>>,
     pub pods: Vec<Arc<Pod>>,
+    /// The image that the gateway was last made with, as this process remembers it or else the status of its owner says: whoever may edit
+    /// the Deployment must not choose it.
+    pub image: Option<String>,
     /// The environment of the gateway container in the live Deployment.
     pub environment: Vec<EnvVar>,
     /// The digests on the live Deployment.
@@ -90,9 +108,10 @@ impl Live {
         self.read_back(&names.accepted)
     }
 
-    /// The configuration in one of the gateway's ConfigMaps.
+    /// The configuration in one of the gateway's ConfigMaps, unless somebody edited it.
     fn read_back(&self, name: &str) -> Option<Arc<ConfigDocument>> {
-        let text = self.config_maps.get(name)?.object.data.as_ref()?.get(paths::CONFIG_FILE)?;
+        let map = self.config_maps.get(name).filter(|map| !map.intruded)?;
+        let text = map.object.data.as_ref()?.get(paths::CONFIG_FILE)?;
         Some(Arc::new(ConfigDocument::read_back(text)))
     }
 
@@ -121,7 +140,14 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let namespace = owner.namespace().unwrap_or_default();
     let names = GatewayNames::of(&owner.name_any());
     let stores = &context.stores;
-    let Look { joined, unparsable, providers, sandboxes, sandbox_services, sources, mut live } = look(stores, &owner);
+    let Look { joined, unparsable, providers, sandboxes, mut own_sandboxes, sources, mut live } = look(stores, &owner);
+    for agent in std::iter::once(&owner).chain(&joined) {
+        if let Some(own) = own_sandboxes.get_mut(&agent.name_any()) {
+            own.host_key = context.host_keys.of(&context.client, stores, agent).await?;
+        }
+    }
+    live.image = context.rollouts.image(&owner.uid().unwrap_or_default()).or_else(|| image_in_status(&owner));
+    live.edited = live.deployment.as_ref().is_some_and(|deployment| context.applier.was_edited(deployment));
     live.rejection = context.configs.rejection(&owner.uid().unwrap_or_default());
     live.unavailable = unavailable(context, &owner, &live);
     live.secret_versions = credentials::secrets(&live.unavailable, &providers)
@@ -130,7 +156,13 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, unparsable, providers, sandboxes, sandbox_services, reads, existing_claim, live })
+    Ok(Gathered { owner, joined, unparsable, providers, sandboxes, own_sandboxes, reads, existing_claim, live })
+}
+
+/// The image in the status of an Agent that owns its gateway.
+fn image_in_status(owner: &Agent) -> Option<String> {
+    let gateway = owner.status.as_ref()?.gateway.as_ref().filter(|gateway| gateway.agent == owner.name_any())?;
+    gateway.image.clone()
 }
 
 /// What the stores show around a gateway. Pure.
@@ -139,7 +171,8 @@ pub struct Look {
     pub unparsable: BTreeSet<String>,
     pub providers: BTreeMap<String, Arc<Provider>>,
     pub sandboxes: BTreeMap<String, Arc<Sandbox>>,
-    pub sandbox_services: BTreeMap<String, Arc<Observed<Service>>>,
+    /// Without their host keys.
+    pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     /// What has to be read.
     pub sources: BTreeSet<SourceName>,
     pub live: Live,
@@ -157,16 +190,17 @@ pub fn look(stores: &Stores, owner: &Agent) -> Look {
     let providers = providers.into_iter().map(|provider| (provider.name_any(), provider)).collect();
     let sandboxes = within(&stores.sandboxes, &namespace, |_| true);
     let sandboxes = sandboxes.into_iter().map(|sandbox| (sandbox.name_any(), sandbox)).collect();
-    let live = live(stores, &namespace, &GatewayNames::of(&name), &name);
+    let live = live(stores, &namespace, &GatewayNames::of(&name), owner);
     let unparsable = unparsable(stores, &namespace, &live);
     let agents = std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
-    let mut sandbox_services = sandbox_services(stores, &namespace, agents);
-    sandbox_services.extend(unparsable.iter().filter_map(|agent| {
+    let mut own_sandboxes = own_sandboxes(stores, &namespace, agents);
+    own_sandboxes.extend(unparsable.iter().filter_map(|agent| {
         let service = named(&stores.services, &namespace, &SandboxNames::of(agent).sandbox)?;
-        controller(&service.object).is_some_and(|owner| owner.name == *agent).then(|| (agent.clone(), service))
+        let is_own = controller(&service.object).is_some_and(|owner| owner.name == *agent);
+        is_own.then(|| (agent.clone(), OwnSandbox { service: Some(service), ..OwnSandbox::default() }))
     }));
     let sources = wanted(owner, &joined, &providers, &live);
-    Look { joined, unparsable, providers, sandboxes, sandbox_services, sources, live }
+    Look { joined, unparsable, providers, sandboxes, own_sandboxes, sources, live }
 }
 
 /// The Agents in the live configuration that do not parse and that no store has kept from before.
@@ -182,17 +216,19 @@ fn controller(object: &impl ResourceExt) -> Option<&OwnerReference> {
 }
 
 /// Only what the Agents own: a foreign Service of that name must not receive their commands.
-fn sandbox_services<'a>(
+fn own_sandboxes<'a>(
     stores: &Stores,
     namespace: &str,
     agents: impl Iterator<Item = &'a Agent>,
-) -> BTreeMap<String, Arc<Observed<Service>>> {
+) -> BTreeMap<String, OwnSandbox> {
     agents
         .filter(|agent| agent.spec.sandbox.is_some())
-        .filter_map(|agent| {
-            let service = named(&stores.services, namespace, &SandboxNames::of(&agent.name_any()).sandbox)?;
-            let owner = controller(&service.object)?;
-            (Some(&owner.uid) == agent.uid().as_ref()).then(|| (agent.name_any(), service))
+        .map(|agent| {
+            let name = SandboxNames::of(&agent.name_any()).sandbox;
+            let service = named(&stores.services, namespace, &name).filter(|of| is_child_of(&of.object, agent));
+            let pod = named(&stores.pods, namespace, &name).filter(|pod| is_child_of(pod.as_ref(), agent));
+            let access = pod.and_then(|pod| workspace::access_now(&pod));
+            (agent.name_any(), OwnSandbox { service, access, host_key: None })
         })
         .collect()
 }
@@ -213,21 +249,21 @@ fn wanted(
         .collect()
 }
 
-fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &str) -> Live {
+/// What the configuration and the Pod are made of is read only from what the Agent owns: a label and a name are quickly copied.
+fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &Agent) -> Live {
     let labelled = |labels: Option<&BTreeMap<String, String>>| {
-        labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == owner)
+        labels.and_then(|labels| labels.get(LABEL_GATEWAY)).is_some_and(|label| label == names.owner())
     };
-    let deployment = named(&stores.deployments, namespace, &names.gateway);
+    let deployment = named(&stores.deployments, namespace, &names.gateway).filter(|of| is_child_of(&of.object, owner));
     // By name: a foreign one may come first.
     let container = deployment.as_ref().and_then(|deployment| {
         let containers = &deployment.object.spec.as_ref()?.template.spec.as_ref()?.containers;
         containers.iter().find(|container| container.name == GATEWAY_CONTAINER).cloned()
     });
-    let config_maps: BTreeMap<_, _> =
-        within(&stores.config_maps, namespace, |map| labelled(map.object.metadata.labels.as_ref()))
-            .into_iter()
-            .map(|map| (map.object.name_any(), map))
-            .collect();
+    let config_maps: BTreeMap<_, _> = within(&stores.config_maps, namespace, |map| is_child_of(&map.object, owner))
+        .into_iter()
+        .map(|map| (map.object.name_any(), map))
+        .collect();
     let mut live = Live {
         service_account: named(&stores.service_accounts, namespace, &names.gateway),
         network_policy: named(&stores.network_policies, namespace, &names.gateway),

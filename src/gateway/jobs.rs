@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::pod;
 use super::revision::ConfigRevision;
 use crate::kubernetes::pod_status::is_ready;
-use crate::naming::{self, GatewayNames};
+use crate::naming::GatewayNames;
 use crate::openclaw::rpc::{Endpoint, RpcError};
 use crate::world::facts::Fact;
 use crate::world::gateways::Gateway;
@@ -80,7 +80,7 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
 /// The agents of the configuration that will be mounted. While the gateway rejects the desired one, those of the last good one stay.
 fn next_agents(gathered: &Gathered, plan: &Plan) -> Option<BTreeSet<String>> {
     let (names, live) = (GatewayNames::of(&gathered.owner.name_any()), &gathered.live);
-    let pinned = live.annotation(naming::IMAGE).unwrap_or_default();
+    let pinned = live.image.as_deref().unwrap_or_default();
     let image = plan.pod.as_ref().map_or(pinned, |pod| pod.image.as_str());
     let desired = Arc::clone(plan.config.as_ref()?);
     Some(ConfigRevision::select(live, &names, "", image, desired).current.agents())

@@ -41,7 +41,7 @@ impl ConfigRevision {
     #[must_use]
     pub fn of_live(live: &Live, names: &GatewayNames) -> Option<Self> {
         let plan = live.annotation(naming::PLAN)?;
-        let image = live.annotation(naming::IMAGE).unwrap_or_default();
+        let image = live.image.as_deref().unwrap_or_default();
         let current = live.config.clone()?;
         let selected = Self::select(live, names, plan, image, Arc::clone(&current));
         if selected.rejection.is_some() {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn image(gathered: &Gathered) -> String {
-        gathered.live.annotation(naming::IMAGE).unwrap().to_owned()
+        gathered.live.image.clone().unwrap()
     }
 
     #[test]

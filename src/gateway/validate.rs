@@ -138,8 +138,7 @@ fn image(gathered: &Gathered, settings: &Settings) -> String {
     }
     let wanted = gathered.owner.annotations().get(naming::RESTART).map(hash);
     let restarts = wanted.is_some() && wanted.as_ref() != gathered.live.parts.get(RESTART_PART);
-    let pinned = gathered.live.annotation(naming::IMAGE).map(str::to_owned);
-    pinned.filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
+    gathered.live.image.clone().filter(|_| !restarts).unwrap_or_else(|| settings.gateway_image.clone())
 }
 
 /// openclaw.json; `None`: no agent can be rendered.

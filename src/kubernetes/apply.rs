@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -46,6 +46,12 @@ impl ApplyError {
         matches!(self, Self::NotOurs { .. } | Self::NotCreels { .. })
     }
 
+    /// Whether that is an object on which Pods rest: a stranger's must not feed or confine them. A Service only leads to Pods.
+    #[must_use]
+    pub fn undermines_pods(&self) -> bool {
+        matches!(self, Self::NotOurs { kind, .. } | Self::NotCreels { kind, .. } if kind != "Service")
+    }
+
     /// The API server's answer, if it is one.
     #[must_use]
     pub fn api(&self) -> Option<&kube::Error> {
@@ -72,23 +78,31 @@ pub trait Child:
 }
 
 macro_rules! child {
-    ($kind:ty, $($zone:expr),*) => {
+    ($kind:ty, [$($zone:expr),*], [$($field:ident),*]) => {
         impl Exact for $kind {
             const ZONES: &'static [&'static [&'static str]] = &[$(&$zone),*];
+
+            fn decided(&self) -> impl Serialize {
+                ($(&self.$field,)*)
+            }
         }
         impl Child for $kind {}
     };
 }
 
-child!(ConfigMap, ["f:data"], ["f:binaryData"]);
-child!(HttpRoute, ["f:spec"]);
-child!(Ingress, ["f:spec"]);
-child!(NetworkPolicy, ["f:spec"]);
-child!(Service, ["f:spec"]);
-child!(ServiceAccount,);
+child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data]);
+child!(HttpRoute, [["f:spec"]], [spec]);
+child!(Ingress, [["f:spec"]], [spec]);
+child!(NetworkPolicy, [["f:spec"]], [spec]);
+child!(Service, [["f:spec"]], [spec]);
+child!(ServiceAccount, [], [automount_service_account_token]);
 
 impl Exact for Deployment {
     const ZONES: &'static [&'static [&'static str]] = &[&["f:spec", "f:template", "f:spec"]];
+
+    fn decided(&self) -> impl Serialize {
+        self.spec.as_ref().map(|spec| &spec.template.spec)
+    }
 }
 
 impl Child for Deployment {
@@ -98,6 +112,9 @@ impl Child for Deployment {
 
 impl Exact for PersistentVolumeClaim {
     const ZONES: &'static [&'static [&'static str]] = &[];
+
+    /// Kubernetes writes there too.
+    fn decided(&self) -> impl Serialize {}
 }
 
 impl Child for PersistentVolumeClaim {
@@ -186,6 +203,30 @@ impl Applier {
         applied?.whole()
     }
 
+    /// Whether somebody edited what we decide on, as far as can be told.
+    pub fn was_edited<K: Child>(&self, child: &Observed<K>) -> bool {
+        child.intruded || self.ledger.was_edited(&key_of(&child.object), &shown_of(child), Instant::now())
+    }
+
+    /// Has the Deployment run no Pod, until it is applied again. Returns whether that was sent.
+    pub async fn stop(&self, deployment: &Deployment) -> Result<bool, ApplyError> {
+        if deployment.spec.as_ref().is_none_or(|spec| spec.replicas == Some(0)) {
+            return Ok(false);
+        }
+        let key = key_of(deployment);
+        let api: Api<Received<Deployment>> = Api::namespaced(self.client.clone(), &key.namespace);
+        let patch = json!({"metadata": {"uid": deployment.uid()}, "spec": {"replicas": 0}});
+        let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        match api.patch(&key.name, &params, &Patch::Merge(patch)).await {
+            // Another one by now.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(false),
+            stopped => stopped.map(drop).map_err(|source| failed(&key, source))?,
+        }
+        tracing::warn!(namespace = key.namespace, name = key.name, "scaled to zero");
+        self.ledger.forget(&key);
+        Ok(true)
+    }
+
     /// Deletes the child, if it is still the one that was seen.
     pub async fn delete<K: Child>(&self, child: &K) -> Result<(), ApplyError> {
         delete(&self.client, child).await?;
@@ -259,7 +300,7 @@ fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Resu
 }
 
 fn shown_of<K: Resource>(child: &Observed<K>) -> Shown {
-    Shown { uid: child.object.meta().uid.clone().unwrap_or_default(), own: child.own }
+    Shown { uid: child.object.meta().uid.clone().unwrap_or_default(), own: child.own, content: child.content }
 }
 
 /// What the ledger knows the object by.

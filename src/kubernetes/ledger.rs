@@ -1,7 +1,8 @@
 //! Whether a child has to be sent again. In steady state nothing is. No I/O.
 //!
 //! `generation` and `resourceVersion` both fail here: the first does not count metadata, the second counts status. What
-//! counts is whether *our* fields are still ours, which a hash of our own managedFields entry tells.
+//! counts is whether *our* fields are still ours, which a hash of our own managedFields entry tells, and whether they still say what they
+//! said: that entry tells nothing of an edit in our name.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +25,8 @@ pub struct Shown {
     pub uid: String,
     /// The hash of our own managedFields entry.
     pub own: Option<u64>,
+    /// The hash of what we decide on.
+    pub content: u64,
 }
 
 /// What we know since our last apply.
@@ -36,6 +39,18 @@ struct Entry {
     at: Instant,
     /// Whether the cache has shown our apply since.
     seen: bool,
+}
+
+impl Entry {
+    /// Whether the child is another one than we applied, and the cache is not only late.
+    fn differs(&mut self, shown: Option<&Shown>, now: Instant) -> bool {
+        if shown == Some(&self.applied) {
+            self.seen = true;
+            return false;
+        }
+        let late = !self.seen && shown == self.before.as_ref() && now < self.at + CACHE_LAG;
+        !late
+    }
 }
 
 /// The memory of all applies of one controller.
@@ -52,12 +67,13 @@ impl Ledger {
         if entry.desired != desired {
             return true;
         }
-        if shown == Some(&entry.applied) {
-            entry.seen = true;
-            return false;
-        }
-        let late = !entry.seen && shown == entry.before.as_ref() && now < entry.at + CACHE_LAG;
-        !late
+        entry.differs(shown, now)
+    }
+
+    /// Whether somebody edited the child since we applied it, as far as this process knows.
+    pub fn was_edited(&self, key: &ChildKey, shown: &Shown, now: Instant) -> bool {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get_mut(key).is_some_and(|entry| entry.differs(Some(shown), now))
     }
 
     /// Remembers what was sent, what came of it and what the cache showed at that time.
@@ -103,12 +119,12 @@ mod tests {
 
     #[allow(clippy::unnecessary_wraps)]
     fn shown(own: u64) -> Option<Shown> {
-        Some(Shown { uid: "u".into(), own: Some(own) })
+        Some(Shown { uid: "u".into(), own: Some(own), content: 0 })
     }
 
     fn ledger(before: Option<Shown>, now: Instant) -> Ledger {
         let ledger = Ledger::default();
-        ledger.applied(key(), "owner", 7, Shown { uid: "u".into(), own: Some(1) }, before, now);
+        ledger.applied(key(), "owner", 7, Shown { uid: "u".into(), own: Some(1), content: 0 }, before, now);
         ledger
     }
 
@@ -119,6 +135,17 @@ mod tests {
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
         assert!(ledger.is_due(&key(), 8, shown(1).as_ref(), now), "another desire");
         assert!(ledger.is_due(&key(), 7, shown(2).as_ref(), now), "a foreign edit of our fields");
+    }
+
+    #[test]
+    fn an_edit_in_our_name_is_undone() {
+        let now = Instant::now();
+        let ledger = ledger(None, now);
+        assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
+        let edited = Shown { uid: "u".into(), own: Some(1), content: 1 };
+        assert!(ledger.is_due(&key(), 7, Some(&edited), now));
+        assert!(ledger.was_edited(&key(), &edited, now));
+        assert!(!ledger.was_edited(&key(), &shown(1).unwrap(), now));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! managedFields name them (Kubernetes' `fieldsV1`: `f:` a field, `k:` a list item by key, `v:` a set's value).
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// The way to one addition, in `fieldsV1` steps.
@@ -12,6 +13,9 @@ pub type Path = Vec<String>;
 /// Where, in an object of this kind, only Creel may own fields: paths of `fieldsV1` steps.
 pub trait Exact {
     const ZONES: &'static [&'static [&'static str]];
+
+    /// What these fields say, of which an edit counts whoever made it: managedFields name whom an editor says he is.
+    fn decided(&self) -> impl Serialize;
 }
 
 /// Whether the entry is `manager`'s own, whatever the operation; a subresource (status, scale) is another matter.
@@ -136,6 +140,8 @@ mod tests {
     struct Pods;
     impl Exact for Pods {
         const ZONES: &'static [&'static [&'static str]] = &[&["f:spec"]];
+
+        fn decided(&self) -> impl Serialize {}
     }
 
     fn entries(ours: &Value, theirs: &Value) -> Vec<ManagedFieldsEntry> {

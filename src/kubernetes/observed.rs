@@ -2,13 +2,16 @@
 //! Pure.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::ops::Deref;
 
 use kube::Resource;
 use kube::runtime::reflector::Lookup;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::managed_fields::{self, Exact};
+use crate::naming::{LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_NAME, PREFIX};
 
 /// An object of ours as the API server showed it.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct Observed<K> {
     pub object: K,
     /// A hash of the fields that we own. Foreign labels and status do not move it; a foreign edit of a field of ours does.
     pub own: Option<u64>,
+    /// A hash of what is in the fields where only we may write, and of our labels, annotations and owner.
+    pub content: u64,
     /// Whether another manager added a field where only Creel may write.
     pub intruded: bool,
 }
@@ -30,7 +35,36 @@ impl<K: Resource + Exact> Observed<K> {
             .find(|entry| managed_fields::is_ours(entry, manager) && entry.operation.as_deref() == Some("Apply"))
             .and_then(|entry| entry.fields_v1.as_ref())
             .map(|fields| xxh3_64(fields.0.to_string().as_bytes()));
-        Self { own, intruded: !managed_fields::additions::<K>(&entries, manager).is_empty(), object }
+        let intruded = !managed_fields::additions::<K>(&entries, manager).is_empty();
+        Self { own, content: content(&object), intruded, object }
+    }
+}
+
+fn content<K: Resource + Exact>(object: &K) -> u64 {
+    let metadata = object.meta();
+    let ours = |name: &str| name.starts_with(PREFIX) || [LABEL_MANAGED_BY, LABEL_NAME, LABEL_COMPONENT].contains(&name);
+    let of_ours = |map: &Option<BTreeMap<String, String>>| -> Vec<(String, String)> {
+        let entries = map.iter().flatten().filter(|(name, _)| ours(name));
+        entries.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let (labels, annotations) = (of_ours(&metadata.labels), of_ours(&metadata.annotations));
+    let mut hasher = Hasher(Xxh3::new());
+    // Nothing is written that could fail: what was read from JSON is written as JSON, into memory.
+    let _ = serde_json::to_writer(&mut hasher, &(labels, annotations, &metadata.owner_references, object.decided()));
+    hasher.0.digest()
+}
+
+/// Hashes what is written, which may be a mebibyte, without keeping it.
+struct Hasher(Xxh3);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -107,6 +141,28 @@ mod tests {
         assert_eq!(labelled.own, config_map(&json!([ours()])).own);
         assert!(!labelled.intruded);
         assert!(labelled.object.metadata.managed_fields.is_none());
+    }
+
+    #[test]
+    fn an_edit_in_our_name_changes_the_content_and_nothing_else() {
+        let with = |metadata: &Value, text: &str| {
+            let mut metadata = metadata.clone();
+            metadata["managedFields"] = json!([ours()]);
+            let map = json!({"metadata": metadata, "data": {"openclaw.json": text}});
+            Observed::<ConfigMap>::new(serde_json::from_value(map).unwrap(), "creel/agent")
+        };
+        let (before, edited) = (with(&json!({}), "a"), with(&json!({}), "b"));
+        assert_eq!((before.own, before.intruded), (edited.own, edited.intruded));
+        assert_ne!(before.content, edited.content);
+        let foreign = json!({"labels": {"team": "blue"}, "annotations": {"example.org/note": "mine"}});
+        assert_eq!(with(&foreign, "a").content, before.content);
+        for ours in [
+            json!({"labels": {"app.kubernetes.io/component": "other"}}),
+            json!({"annotations": {"creel.dev/plan": "other"}}),
+            json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]}),
+        ] {
+            assert_ne!(with(&ours, "a").content, before.content, "{ours}");
+        }
     }
 
     #[test]

@@ -7,9 +7,11 @@
 //! | `network` | Services and policies: one port, ranges of addresses, selectors | nothing |
 //! | `resolv_conf` | the DNS servers of Pods | a file |
 //! | `fingerprint` | a plan in parts, one short hash each | nothing |
+//! | `workspace` | what a sandbox sees of the workspace | nothing |
 
 pub mod containers;
 pub mod egress;
 pub mod fingerprint;
 pub mod network;
 pub mod resolv_conf;
+pub mod workspace;

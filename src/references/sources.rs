@@ -31,6 +31,8 @@ pub const TOKEN_KEY: &str = "token";
 
 /// The key of the private key in it with which the gateway enters its sandboxes.
 pub const SSH_KEY: &str = "ssh-key";
+/// The key of the private host key in the Secret of a sandbox, and the name of its file in the Pod.
+pub const HOST_KEY: &str = "host-key";
 
 /// What the gateway of an Agent reads beside its Providers: its token, the key to its sandboxes, `env` and `envFrom`.
 #[must_use]

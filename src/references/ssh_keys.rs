@@ -1,7 +1,7 @@
 //! Keys of the way into a sandbox: the gateway's own, and the host key of each sandbox. Reads random bytes; no network.
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::ssh_key::{LineEnding, PrivateKey, PublicKey};
+use russh::keys::ssh_key::{LineEnding, PrivateKey};
 use thiserror::Error;
 
 /// Why a key could not be made.
@@ -39,13 +39,6 @@ pub fn public_of(private: &[u8]) -> Option<String> {
     PrivateKey::from_openssh(private).ok()?.public_key().to_openssh().ok()
 }
 
-/// The key of a line of `authorized_keys`, without its comment; `None`: it is none.
-#[must_use]
-pub fn public(line: &str) -> Option<String> {
-    let key = PublicKey::from_openssh(line).ok()?;
-    PublicKey::from(key.key_data().clone()).to_openssh().ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -58,13 +51,5 @@ mod tests {
         assert_eq!(public_of(key.private.as_bytes()).as_ref(), Some(&key.public));
         assert_ne!(generate().unwrap().public, key.public);
         assert_eq!(public_of(b"no key"), None);
-    }
-
-    #[test]
-    fn a_public_key_is_one_key_and_nothing_else() {
-        let key = generate().unwrap().public;
-        assert_eq!(public(&format!("{key} somebody@somewhere")).as_ref(), Some(&key));
-        assert_eq!(public(&format!("{key}\n{key}")), None);
-        assert_eq!(public("ssh-ed25519 ${OPENCLAW_GATEWAY_TOKEN}"), None);
     }
 }

@@ -54,12 +54,24 @@ pub struct Pass<'a> {
 pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
     let fault = |reason, message| Some(Fault { reason, message, carried: false });
-    applied.fault = match children(context, pass, &mut applied).await {
+    let sent = children(context, pass, &mut applied).await;
+    if sent.as_ref().is_err_and(ApplyError::undermines_pods) {
+        stop(context, pass.gathered.live.pod.as_deref()).await?;
+    }
+    applied.fault = match sent {
         Err(error) if error.is_name_conflict() => fault(reason::NAME_CONFLICT, error.to_string()),
         Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REJECTED, error.to_string()),
         other => other.map(|()| None)?,
     };
     Ok(applied)
+}
+
+/// Stops the Pod of a sandbox that would rest on what is somebody else's: its policy, its host key.
+pub async fn stop(context: &Context, pod: Option<&Pod>) -> Result<(), ApplyError> {
+    match pod.filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+        Some(pod) => delete(&context.client, pod).await,
+        None => Ok(()),
+    }
 }
 
 /// The fence and the policy first: no Pod ever runs without them.
@@ -73,8 +85,7 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
         let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network, &context.dns_servers);
         applied.sent |= context.applier.apply(&policy, live.network_policy.as_deref(), &uid).await?;
     }
-    let access = live.access().unwrap_or_else(|| gathered.access());
-    let service = service::build(agent, &names, &gathered.keys.host_key, access);
+    let service = service::build(agent, &names);
     applied.sent |= context.applier.apply(&service, live.service.as_deref(), &uid).await?;
     take(context, pass, applied).await
 }
@@ -194,11 +205,7 @@ pub async fn remove(context: &Context, agent: &Agent) -> Result<(), ApplyError> 
     let name = SandboxNames::of(&agent.name_any()).sandbox;
     let stores = &context.stores;
     if let Some(pod) = named(&stores.pods, &namespace, &name).filter(|pod| is_child_of(pod.as_ref(), agent)) {
-        return if pod.metadata.deletion_timestamp.is_some() {
-            Ok(())
-        } else {
-            delete(&context.client, pod.as_ref()).await
-        };
+        return stop(context, Some(&pod)).await;
     }
     if let Some(service) = named(&stores.services, &namespace, &name).filter(|of| is_child_of(&of.object, agent)) {
         context.applier.delete(&service.object).await?;

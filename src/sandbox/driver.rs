@@ -19,10 +19,11 @@ use crate::api::Agent;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
-use crate::naming::{SandboxNames, is_paused};
+use crate::naming::{SandboxNames, is_child_of, is_paused};
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
 use crate::world::sandbox_states::SandboxState;
+use crate::world::stores::named;
 
 impl Reconciler for Context {
     type Object = Agent;
@@ -52,6 +53,11 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if error.reason().is_some() => {
             let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
+            if reason == reason::NAME_CONFLICT && !is_paused(agent.annotations()) {
+                let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
+                let pod = named(&context.stores.pods, &namespace, &SandboxNames::of(&name).sandbox);
+                apply::stop(context, pod.filter(|pod| is_child_of(pod.as_ref(), &agent)).as_deref()).await?;
+            }
             publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
             return Ok(Action::requeue(requeue::RETRY));
         }

@@ -17,6 +17,7 @@ use crate::kubernetes::pod_status::{has_ended, node};
 use crate::kubernetes::received::{self, Received};
 use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
 use crate::pods::egress::{Limited, limited};
+use crate::pods::workspace;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
 use crate::references::sources;
@@ -59,6 +60,8 @@ pub enum Found<T> {
 #[derive(Clone, Debug, Default)]
 pub struct Live {
     pub network_policy: Option<Arc<Observed<NetworkPolicy>>>,
+    /// Whether somebody edited the policy since this process applied it.
+    pub policy_edited: bool,
     pub service: Option<Arc<Observed<Service>>>,
     pub pod: Option<Arc<Pod>>,
 }
@@ -67,9 +70,7 @@ impl Live {
     /// What the Pod sees of the workspace, while it runs or is about to.
     #[must_use]
     pub fn access(&self) -> Option<WorkspaceAccess> {
-        let lives = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod);
-        let pod = self.pod.as_deref().filter(|pod| lives(pod))?;
-        WorkspaceAccess::parse(pod.annotations().get(naming::WORKSPACE_ACCESS)?)
+        workspace::access_now(self.pod.as_deref()?)
     }
 }
 
@@ -94,12 +95,13 @@ impl Gathered {
     }
 
     /// The network of the Pod; `None`: that of the policy that is there. A Pod with the secrets of one Sandbox never gets the network of
-    /// another: until it is replaced it reaches nothing. Nor does one whose Sandbox and policy are both gone.
+    /// another: until it is replaced it reaches nothing. Nor does one whose Sandbox is gone, once its policy is gone too or was edited.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
         let live = self.live.pod.as_deref();
         let Some(sandbox) = &self.sandbox else {
-            return (live.is_some() && self.live.network_policy.is_none()).then(Network::default);
+            let as_it_was = self.live.network_policy.is_some() && !self.live.policy_edited;
+            return (live.is_some() && !as_it_was).then(Network::default);
         };
         let of_another = live.and_then(|pod| pod.annotations().get(naming::SANDBOX_NAME));
         let of_another = of_another.is_some_and(|name| *name != sandbox.name_any());
@@ -119,7 +121,9 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
     let names = SandboxNames::of(&agent.name_any());
     let (client, stores) = (&context.client, &context.stores);
     let owner_name = gateway_owner(&agent);
-    let Look { sandbox, owner, owner_unparsable, gateway, sources, live } = look(stores, &agent, &used.reference.name);
+    let Look { sandbox, owner, owner_unparsable, gateway, sources, mut live } =
+        look(stores, &agent, &used.reference.name);
+    live.policy_edited = live.network_policy.as_ref().is_some_and(|policy| context.applier.was_edited(policy));
     let sandbox = sandbox.map(|sandbox| within_limit(sandbox, context.max_egress));
     let keys = context.keys.keys(client, stores, &agent, &names).await?;
     let client_key = match context.keys.gateway_key(client, stores, &namespace, &owner_name).await {
@@ -191,6 +195,7 @@ pub fn look(stores: &Stores, agent: &Agent, used: &str) -> Look {
 fn live(stores: &Stores, agent: &Agent, namespace: &str, names: &SandboxNames) -> Live {
     Live {
         network_policy: named(&stores.network_policies, namespace, &names.sandbox),
+        policy_edited: false,
         service: named(&stores.services, namespace, &names.sandbox),
         pod: named(&stores.pods, namespace, &names.sandbox).filter(|pod| is_child_of(pod.as_ref(), agent)),
     }

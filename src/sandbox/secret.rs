@@ -12,12 +12,10 @@ use crate::kubernetes::received::{self, Received};
 use crate::naming::{GatewayNames, SANDBOX_MANAGER, SandboxNames, child_of};
 use crate::references::generated_secret::{self, DIGEST_KEY, SecretError, ensure, known_version, value, version_of};
 use crate::references::read::DigestKey;
-use crate::references::sources::SSH_KEY;
+use crate::references::sources::{HOST_KEY, SSH_KEY};
 use crate::references::ssh_keys::{self, public_of};
 use crate::world::stores::Stores;
 
-/// The key of the private host key, and the name of its file in the Pod.
-pub const HOST_KEY: &str = "host-key";
 /// The key of the public host key.
 const PUBLIC_HOST_KEY: &str = "host-key.pub";
 

@@ -10,11 +10,12 @@ use super::build::pod::SHELL_CONTAINER;
 use super::gather::{Gathered, digests, parts};
 use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
 use super::validate::Blocked;
-use crate::api::sandbox::{Rotation, WorkspaceAccess};
+use crate::api::sandbox::Rotation;
 use crate::kubernetes::managed_fields;
 use crate::kubernetes::pod_status::{container, has_ended, node};
-use crate::naming::{DRAIN, DRAIN_SINCE, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER, WORKSPACE_ACCESS};
+use crate::naming::{DRAIN, DRAIN_SINCE, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER};
 use crate::pods::fingerprint::changed;
+use crate::pods::workspace;
 use crate::references::digests::{SourceKind, changes};
 use crate::world::triggers::gateway_owner;
 
@@ -181,10 +182,9 @@ fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod, now: Timestamp) -> Deci
 
 /// Whether the Pod has more than it may have now: of the workspace, or of the values of Secrets.
 fn narrows(pod: &Pod, wanted: &Pod) -> bool {
-    let access = |pod: &Pod| pod.annotations().get(WORKSPACE_ACCESS).and_then(|word| WorkspaceAccess::parse(word));
     let of_secret = format!("{}/", SourceKind::Secret.as_str());
     let (has, may_have) = (digests(pod), digests(wanted));
-    access(pod) > access(wanted)
+    workspace::access(pod) > workspace::access(wanted)
         || has.0.keys().any(|value| value.starts_with(&of_secret) && !may_have.0.contains_key(value))
 }
 

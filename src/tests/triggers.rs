@@ -46,13 +46,16 @@ fn agents(agents: impl IntoIterator<Item = std::sync::Arc<Agent>>) -> impl Itera
 fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     let look = gateway::gather::look(stores, owner);
     // Of the Providers and Sandboxes of the namespace those that no Agent here names are only suggested, by name.
-    let gateway::gather::Look { joined, unparsable: _, providers: _, sandboxes: _, sandbox_services, sources, live } =
+    let gateway::gather::Look { joined, unparsable: _, providers: _, sandboxes: _, own_sandboxes, sources, live } =
         look;
     let used = || std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
     let mut reads = Reads::from([Seen::Agent(owner.name_any()), secret(GatewayNames::of(&owner.name_any()).secret)]);
     reads.extend(used().flat_map(providers_of).map(Seen::Provider));
     reads.extend(used().filter_map(sandbox_name).map(Seen::Sandbox));
-    reads.extend(sandbox_services.values().map(|service| Seen::Service(service.object.name_any())));
+    for (agent, own) in own_sandboxes {
+        reads.extend(own.service.map(|service| Seen::Service(service.object.name_any())));
+        reads.extend([Seen::Pod(SandboxNames::of(&agent).sandbox), secret(SandboxNames::of(&agent).sandbox)]);
+    }
     reads.extend(sources.into_iter().map(Seen::Source));
     reads.extend(live.deployment.map(|deployment| Seen::Deployment(deployment.object.name_any())));
     reads.extend(live.service.map(|service| Seen::Service(service.object.name_any())));

@@ -46,6 +46,7 @@ fn index(stores: &Stores, namespace: &str) -> Index {
         for source in environment.map(|source| (source.kind, source.name)).chain(keys.map(secret)) {
             add(source, Controller::Sandbox, agent.name_any());
         }
+        add(secret(SandboxNames::of(&agent.name_any()).sandbox), Controller::Gateway, gateway_owner(&agent));
     }
     for sandbox in within(&stores.sandboxes, namespace, |_| true) {
         for source in sources::of_sandbox(&sandbox) {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -163,4 +164,40 @@ async fn a_route_that_is_refused_or_unknown_is_in_nobodys_way() {
     let (api, gathered) = (RecordingApi::default(), exposed(&route));
     let (applied, sent) = Senders::refused(&api, "httproutes/", 500).apply(&gathered).await;
     assert!(sent.is_err() && applied.exposed.is_none());
+}
+
+#[tokio::test]
+async fn a_gateway_that_would_rest_on_what_is_somebody_elses_is_stopped() {
+    for (kind, name) in [("ConfigMap", ""), ("NetworkPolicy", "concierge-gateway"), ("NetworkPolicy", FENCE_NAME)] {
+        let (api, mut gathered) = (RecordingApi::default(), company());
+        settle(&mut gathered);
+        let name = if kind == "ConfigMap" { config_map(&gathered) } else { name.to_owned() };
+        gathered.live.config_maps.clear();
+        let metadata = ObjectMeta { name: Some(name), ..ObjectMeta::default() };
+        match kind {
+            "ConfigMap" => api.holds(&ConfigMap { metadata, ..ConfigMap::default() }),
+            _ => api.holds(&NetworkPolicy { metadata, spec: None }),
+        }
+        let (applied, sent) = Senders::refused(&api, "nothing", 403).apply(&gathered).await;
+        sent.unwrap();
+        assert_eq!(applied.fault.unwrap().reason, reason::NAME_CONFLICT);
+        assert_eq!(api.take_writes().last().map(String::as_str), Some("PATCH deployments/concierge-gateway"), "{kind}");
+        let mut stopped = gathered.live.deployment.as_deref().unwrap().clone();
+        stopped.object.spec.as_mut().unwrap().replicas = Some(0);
+        gathered.live.deployment = Some(Arc::new(stopped));
+        Senders::refused(&api, "nothing", 403).apply(&gathered).await.1.unwrap();
+        assert!(!api.take_writes().iter().any(|request| request.contains("deployments")), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_somebody_else_stops_no_gateway() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    settle(&mut gathered);
+    let metadata = ObjectMeta { name: Some("concierge-gateway".to_owned()), ..ObjectMeta::default() };
+    api.holds(&Service { metadata, ..Service::default() });
+    let (applied, sent) = Senders::refused(&api, "nothing", 403).apply(&gathered).await;
+    sent.unwrap();
+    assert_eq!(applied.fault.unwrap().reason, reason::NAME_CONFLICT);
+    assert!(!api.take_writes().iter().any(|request| request.contains("deployments")));
 }

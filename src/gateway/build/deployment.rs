@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::metadata;
-use super::pod_spec;
+use super::pod_spec::{self, GATEWAY_CONTAINER};
 use crate::api::Agent;
 use crate::api::agent::Rollout;
 use crate::gateway::plan::{PodPlan, hash};
@@ -28,7 +28,6 @@ pub fn build(
     let mut annotations = BTreeMap::from([
         (naming::PLAN.to_owned(), plan.hash()),
         (naming::RENDERING.to_owned(), hash(&template)),
-        (naming::IMAGE.to_owned(), plan.image.clone()),
         (naming::PARTS.to_owned(), json(&plan.parts)),
         (naming::ENVIRONMENT.to_owned(), json(&plan.digests)),
     ]);
@@ -54,6 +53,13 @@ pub fn build(
 #[must_use]
 pub fn rendering(owner: &Agent, plan: &PodPlan, shell_image: &str) -> String {
     hash(&pod_spec::build(&GatewayNames::of(&owner.name_any()), plan, shell_image))
+}
+
+/// The image of the gateway in its Deployment.
+#[must_use]
+pub fn image(deployment: &Deployment) -> Option<String> {
+    let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+    pod.containers.iter().find(|container| container.name == GATEWAY_CONTAINER)?.image.clone()
 }
 
 /// Maps of strings always serialise.

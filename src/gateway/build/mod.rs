@@ -114,7 +114,7 @@ fn config(gathered: &Gathered, plan: &Plan, decision: &Decision, names: &Gateway
     let (hash, image) = match (decision, &plan.pod) {
         (Decision::Wait(_), _) => return None,
         (Decision::Apply { .. } | Decision::Outdated, Ok(pod)) => (pod.hash(), pod.image.as_str()),
-        _ => (live.annotation(naming::PLAN)?.to_owned(), live.annotation(naming::IMAGE).unwrap_or_default()),
+        _ => (live.annotation(naming::PLAN)?.to_owned(), live.image.as_deref().unwrap_or_default()),
     };
     let document = plan.config.clone().or_else(|| live.config.clone())?;
     let revision = ConfigRevision::select(live, names, &hash, image, document);
@@ -122,7 +122,6 @@ fn config(gathered: &Gathered, plan: &Plan, decision: &Decision, names: &Gateway
     Some(DesiredConfig { plan: hash, revision, map })
 }
 
-/// Only what the owner owns: a label alone does not make a ConfigMap ours.
 fn obsolete(
     gathered: &Gathered,
     names: &GatewayNames,
@@ -133,15 +132,9 @@ fn obsolete(
     if in_use.is_empty() {
         return Vec::new();
     }
-    let owner = gathered.owner.uid().unwrap_or_default();
-    let ours = |map: &ConfigMap| map.owner_references().iter().any(|reference| reference.uid == owner);
     let mounted: BTreeSet<String> = live.pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted;
-    live.config_maps
-        .iter()
-        .filter(|(name, map)| ours(&map.object) && !keeps(name))
-        .map(|(_, map)| map.clone())
-        .collect()
+    live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }
 
 /// The ConfigMaps that the Deployment mounts, and mounts next. Empty: that is not known, for want of a Deployment.

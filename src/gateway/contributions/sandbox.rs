@@ -1,25 +1,22 @@
-//! Where the commands of an Agent run: its Sandbox, and the way there, which is in its sandbox's Service. Pure.
+//! Where the commands of an Agent run: its Sandbox, and the way there, which is that of its own Service, Pod and Secret. Pure.
 //!
 //! The last good state is never read back: the address of an old sandbox may belong to another Pod by now. An Agent at fault keeps the sandbox
-//! that its Service shows at present, and has no shell without one.
+//! that it has at present, and has no shell without one.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::{Contribution, Feature};
 use crate::api::Agent;
-use crate::api::sandbox::WorkspaceAccess;
-use crate::gateway::gather::Gathered;
+use crate::gateway::gather::{Gathered, OwnSandbox};
 use crate::gateway::last_good::AtFault;
 use crate::kubernetes::conditions::reason;
-use crate::naming::{HOST_KEY, WORKSPACE_ACCESS};
 use crate::openclaw::config::sandbox::{CONFINEMENT, Sandbox, confine};
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
 use crate::references::digests::Fault;
-use crate::references::ssh_keys;
 use crate::references::suggest;
 
 pub const FEATURE: Feature = Feature { name: "sandbox", contribute, keep };
@@ -48,8 +45,7 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap
 
 /// The sandbox of an Agent that does not parse, while its Service is still where the entry says.
 fn as_it_was(gathered: &Gathered, at_fault: &AtFault<'_>) -> Contribution {
-    let service = gathered.sandbox_services.get(&at_fault.name).map(|service| &service.object);
-    let address = service.and_then(cluster_ip).and_then(|address| address.parse().ok());
+    let address = gathered.own_sandboxes.get(&at_fault.name).and_then(address);
     if address.is_none() || address != live::sandbox_address(&at_fault.entry) {
         return Contribution { entry: confine(None), ..Contribution::default() };
     }
@@ -61,22 +57,20 @@ fn current(gathered: &Gathered, agent: &Agent) -> Contribution {
 }
 
 /// The Agent's sandbox as it is now; `None`: it has none, or nothing is known of it. A Sandbox that was deleted leaves its Pods running,
-/// so what their Services say still counts.
+/// so what is there of them still counts.
 fn sandbox(gathered: &Gathered, agent: &Agent) -> Option<Sandbox> {
     let uses = agent.spec.sandbox.as_ref()?;
-    let service = gathered.sandbox_services.get(&agent.name_any()).map(|service| &service.object);
-    let annotation = |key| service?.annotations().get(key).map(String::as_str);
+    let own = gathered.own_sandboxes.get(&agent.name_any());
     let template = gathered.sandboxes.get(&uses.reference.name).map(|sandbox| sandbox.spec.workspace_access);
     // The Pod that runs decides, not the one that is to come.
-    let access = annotation(WORKSPACE_ACCESS).and_then(WorkspaceAccess::parse);
     let asked_for = || template.map(|template| uses.workspace_access.unwrap_or(template));
     Some(Sandbox {
-        access: access.or_else(asked_for)?,
-        address: service.and_then(cluster_ip).and_then(|address| address.parse().ok()),
-        host_key: annotation(HOST_KEY).and_then(ssh_keys::public),
+        access: own.and_then(|own| own.access).or_else(asked_for)?,
+        address: own.and_then(address),
+        host_key: own.and_then(|own| own.host_key.clone()),
     })
 }
 
-fn cluster_ip(service: &Service) -> Option<&str> {
-    service.spec.as_ref()?.cluster_ip.as_deref()
+fn address(own: &OwnSandbox) -> Option<IpAddr> {
+    own.service.as_ref()?.object.spec.as_ref()?.cluster_ip.as_deref()?.parse().ok()
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::gateway::fixtures::{company, edit, edit_provider, plan, sandbox, sandbox_service, settle};
+use crate::gateway::fixtures::{company, edit, edit_provider, own_sandbox, plan, sandbox, settle};
 use crate::gateway::plan::Plan;
 use crate::kubernetes::conditions::reason;
 use crate::references::agents::of_agent;
@@ -18,7 +18,7 @@ fn settled() -> Gathered {
     let mut gathered = company();
     gathered.sandboxes.insert("default".into(), sandbox("default", WorkspaceAccess::Ro));
     use_sandbox(&mut gathered, "default");
-    sandbox_service(&mut gathered, "writer", ADDRESS, &[]);
+    own_sandbox(&mut gathered, "writer", ADDRESS, None, None);
     beat(&mut gathered, &json!({"every": "30m"}));
     settle(&mut gathered);
     gathered
@@ -104,8 +104,7 @@ fn a_deleted_sandbox_does_not_hold_up_a_new_model() {
     let mut gathered = settled();
     gathered.sandboxes.clear();
     let key = ssh_keys::generate().unwrap().public;
-    let annotations = [(crate::naming::HOST_KEY, key.as_str()), (crate::naming::WORKSPACE_ACCESS, "ro")];
-    sandbox_service(&mut gathered, "writer", ADDRESS, &annotations);
+    own_sandbox(&mut gathered, "writer", ADDRESS, Some(&key), Some(WorkspaceAccess::Ro));
     use_model(&mut gathered, "openai", "gpt-4o");
     let after = plan(&gathered);
     assert_eq!(writer(&after)["model"]["primary"], "p-openai/gpt-4o");

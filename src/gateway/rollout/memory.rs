@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 
 use super::{Decision, Inputs, decide, replaces_pod};
@@ -13,6 +14,7 @@ use crate::gateway::build::deployment;
 use crate::gateway::gather::{Gathered, Live};
 use crate::gateway::plan::Plan;
 use crate::kubernetes::debounce::Debounce;
+use crate::kubernetes::observed::Observed;
 
 /// The memory of all gateways.
 #[derive(Debug, Default)]
@@ -20,8 +22,10 @@ pub struct RolloutMemory {
     debounce: Debounce<String>,
     /// The last rollout of each gateway and the plan that it brings about.
     started: Mutex<HashMap<String, (String, Rollout)>>,
-    /// The hash of our own fields of each outdated Deployment, as first seen.
-    outdated: Mutex<HashMap<String, Option<u64>>>,
+    /// The image that each Deployment was last sent with: the status of its owner may not show it yet.
+    images: Mutex<HashMap<String, String>>,
+    /// The hashes of our own fields and of what is in them, of each outdated Deployment, as first seen.
+    outdated: Mutex<HashMap<String, Option<(Option<u64>, u64)>>>,
 }
 
 impl RolloutMemory {
@@ -52,23 +56,34 @@ impl RolloutMemory {
     /// Remembers what the next decision depends on. `sent`: whether the Deployment was sent.
     pub fn record(&self, gathered: &Gathered, plan: &Plan, decision: &Decision, sent: bool) {
         let uid = gathered.owner.uid().unwrap_or_default();
+        if let (Decision::Apply { .. }, Ok(pod), true) = (decision, &plan.pod, sent) {
+            lock(&self.images).insert(uid.clone(), pod.image.clone());
+        }
         match (decision, &plan.pod) {
             (Decision::Apply { replaces_pod: true, rollout: Some(rollout) }, Ok(pod)) if sent => {
                 lock(&self.started).insert(uid, (pod.hash(), rollout.clone()));
             }
             (Decision::Outdated, _) => {
-                let own = gathered.live.deployment.as_ref().and_then(|deployment| deployment.own);
-                lock(&self.outdated).entry(uid).or_insert(own);
+                let deployment = gathered.live.deployment.as_ref();
+                let seen = deployment.map(|deployment| (deployment.own, deployment.content));
+                lock(&self.outdated).entry(uid).or_insert(seen);
             }
             _ => {}
         }
     }
 
+    /// The image that the gateway was last sent with by this process.
+    #[must_use]
+    pub fn image(&self, owner: &str) -> Option<String> {
+        lock(&self.images).get(owner).cloned()
+    }
+
     /// Whether the live Deployment was edited by hand: others added fields, or ours changed since it was first left outdated.
     fn is_edited(&self, owner: &str, live: &Live) -> bool {
         let first = lock(&self.outdated).get(owner).copied();
-        let differs = |own: Option<u64>| first.is_some_and(|first| first != own);
-        live.deployment.as_ref().is_some_and(|deployment| deployment.intruded || differs(deployment.own))
+        let differs = |seen| first.is_some_and(|first| first != Some(seen));
+        let seen_now = |deployment: &Observed<Deployment>| (deployment.own, deployment.content);
+        live.edited || live.deployment.as_ref().is_some_and(|it| it.intruded || differs(seen_now(it)))
     }
 
     fn rollout_started(&self, owner: &str, plan: &str) -> Option<Rollout> {
@@ -79,6 +94,7 @@ impl RolloutMemory {
     pub fn forget(&self, owner: &str) {
         self.debounce.settled(&owner.to_owned());
         lock(&self.started).remove(owner);
+        lock(&self.images).remove(owner);
         lock(&self.outdated).remove(owner);
     }
 }
@@ -93,12 +109,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
     use crate::gateway::fixtures::{company, edit, plan, settings, settle};
-    use crate::kubernetes::observed::Observed;
     use crate::naming;
 
     /// What is remembered, the gateway, and the decision about it by a version of Creel with this shell image.
@@ -135,6 +149,30 @@ mod tests {
         let (memory, mut gathered) = (RolloutMemory::default(), settled());
         change(&mut gathered, |deployment| deployment.intruded = true);
         assert_ne!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+    }
+
+    #[test]
+    fn an_edit_in_our_name_is_one_too_from_the_first_look_of_a_process_that_applied_it_on() {
+        let (memory, mut gathered) = (RolloutMemory::default(), settled());
+        gathered.live.edited = true;
+        assert_ne!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+        gathered.live.edited = false;
+        let outdated = decide(&memory, &gathered, "creel:newer");
+        memory.record(&gathered, &plan(&gathered), &outdated, false);
+        change(&mut gathered, |deployment| deployment.content += 1);
+        assert_ne!(decide(&memory, &gathered, "creel:newer"), Decision::Outdated);
+    }
+
+    #[test]
+    fn the_image_that_was_sent_is_known_before_any_status_shows_it() {
+        let (memory, gathered) = (RolloutMemory::default(), settled());
+        let apply = Decision::Apply { replaces_pod: false, rollout: None };
+        memory.record(&gathered, &plan(&gathered), &apply, false);
+        assert_eq!(memory.image("concierge-uid"), None);
+        memory.record(&gathered, &plan(&gathered), &apply, true);
+        assert_eq!(memory.image("concierge-uid"), Some(settings().gateway_image));
+        memory.forget("concierge-uid");
+        assert_eq!(memory.image("concierge-uid"), None);
     }
 
     #[test]

@@ -5,9 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::gateway::build::deployment;
-use crate::gateway::fixtures::{
-    company, edit, edit_provider, plan, sandbox, sandbox_service, secret, settings, settle,
-};
+use crate::gateway::fixtures::{company, edit, edit_provider, own_sandbox, plan, sandbox, secret, settings, settle};
 use crate::gateway::plan::Plan;
 use crate::naming::GatewayNames;
 use crate::references::digests::{Read, SourceKind, changes};
@@ -282,8 +280,7 @@ fn a_sandbox_is_where_its_service_says_and_sees_what_its_pod_sees() {
     assert_eq!(writer(&before)["sandbox"]["workspaceAccess"], "ro");
     use_sandbox(&mut gathered, "default", Some(WorkspaceAccess::None));
     assert_eq!(writer(&plan(&gathered))["sandbox"]["workspaceAccess"], "none");
-    let annotations = [(naming::HOST_KEY, key.as_str()), (naming::WORKSPACE_ACCESS, "rw")];
-    sandbox_service(&mut gathered, "writer", "10.96.1.2", &annotations);
+    own_sandbox(&mut gathered, "writer", "10.96.1.2", Some(&key), Some(WorkspaceAccess::Rw));
     let after = plan(&gathered);
     assert_eq!(hash(&before), hash(&after));
     assert_eq!(writer(&after)["sandbox"]["workspaceAccess"], "rw");
@@ -292,9 +289,9 @@ fn a_sandbox_is_where_its_service_says_and_sees_what_its_pod_sees() {
 }
 
 #[test]
-fn a_service_without_an_address_and_a_key_that_is_none_lead_nowhere() {
+fn a_service_without_an_address_and_a_key_that_is_not_known_lead_nowhere() {
     let mut gathered = with_sandbox();
-    sandbox_service(&mut gathered, "writer", "None", &[(naming::HOST_KEY, "ssh-ed25519 x\n* ssh-ed25519 y")]);
+    own_sandbox(&mut gathered, "writer", "None", None, None);
     let ssh = writer(&plan(&gathered))["sandbox"]["ssh"].clone();
     assert!(ssh["target"].as_str().unwrap().ends_with(".invalid:2222"), "{ssh}");
     assert!(ssh["knownHostsData"].as_str().unwrap().starts_with('#'), "{ssh}");
@@ -325,12 +322,7 @@ fn a_sandbox_that_does_not_exist_gives_no_shell() {
 fn a_sandbox_that_is_deleted_while_in_use_goes_on() {
     let key = ssh_keys::generate().unwrap().public;
     let mut gathered = with_sandbox();
-    sandbox_service(
-        &mut gathered,
-        "writer",
-        "10.96.1.2",
-        &[(naming::HOST_KEY, &key), (naming::WORKSPACE_ACCESS, "ro")],
-    );
+    own_sandbox(&mut gathered, "writer", "10.96.1.2", Some(&key), Some(WorkspaceAccess::Ro));
     settle(&mut gathered);
     let before = plan(&gathered);
     gathered.sandboxes.clear();
@@ -357,6 +349,6 @@ fn an_agent_at_fault_for_its_model_keeps_its_shell_where_its_sandbox_is_now() {
     let mut gathered = with_sandbox();
     settle(&mut gathered);
     edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "unknown".into());
-    sandbox_service(&mut gathered, "writer", "10.96.1.3", &[]);
+    own_sandbox(&mut gathered, "writer", "10.96.1.3", None, None);
     assert_eq!(writer(&plan(&gathered))["sandbox"]["ssh"]["target"], "sandbox@10.96.1.3:2222");
 }

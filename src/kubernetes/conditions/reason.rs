@@ -94,7 +94,7 @@ reasons! {
         TIME_ZONE_NOT_FOUND = "TimeZoneNotFound", "Use an IANA name such as `Europe/Paris`; the message suggests the nearest one.";
     }
     "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`" {
-        /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over.
+        /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over. Pods that depend on it are stopped, unless it is a Service.
         NAME_CONFLICT = "NameConflict", "Delete or rename the object that the message names, or use another name for the Agent.";
         /// The API server rejected an object that follows from the spec.
         CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";

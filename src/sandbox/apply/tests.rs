@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
 use super::*;
 use crate::api::sandbox::{Rotation, WorkspaceAccess};
 use crate::fence::fences::Fences;
@@ -114,5 +117,22 @@ async fn without_the_fence_or_the_policy_there_is_no_pod() {
         let applied = first_pass(&api, refused).await;
         assert_eq!(applied.fault.unwrap().reason, reason::CHILD_REJECTED);
         assert!(!api.take().iter().any(|request| request.contains("pods")), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_whose_policy_is_somebody_elses_is_stopped() {
+    for (name, writes) in [("writer-sandbox", 2), ("creel-fence", 1)] {
+        let (api, mut gathered) = (RecordingApi::default(), office());
+        run(&mut gathered);
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        api.holds(&NetworkPolicy { metadata, spec: None });
+        let applied = pass(&context(&api, "nothing"), &gathered).await;
+        assert_eq!(applied.fault.unwrap().reason, reason::NAME_CONFLICT);
+        let done = api.take_writes();
+        assert_eq!((done.len(), done.last().map(String::as_str)), (writes, Some("DELETE pods/writer-sandbox")));
+        edit_pod(&mut gathered, |pod| pod.metadata.deletion_timestamp = Some(Time(Timestamp::now())));
+        pass(&context(&api, "nothing"), &gathered).await;
+        assert!(!api.take_writes().iter().any(|request| request.starts_with("DELETE")), "{name}");
     }
 }

@@ -22,16 +22,16 @@ use crate::pods::containers::{
 };
 use crate::pods::fingerprint::hash;
 use crate::pods::network::labelled;
+use crate::pods::workspace::CLAIM_VOLUME;
 use crate::references::reserved;
+use crate::references::sources::HOST_KEY;
 use crate::sandbox::isolation::{self, UNREACHABLE};
 use crate::sandbox::plan::{Claim, PodPlan};
-use crate::sandbox::secret::HOST_KEY;
 
-/// The container in which commands run.
-pub const SHELL_CONTAINER: &str = "shell";
+pub use crate::pods::workspace::SHELL_CONTAINER;
+
 const PREPARE_CONTAINER: &str = "prepare";
 
-const CLAIM_VOLUME: &str = "claim";
 const SSH_VOLUME: &str = "ssh";
 const POD_VOLUME: &str = "pod";
 const WORKSPACES_VOLUME: &str = "workspaces";
@@ -83,7 +83,6 @@ pub fn build(
         (naming::RENDERING.to_owned(), hash(&spec)),
         (naming::PARTS.to_owned(), json(&plan.parts)),
         (naming::ENVIRONMENT.to_owned(), json(&plan.digests)),
-        (naming::WORKSPACE_ACCESS.to_owned(), plan.access.as_str().to_owned()),
         (naming::SANDBOX_NAME.to_owned(), plan.sandbox.clone()),
     ]);
     let mut metadata = child_of(agent, &names.sandbox, labels);

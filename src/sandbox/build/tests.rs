@@ -49,10 +49,7 @@ fn the_children_of_a_sandbox_look_like_this() {
     insta::assert_yaml_snapshot!("pod_rw", pod_with(WorkspaceAccess::Rw));
     insta::assert_yaml_snapshot!("pod_ro", pod_with(WorkspaceAccess::Ro));
     insta::assert_yaml_snapshot!("pod_none", pod_with(WorkspaceAccess::None));
-    insta::assert_yaml_snapshot!(
-        "service",
-        service::build(&office().agent, &names, "ssh-ed25519 A", WorkspaceAccess::Rw)
-    );
+    insta::assert_yaml_snapshot!("service", service::build(&office().agent, &names));
     insta::assert_yaml_snapshot!("network_policy_none", policy(json!({})));
     insta::assert_yaml_snapshot!("network_policy_internet", policy(json!({"egress": "Internet"})));
     let allow = json!([

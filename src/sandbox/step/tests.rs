@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::api::sandbox::{Egress, WorkspaceAccess};
-use crate::naming::SANDBOX_NAME;
+use crate::kubernetes::observed::Observed;
+use crate::naming::{SANDBOX_NAME, SandboxNames};
 use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
 use crate::sandbox::gather::Found;
 use crate::sandbox::validate::validate;
@@ -267,6 +270,23 @@ fn a_pod_that_outlives_its_sandbox_does_not_outlive_its_policy() {
 }
 
 #[test]
+fn the_policy_of_a_pod_that_outlives_its_sandbox_closes_when_it_is_edited() {
+    let mut office = running();
+    let policy = crate::sandbox::build::network_policy::build(
+        &office.agent,
+        &SandboxNames::of("writer"),
+        "concierge",
+        &office.network().unwrap(),
+        &[],
+    );
+    office.live.network_policy = Some(Arc::new(Observed::new(policy, SANDBOX_MANAGER)));
+    office.sandbox = None;
+    assert_eq!(office.network(), None, "it stays as it is");
+    office.live.policy_edited = true;
+    assert_eq!(office.network().unwrap().egress, Egress::None);
+}
+
+#[test]
 fn another_access_changes_the_pod() {
     let mut office = running();
     office.used.workspace_access = Some(WorkspaceAccess::Ro);
@@ -330,9 +350,9 @@ fn labels_and_annotations_of_ours_come_back_and_those_of_others_stay() {
     edit_pod(&mut office, |pod| {
         pod.labels_mut().insert("creel.dev/agent".into(), "spy".into());
         pod.labels_mut().insert("team".into(), "a".into());
-        pod.annotations_mut().remove("creel.dev/workspace-access");
+        pod.annotations_mut().remove("creel.dev/sandbox");
     });
     let Step::Restore { labels, annotations } = step(&office) else { unreachable!() };
     assert_eq!(labels, BTreeMap::from([("creel.dev/agent".into(), "writer".into())]));
-    assert_eq!(annotations, BTreeMap::from([("creel.dev/workspace-access".into(), "rw".into())]));
+    assert_eq!(annotations, BTreeMap::from([("creel.dev/sandbox".into(), "default".into())]));
 }

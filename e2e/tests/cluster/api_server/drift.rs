@@ -1,7 +1,7 @@
 //! Children edited or deleted by hand are put back; what is none of Creel's business stays.
 
 use e2e::suite::{SOON, TestNamespace, in_namespace};
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::stage::{config_name, patch_by_hand, uid, with_children};
@@ -125,6 +125,45 @@ async fn a_network_policy_edited_by_hand_is_put_back() {
             ("the Pods", json!({"spec": {"podSelector": {"matchLabels": {"other": "pods"}}}})),
         ];
         edits_are_undone(&namespace, "NetworkPolicy", "a-gateway", &edits).await;
+    })
+    .await;
+}
+
+/// Applies the change with force as whom Creel's own field manager is called: managedFields tell nothing of it.
+async fn apply_in_our_name(namespace: &TestNamespace, change: &Value) {
+    let params = PatchParams::apply("creel/agent").force();
+    let (kind, name) = (change["kind"].as_str().expect("a kind"), change["metadata"]["name"].as_str().expect("a name"));
+    namespace.api(kind).patch(name, &params, &Patch::Apply(change)).await.expect(kind);
+}
+
+#[tokio::test]
+async fn an_edit_in_the_name_of_creel_is_put_back() {
+    in_namespace("drift-name", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        for (kind, name, path) in [
+            ("NetworkPolicy", "a-gateway", "/spec/egress"),
+            ("Service", "a-gateway", "/spec/selector"),
+            ("Deployment", "a-gateway", "/spec/template/spec/containers/0/image"),
+        ] {
+            let live = namespace.get(kind, name).await;
+            let before = decided(&live);
+            let metadata = json!({"name": name, "labels": live.metadata.labels, "annotations": ours(&live),
+                "ownerReferences": live.metadata.owner_references});
+            let mut change = live.data.clone();
+            let types = live.types.expect("types");
+            change["apiVersion"] = json!(types.api_version);
+            change["kind"] = json!(kind);
+            change["metadata"] = metadata;
+            change.as_object_mut().expect("an object").remove("status");
+            let edited = match path {
+                "/spec/egress" => json!([{}]),
+                "/spec/selector" => json!({"app": "mine"}),
+                _ => json!("evil.example/openclaw:1"),
+            };
+            *change.pointer_mut(path).expect(path) = edited;
+            apply_in_our_name(&namespace, &change).await;
+            is_put_back(&namespace, kind, name, &before, "in our name").await;
+        }
     })
     .await;
 }

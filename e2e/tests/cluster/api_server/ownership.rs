@@ -4,7 +4,9 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::stage::{config_name, edit, make, merged, provider, reason, resting, uid, with_children};
+use super::stage::{
+    config_name, edit, make, merged, provider, reason, resting, sandbox, uid, unschedulable, with_children,
+};
 
 /// An object of somebody else under the name that Creel needs.
 fn stranger(kind: &str, name: &str) -> Value {
@@ -133,6 +135,55 @@ async fn a_config_map_of_somebody_else_is_neither_taken_over_nor_deleted() {
         assert_eq!(copy.metadata.resource_version, strangers[1].metadata.resource_version, "the copy was written to");
     })
     .await;
+}
+
+/// Waits until the gateway's Deployment wants so many Pods.
+async fn wants(namespace: &TestNamespace, replicas: u64) {
+    namespace
+        .eventually(&format!("{replicas} Pods are wanted"), SOON, async || {
+            let spec = namespace.find("Deployment", "a-gateway").await.ok_or("no Deployment")?.data["spec"].clone();
+            if spec["replicas"] == replicas { Ok(()) } else { Err(spec["replicas"].to_string()) }
+        })
+        .await;
+}
+
+/// What has the name of a child on which the Pods rest, and is somebody else's, stops them until it is gone.
+async fn stops_the_pods(kind: &str, name: &str) {
+    let test = format!("stops-{}", kind.to_lowercase());
+    in_namespace(&test, async |namespace| {
+        make(&namespace, &provider("p")).await;
+        make(&namespace, &sandbox("box")).await;
+        make(&namespace, &unschedulable("a", "box")).await;
+        wants(&namespace, 1).await;
+        namespace.annotate("Agent", "a", "creel.dev/paused", Some("true")).await;
+        reason(&namespace, "a", "GatewayReady", "Paused").await;
+        let name = if kind == "ConfigMap" { config_name(&namespace).await } else { name.to_owned() };
+        namespace.delete(kind, &name).await;
+        make(&namespace, &stranger(kind, &name)).await;
+        namespace.annotate("Agent", "a", "creel.dev/paused", None).await;
+        let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
+        assert!(taken.message.contains(&format!("{kind} \"{name}\"")), "{}", taken.message);
+        wants(&namespace, 0).await;
+        namespace.delete(kind, &name).await;
+        namespace.annotate("Agent", "a", "example.org/look", Some("again")).await;
+        wants(&namespace, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_policy_is_somebody_elses_is_stopped() {
+    stops_the_pods("NetworkPolicy", "a-gateway").await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_configuration_is_somebody_elses_is_stopped() {
+    stops_the_pods("ConfigMap", "").await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_secret_is_somebody_elses_is_stopped() {
+    stops_the_pods("Secret", "a-secret").await;
 }
 
 const GOES: [(&str, &str); 5] = [

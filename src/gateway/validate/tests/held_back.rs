@@ -69,7 +69,7 @@ fn headers_that_change_places_wait_for_the_pod_that_has_their_values() {
 /// A gateway whose Agent `writer` joined and does not parse any more.
 fn with_unparsable_writer() -> Gathered {
     let mut gathered = with_sandbox();
-    sandbox_service(&mut gathered, "writer", "10.96.1.2", &[]);
+    own_sandbox(&mut gathered, "writer", "10.96.1.2", None, None);
     settle(&mut gathered);
     gathered.joined.clear();
     gathered.unparsable.insert("writer".into());
@@ -88,7 +88,7 @@ fn an_agent_that_does_not_parse_stays_as_it_was() {
 #[test]
 fn an_agent_that_does_not_parse_has_no_shell_once_its_sandbox_is_elsewhere() {
     let mut gathered = with_unparsable_writer();
-    gathered.sandbox_services.clear();
+    gathered.own_sandboxes.clear();
     let writer = writer(&plan(&gathered));
     assert!(writer.get("sandbox").is_none() && writer.get("model").is_some());
 }
