@@ -28,8 +28,7 @@ fn endpoint() -> Endpoint {
 fn synced(run: &str, state: Option<ConfigState>) -> Synced {
     let document = Arc::new(ConfigDocument::new(json!({"agents": {"entries": {"concierge": {}, "writer": {}}}})));
     let desired = Some(document.clone());
-    let config =
-        ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), rejection: None };
+    let config = ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), ruling: None };
     let process = Process { pod: "pod".into(), run: run.into(), endpoint: Ok(endpoint()) };
     Synced { process: Some(process), state, config: Some(config), ..Synced::default() }
 }
