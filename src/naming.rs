@@ -70,10 +70,14 @@ pub const ENVIRONMENT: &str = "creel.dev/environment";
 pub const ROLLOUT: &str = "creel.dev/rollout";
 /// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
-/// On a ConfigMap: the hash of a configuration that the gateway refused, while the last accepted one stands in.
-pub const REJECTED_HASH: &str = "creel.dev/refused-hash";
-/// On a ConfigMap: why the gateway refused it, in its own words.
-pub const REJECTED_MESSAGE: &str = "creel.dev/refused-message";
+/// On a ConfigMap: the hash of a configuration that the gateway rejected, while the last accepted one stands in.
+pub const REJECTED_HASH: &str = "creel.dev/rejected-hash";
+/// On a ConfigMap: why the gateway rejected it, in its own words.
+pub const REJECTED_MESSAGE: &str = "creel.dev/rejected-message";
+/// On a ConfigMap: `"true"` where the gateway did not start with the rejected configuration, which may have another cause.
+pub const FAILED_START: &str = "creel.dev/failed-start";
+/// On a ConfigMap: the hash of a configuration that is not why the gateway does not start.
+pub const ACQUITTED_HASH: &str = "creel.dev/acquitted-hash";
 /// On a sandbox's Pod: the Sandbox that it was made from.
 pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.

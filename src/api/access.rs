@@ -25,7 +25,7 @@ pub struct ControlUi {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpApis {
-    /// Serves `/v1/chat/completions`, the API that most programs for OpenAI speak. Default: `false`.
+    /// Serves `/v1/chat/completions`, the API that most programs speak. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chat_completions: bool,
     /// Serves `/v1/responses`. Default: `true`.

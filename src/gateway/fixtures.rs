@@ -149,7 +149,7 @@ pub fn settle(gathered: &mut Gathered) {
         current: Arc::clone(&config),
         desired: Some(Arc::clone(&config)),
         image: pod.image.clone(),
-        rejection: None,
+        ruling: None,
     };
     let map = config_map::mounted(&gathered.owner, &names, &revision);
     let live = &mut gathered.live;

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
-use super::revision::Rejection;
+use super::revision::Ruling;
 use super::secret::SecretError;
 use super::{credentials, pod};
 use crate::api::sandbox::WorkspaceAccess;
@@ -87,8 +87,8 @@ pub struct Live {
     pub parts: BTreeMap<String, String>,
     /// The configuration that the live Deployment's Pod mounts.
     pub config: Option<Arc<ConfigDocument>>,
-    /// The rejection that was written last, as this process remembers it.
-    pub rejection: Option<Rejection>,
+    /// The ruling on a configuration that was written last, as this process remembers it.
+    pub ruling: Option<Ruling>,
     /// The Providers whose credentials the running gateway lacks, as it said itself.
     pub unavailable: BTreeSet<String>,
     /// UID and resourceVersion of the Secrets that these name.
@@ -148,7 +148,7 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     }
     live.image = context.rollouts.image(&owner.uid().unwrap_or_default()).or_else(|| image_in_status(&owner));
     live.edited = live.deployment.as_ref().is_some_and(|deployment| context.applier.was_edited(deployment));
-    live.rejection = context.configs.rejection(&owner.uid().unwrap_or_default());
+    live.ruling = context.configs.ruling(&owner.uid().unwrap_or_default());
     live.unavailable = unavailable(context, &owner, &live);
     live.secret_versions = credentials::secrets(&live.unavailable, &providers)
         .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))

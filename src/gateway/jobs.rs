@@ -25,6 +25,8 @@ use crate::world::triggers::gateway_owner;
 
 /// How long the configuration waits for the jobs of agents that leave: time to stop some 600.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// How soon to try again where the gateway was not asked at all.
+const NOT_ASKED: Duration = Duration::from_secs(2);
 
 /// Agents that leave a gateway, some of whose jobs still run.
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
     if leaving.is_empty() {
         return None;
     }
+    let since = before.map_or_else(Instant::now, |before| before.since);
+    // Before the gateway is asked: a reconcile that runs out of time ends there, and the next one goes on.
+    context.leaving.put(&namespace, &owner, Leaving { since, agents: leaving.clone() });
     // From now on no job is declared for them.
     let staying = gateway.agents.intersection(&next).cloned().collect();
     let gateway = Gateway { agents: staying, ..(*gateway).clone() };
@@ -56,23 +61,20 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
             || named(&context.stores.agents, &namespace, agent)
                 .is_some_and(|agent| agent.metadata.deletion_timestamp.is_none() && gateway_owner(&agent) == owner)
     };
-    let since = before.map_or_else(Instant::now, |before| before.since);
-    match stop(context, &endpoint, &leaving, is_here).await {
-        Err(RpcError::Refused { retry_after: Some(wait), .. }) if since.elapsed() < LONGEST_WAIT => {
+    let stopped = stop(context, &endpoint, &leaving, is_here).await;
+    if let Err(error) = &stopped {
+        if let Some(wait) = wait_after(error).filter(|_| since.elapsed() < LONGEST_WAIT) {
             tracing::info!(
                 gateway = owner,
                 namespace,
                 ?leaving,
                 "the configuration waits for the jobs of agents that leave"
             );
-            context.leaving.put(&namespace, &owner, Leaving { since, agents: leaving });
             return Some(wait);
         }
-        Err(error) => {
-            tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an Agent that is leaving");
-        }
-        Ok(()) => {}
+        tracing::warn!(gateway = owner, namespace, %error, "cannot stop the jobs of an Agent that is leaving");
     }
+    context.leaving.take(&namespace, &owner);
     context.facts.request_refresh(&namespace, &owner);
     None
 }
@@ -105,11 +107,20 @@ async fn stop(
             None => Ok(()),
         };
         match stopped {
-            Err(error) if is_throttled(&error) && job.enabled => return Err(error),
+            Err(error) if wait_after(&error).is_some() && job.enabled => return Err(error),
             stopped => failed = failed.and(stopped),
         }
     }
     failed
+}
+
+/// When to go on where the gateway takes no more changes now, or could not be asked because others are; `None`: it can't be helped.
+fn wait_after(error: &RpcError) -> Option<Duration> {
+    match error {
+        RpcError::Refused { retry_after, .. } => *retry_after,
+        RpcError::Busy | RpcError::Crowded => Some(NOT_ASKED),
+        _ => None,
+    }
 }
 
 fn is_throttled(error: &RpcError) -> bool {

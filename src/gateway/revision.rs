@@ -1,12 +1,13 @@
 //! Which configuration the gateway's Pod mounts: the desired one, or the last good one while the gateway rejects the desired one. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
 
 use super::gather::Live;
 use super::plan::hash;
-use crate::naming::{self, GatewayNames};
+use crate::naming::{self, ACQUITTED_HASH, FAILED_START, GatewayNames, REJECTED_HASH, REJECTED_MESSAGE};
 use crate::openclaw::config::document::ConfigDocument;
 
 /// Characters of the gateway's own words that are kept with a rejection.
@@ -23,8 +24,16 @@ pub struct ConfigRevision {
     pub desired: Option<Arc<ConfigDocument>>,
     /// The image of the gateway that reads it.
     pub image: String,
-    /// Set while the last good document stands in for the desired one.
-    pub rejection: Option<Rejection>,
+    /// What was found about the desired document; a rejection: the last good one stands in for it, if there is one.
+    pub ruling: Option<Ruling>,
+}
+
+/// What was found about a configuration that a gateway did not simply run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    Rejected(Rejection),
+    /// The gateway does not start with it, nor with the last good one. Named as in [`Rejection::hash`].
+    Acquitted(String),
 }
 
 /// A configuration that the gateway rejected.
@@ -34,6 +43,50 @@ pub struct Rejection {
     pub hash: String,
     /// The gateway's own words.
     pub message: String,
+    /// Whether it is only suspected, because the gateway did not start with it.
+    pub failed_start: bool,
+}
+
+impl Ruling {
+    fn hash(&self) -> &str {
+        match self {
+            Self::Rejected(rejection) => &rejection.hash,
+            Self::Acquitted(hash) => hash,
+        }
+    }
+
+    fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Acquitted(_) => None,
+        }
+    }
+
+    /// As the annotations of the mounted ConfigMap keep it.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let annotations = match self {
+            Self::Acquitted(hash) => vec![(ACQUITTED_HASH, hash.clone())],
+            Self::Rejected(Rejection { hash, message, failed_start }) => {
+                let suspected = failed_start.then(|| (FAILED_START, "true".to_owned()));
+                let rejected = [(REJECTED_HASH, hash.clone()), (REJECTED_MESSAGE, message.clone())];
+                rejected.into_iter().chain(suspected).collect()
+            }
+        };
+        annotations.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    fn read_back(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let annotation = |key| annotations.get(key).cloned();
+        if let Some(hash) = annotation(ACQUITTED_HASH) {
+            return Some(Self::Acquitted(hash));
+        }
+        Some(Self::Rejected(Rejection {
+            hash: annotation(REJECTED_HASH)?,
+            message: annotation(REJECTED_MESSAGE).unwrap_or_default(),
+            failed_start: annotations.contains_key(FAILED_START),
+        }))
+    }
 }
 
 impl ConfigRevision {
@@ -44,41 +97,50 @@ impl ConfigRevision {
         let image = live.image.as_deref().unwrap_or_default();
         let current = live.config.clone()?;
         let selected = Self::select(live, names, plan, image, Arc::clone(&current));
-        if selected.rejection.is_some() {
+        if selected.ruling.is_some() {
             return Some(selected);
         }
-        let rejection = rejections(live, names).next();
-        Some(Self { desired: rejection.is_none().then(|| Arc::clone(&current)), current, rejection, ..selected })
+        let rejected = rulings(live, names).next().filter(|ruling| ruling.rejection().is_some());
+        Some(Self { desired: rejected.is_none().then(|| Arc::clone(&current)), current, ruling: rejected, ..selected })
     }
 
     /// The revision for the ConfigMap of this plan: the desired document, unless this image has rejected exactly that one.
     #[must_use]
     pub fn select(live: &Live, names: &GatewayNames, plan: &str, image: &str, desired: Arc<ConfigDocument>) -> Self {
         let hash = rejection_hash(&desired, image);
-        let rejection = rejections(live, names).find(|rejection| rejection.hash == hash);
-        let last_good = rejection.as_ref().and_then(|_| live.last_good(names));
+        let ruling = rulings(live, names).find(|ruling| ruling.hash() == hash);
+        let rejection = ruling.as_ref().and_then(Ruling::rejection);
+        let last_good = rejection.and_then(|_| live.last_good(names));
         let current = last_good.unwrap_or_else(|| Arc::clone(&desired));
-        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), rejection }
+        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), ruling }
     }
 
-    /// The revision after the gateway rejected the desired document with this message.
+    /// The rejection of the desired document.
     #[must_use]
-    pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
-        let known = self.rejection.as_ref().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.ruling.as_ref()?.rejection()
+    }
+
+    /// The revision after the gateway rejected the desired document with this message. `failed_start`: see [`Rejection`].
+    #[must_use]
+    pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str, failed_start: bool) -> Self {
+        let known = self.rejection().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
         let rejected = self.desired.as_ref().unwrap_or(&self.current);
         let rejection = Rejection {
             hash: known.unwrap_or_else(|| rejection_hash(rejected, &self.image)),
             message: message.chars().take(MESSAGE_LIMIT).collect(),
+            failed_start,
         };
         let current = live.last_good(names).unwrap_or_else(|| Arc::clone(rejected));
-        Self { current, rejection: Some(rejection), ..self.clone() }
+        Self { current, ruling: Some(Ruling::Rejected(rejection)), ..self.clone() }
     }
 
     /// The revision after it turned out that the gateway has nothing against the desired document.
     #[must_use]
     pub fn acquitted(&self) -> Self {
         let current = self.desired.clone().unwrap_or_else(|| Arc::clone(&self.current));
-        Self { current, rejection: None, ..self.clone() }
+        let ruling = self.rejection().map(|rejection| Ruling::Acquitted(rejection.hash.clone()));
+        Self { current, ruling, ..self.clone() }
     }
 
     /// Whether the Pod mounts what the plan asks for.
@@ -93,18 +155,14 @@ fn rejection_hash(document: &ConfigDocument, image: &str) -> String {
     hash(&(document.text(), image))
 }
 
-/// The rejection that this process knows of, and the one that the cache shows, which may be late.
-fn rejections(live: &Live, names: &GatewayNames) -> impl Iterator<Item = Rejection> {
-    live.rejection.clone().into_iter().chain(annotated(live, names))
+/// The ruling that this process knows of, and the one that the cache shows, which may be late.
+fn rulings(live: &Live, names: &GatewayNames) -> impl Iterator<Item = Ruling> {
+    live.ruling.clone().into_iter().chain(annotated(live, names))
 }
 
-fn annotated(live: &Live, names: &GatewayNames) -> Option<Rejection> {
+fn annotated(live: &Live, names: &GatewayNames) -> Option<Ruling> {
     let map = live.config_maps.get(&names.config(live.annotation(naming::PLAN)?))?;
-    let annotations = map.object.annotations();
-    Some(Rejection {
-        hash: annotations.get(naming::REJECTED_HASH)?.clone(),
-        message: annotations.get(naming::REJECTED_MESSAGE).cloned().unwrap_or_default(),
-    })
+    Ruling::read_back(map.object.annotations())
 }
 
 #[cfg(test)]
@@ -132,7 +190,7 @@ mod tests {
         keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &document("good")));
         let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
         let revision = ConfigRevision { desired: Some(document("bad")), ..revision };
-        let revision = revision.rolled_back(&gathered.live, &names(), "no such key");
+        let revision = revision.rolled_back(&gathered.live, &names(), "no such key", false);
         assert_eq!((&revision.current, revision.is_desired()), (&document("good"), false));
         keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &revision));
         gathered
@@ -153,9 +211,9 @@ mod tests {
         let gathered = rejected();
         let bad = select(&gathered, "bad", &image(&gathered));
         assert_eq!(bad.current, document("good"));
-        assert_eq!(bad.rejection.unwrap().message, "no such key");
+        assert_eq!(bad.rejection().unwrap().message, "no such key");
         let next = select(&gathered, "next", &image(&gathered));
-        assert!(next.is_desired() && next.rejection.is_none());
+        assert!(next.is_desired() && next.ruling.is_none());
     }
 
     #[test]
@@ -169,7 +227,7 @@ mod tests {
         let mut gathered = rejected();
         gathered.live.config_maps.remove(&names().accepted);
         let bad = select(&gathered, "bad", &image(&gathered));
-        assert!(bad.is_desired() && bad.rejection.is_some());
+        assert!(bad.is_desired() && bad.rejection().is_some());
     }
 
     #[test]
@@ -178,9 +236,9 @@ mod tests {
         settle(&mut gathered);
         keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &document("good")));
         let bad = select(&gathered, "bad", &image(&gathered));
-        gathered.live.rejection = bad.rolled_back(&gathered.live, &names(), "no such key").rejection;
+        gathered.live.ruling = bad.rolled_back(&gathered.live, &names(), "no such key", false).ruling;
         let again = select(&gathered, "bad", &image(&gathered));
-        assert_eq!((again.current, again.rejection), (document("good"), gathered.live.rejection.clone()));
+        assert_eq!((again.current, again.ruling), (document("good"), gathered.live.ruling.clone()));
         gathered.live.config = Some(document("bad"));
         let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
         assert_eq!((live.current, live.desired), (document("good"), Some(document("bad"))));
@@ -192,24 +250,45 @@ mod tests {
         let mut gathered = rejected();
         gathered.live.config = Some(document("good"));
         let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
-        assert!(!live.is_desired() && live.rejection.is_some());
-        let again = live.rolled_back(&gathered.live, &names(), "this one too");
-        assert_eq!(again.rejection.unwrap().hash, live.rejection.unwrap().hash);
+        assert!(!live.is_desired() && live.rejection().is_some());
+        let again = live.rolled_back(&gathered.live, &names(), "this one too", false);
+        assert_eq!(again.rejection().unwrap().hash, live.rejection().unwrap().hash);
     }
 
     #[test]
     fn a_configuration_that_is_not_to_blame_after_all_is_mounted_again() {
         let gathered = rejected();
         let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted();
-        assert!(acquitted.is_desired() && acquitted.rejection.is_none());
+        assert!(acquitted.is_desired() && acquitted.rejection().is_none());
         assert_eq!(acquitted.current, document("bad"));
+    }
+
+    #[test]
+    fn a_cache_that_is_late_does_not_undo_an_acquittal() {
+        let mut gathered = rejected();
+        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted();
+        gathered.live.ruling.clone_from(&acquitted.ruling);
+        assert_eq!(select(&gathered, "bad", &image(&gathered)), acquitted);
+        let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+        assert!(live.rejection().is_none());
+    }
+
+    #[test]
+    fn the_next_process_of_the_operator_knows_what_was_suspected_and_what_was_acquitted() {
+        let mut gathered = rejected();
+        let bad = select(&gathered, "bad", &image(&gathered));
+        let suspected = bad.rolled_back(&gathered.live, &names(), "code 1", true);
+        for ruled in [suspected.clone(), suspected.acquitted()] {
+            keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &ruled));
+            assert_eq!(select(&gathered, "bad", &image(&gathered)), ruled);
+        }
     }
 
     #[test]
     fn a_long_message_is_cut() {
         let live = rejected().live;
         let revision = ConfigRevision::of_live(&live, &names()).unwrap();
-        let rejection = revision.rolled_back(&live, &names(), &"ä".repeat(5_000)).rejection.unwrap();
-        assert_eq!(rejection.message.chars().count(), MESSAGE_LIMIT);
+        let rolled_back = revision.rolled_back(&live, &names(), &"ä".repeat(5_000), false);
+        assert_eq!(rolled_back.rejection().unwrap().message.chars().count(), MESSAGE_LIMIT);
     }
 }

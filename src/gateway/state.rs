@@ -76,7 +76,7 @@ fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
     let Reconciled { gathered, applied, synced, .. } = reconciled;
     let prevented = synced.pod.is_none().then(|| prevented(gathered)).flatten();
     let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
-    let rejection = synced.config.as_ref().and_then(|config| config.rejection.as_ref());
+    let rejection = synced.config.as_ref().and_then(|config| config.rejection());
     let ready = gateway_ready(
         &gathered.owner,
         synced.pod.as_ref().or(prevented.as_ref()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Where the marker stands: the history of OpenClaw's set-up wizard, which never runs here.
-const SECTION: &str = "wizard";
+pub const SECTION: &str = "wizard";
 const LEAF: &str = "lastRunCommand";
 
 /// Hex digits of the digest that are kept.

@@ -3,8 +3,8 @@
 //! - A reconcile works in one of a few places, and leaves its place while it waits for a gateway.
 //! - One call at a time goes to each gateway, two to those of each namespace, and not too many at all. Who waits longer than a moment is
 //!   sent away.
-//! - A gateway that let a call run out of time is left alone for a while, twice as long each time, until it answers or another process
-//!   of it runs.
+//! - A method that ran out of time is left alone for a while, twice as long each time, until it answers or another process of the gateway
+//!   runs. If another method then runs out of time, too, and none has answered in between, so is the whole gateway.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -64,7 +64,8 @@ pub(super) struct Places {
     all: Arc<Semaphore>,
     /// By gateway and by namespace, as long as somebody is there.
     lines: Mutex<HashMap<Line, Arc<Semaphore>>>,
-    silent: Mutex<HashMap<String, Silent>>,
+    /// By the run of its process.
+    silent: Mutex<HashMap<String, Silence>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,11 +75,47 @@ enum Line {
     Namespace(String),
 }
 
-/// A gateway that let calls run out of time.
+/// What a gateway let run out of time.
+#[derive(Debug, Default)]
+struct Silence {
+    methods: HashMap<&'static str, Pause>,
+    /// The method that did since the gateway answered last.
+    unanswered: Option<&'static str>,
+    /// Set while it answers nothing at all.
+    all: Option<Pause>,
+}
+
+/// For how long not to ask, after so many calls in a row.
 #[derive(Clone, Copy, Debug)]
-struct Silent {
+struct Pause {
     calls: u32,
     until: Instant,
+}
+
+impl Silence {
+    fn pauses(&self) -> impl Iterator<Item = &Pause> {
+        self.methods.values().chain(&self.all)
+    }
+
+    fn answered(&mut self, method: &str) {
+        self.methods.remove(method);
+        (self.unanswered, self.all) = (None, None);
+    }
+
+    fn ran_out_of_time(&mut self, run: &str, method: &'static str, now: Instant) {
+        self.methods.insert(method, Pause::after(self.methods.get(method), run, now));
+        match self.unanswered {
+            Some(other) if other != method => self.all = Some(Pause::after(self.all.as_ref(), run, now)),
+            _ => self.unanswered = Some(method),
+        }
+    }
+}
+
+impl Pause {
+    fn after(before: Option<&Self>, run: &str, now: Instant) -> Self {
+        let calls = before.map_or(0, |before| before.calls);
+        Self { calls: calls.saturating_add(1), until: now + silence(run, calls) }
+    }
 }
 
 impl Default for Places {
@@ -88,11 +125,12 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Makes the call when it is its turn. What the caller gets of a gateway that is left alone does not differ from what it gets of one
-    /// that is silent.
+    /// Makes the call of this method when it is its turn. What the caller gets of a gateway that is left alone does not differ from what it
+    /// gets of one that is silent.
     pub(super) async fn call<T, E>(
         &self,
         gateway: &Endpoint,
+        method: &'static str,
         call: impl Future<Output = Result<T, E>>,
         is_silent: impl Fn(&E) -> bool,
     ) -> Result<T, E>
@@ -101,13 +139,13 @@ impl Places {
     {
         out_of_place(async {
             let _turn = self.turn(gateway).await?;
-            if self.is_left_alone(&gateway.run, Instant::now()) {
+            if self.is_left_alone(&gateway.run, method, Instant::now()) {
                 return Err(RpcError::Silent.into());
             }
             let answered = call.await;
             match &answered {
-                Err(error) if is_silent(error) => self.keep_silent(&gateway.run, Instant::now()),
-                _ => drop(lock(&self.silent).remove(&gateway.run)),
+                Err(error) if is_silent(error) => self.keep_silent(&gateway.run, method, Instant::now()),
+                _ => self.keep_answered(&gateway.run, method),
             }
             answered
         })
@@ -132,18 +170,24 @@ impl Places {
         Arc::clone(lines.entry(line).or_insert_with(|| Arc::new(Semaphore::new(places))))
     }
 
-    fn is_left_alone(&self, run: &str, now: Instant) -> bool {
-        lock(&self.silent).get(run).is_some_and(|silent| now < silent.until)
+    fn is_left_alone(&self, run: &str, method: &str, now: Instant) -> bool {
+        let silent = lock(&self.silent);
+        let pauses = silent.get(run).map(|silence| [silence.methods.get(method), silence.all.as_ref()]);
+        pauses.into_iter().flatten().flatten().any(|pause| now < pause.until)
+    }
+
+    fn keep_answered(&self, run: &str, method: &str) {
+        if let Some(silence) = lock(&self.silent).get_mut(run) {
+            silence.answered(method);
+        }
     }
 
     /// One more call ran out of time.
-    fn keep_silent(&self, run: &str, now: Instant) {
+    fn keep_silent(&self, run: &str, method: &'static str, now: Instant) {
         let mut silent = lock(&self.silent);
         // A process that is gone is asked no more.
-        silent.retain(|_, silent| now < silent.until + 2 * MOST_SILENCE);
-        let calls = silent.get(run).map_or(0, |silent| silent.calls);
-        let until = now + silence(run, calls);
-        silent.insert(run.to_owned(), Silent { calls: calls.saturating_add(1), until });
+        silent.retain(|_, silence| silence.pauses().any(|pause| now < pause.until + 2 * MOST_SILENCE));
+        silent.entry(run.to_owned()).or_default().ran_out_of_time(run, method, now);
     }
 }
 

@@ -173,7 +173,7 @@ impl AdminClient {
     ) -> Result<T, RpcError> {
         // On the heap: it holds a request and its answer.
         let call = Box::pin(self.call_now(gateway, method, params, payload));
-        self.places.call(gateway, call, |error| matches!(error, RpcError::Silent)).await
+        self.places.call(gateway, method.name, call, |error| matches!(error, RpcError::Silent)).await
     }
 
     /// Calls a method whose payload says nothing, for whoever has the turn already.

@@ -106,7 +106,7 @@ pub async fn run_job(
 ) -> Result<RunAnswer, SocketError> {
     // On the heap: it holds the connection.
     let run = Box::pin(run_now(admin, gateway, device, job, permit));
-    admin.places.call(gateway, run, SocketError::is_silence).await
+    admin.places.call(gateway, "cron.run", run, SocketError::is_silence).await
 }
 
 async fn run_now(

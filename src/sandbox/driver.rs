@@ -76,7 +76,7 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
         let pass = Pass { gathered: &gathered, decision: &decision, wanted: wanted.as_ref().ok(), now };
         apply::apply(context, &pass).await?
     };
-    let found = state::Found { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
+    let found = state::Reconciled { gathered: &gathered, verdict: &verdict, decision: &decision, applied: &applied };
     publish(context, &agent, Some(state::state(&found, context.api_server, paused, now)));
     let unseen = context.applier.ledger.unseen_for(&agent.uid().unwrap_or_default(), Instant::now());
     Ok(Action::requeue(requeue::after(&gathered, &verdict, &applied, unseen, now)))

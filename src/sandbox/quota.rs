@@ -46,16 +46,26 @@ fn taken(pod: &Pod, resource: &str) -> Option<i128> {
         Some(("requests", name)) => (false, name),
         _ => (false, resource),
     };
+    let of = |all: Option<&BTreeMap<String, Quantity>>| api::Quantity(all?.get(name)?.0.clone()).nano();
     let amount = |container: &Container| {
-        let resources = container.resources.as_ref()?;
-        let all: &BTreeMap<String, Quantity> =
-            if of_limits { resources.limits.as_ref()? } else { resources.requests.as_ref()? };
-        api::Quantity(all.get(name)?.0.clone()).nano()
+        let resources = container.resources.as_ref();
+        let all = resources.and_then(|of| if of_limits { of.limits.as_ref() } else { of.requests.as_ref() });
+        of(all).unwrap_or_default()
     };
     let spec = pod.spec.as_ref()?;
-    // Init containers run one after the other, before the others.
-    let first = spec.init_containers.iter().flatten().filter_map(amount).max().unwrap_or_default();
-    Some(first.max(spec.containers.iter().filter_map(amount).sum()))
+    // Init containers run one after the other, before the others; a sidecar among them keeps running.
+    let (mut sidecars, mut first) = (0, 0);
+    for container in spec.init_containers.iter().flatten() {
+        let with_this = sidecars + amount(container);
+        first = first.max(with_this);
+        if container.restart_policy.as_deref() == Some("Always") {
+            sidecars = with_this;
+        }
+    }
+    let most = first.max(sidecars + spec.containers.iter().map(amount).sum::<i128>());
+    // What is not limited stays so.
+    let overhead = of(spec.overhead.as_ref()).filter(|_| !of_limits || most > 0);
+    Some(most + overhead.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -97,6 +107,35 @@ mod tests {
         let asks = |limited: &str| refusal("limits.memory=2Gi", "limits.memory=4Gi", limited);
         assert!(fits_instead_of(&running(), &asks("limits.memory=5Gi")));
         assert!(!fits_instead_of(&running(), &asks("limits.memory=4Gi")));
+    }
+
+    /// Whether the Pod takes just this much of a resource.
+    fn takes(pod: &Pod, resource: &str, amount: &str) -> bool {
+        taken(pod, resource) == api::Quantity(amount.to_owned()).nano()
+    }
+
+    #[test]
+    fn a_sidecar_counts_with_the_containers_and_with_the_init_containers_after_it() {
+        let mut pod = running();
+        let init = |name: &str, policy: Option<&str>, limit: &str| {
+            let resources = json!({"limits": {"memory": limit}});
+            serde_json::from_value::<Container>(json!({"name": name, "restartPolicy": policy, "resources": resources}))
+                .unwrap()
+        };
+        let of = |after: &str| vec![init("keep", Some("Always"), "128Mi"), init("install", None, after)];
+        pod.spec.as_mut().unwrap().init_containers = Some(of("512Mi"));
+        assert!(takes(&pod, "limits.memory", "1152Mi"));
+        pod.spec.as_mut().unwrap().init_containers = Some(of("2Gi"));
+        assert!(takes(&pod, "limits.memory", "2176Mi"));
+    }
+
+    #[test]
+    fn the_overhead_of_a_runtime_class_counts_where_the_pod_takes_anything() {
+        let mut pod = running();
+        let overhead = [("cpu", "100m"), ("memory", "128Mi")].map(|(of, amount)| (of.into(), Quantity(amount.into())));
+        pod.spec.as_mut().unwrap().overhead = Some(overhead.into());
+        assert!(takes(&pod, "requests.cpu", "350m") && takes(&pod, "limits.memory", "1152Mi"));
+        assert!(takes(&pod, "limits.cpu", "0"), "it has no limit");
     }
 
     #[test]

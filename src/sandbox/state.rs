@@ -27,7 +27,7 @@ const CONFIRMED: Duration = Duration::from_secs(30);
 
 /// What the steps of a reconcile gave.
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct Reconciled<'a> {
     pub gathered: &'a Gathered,
     pub verdict: &'a Verdict,
     pub decision: &'a Decision,
@@ -36,7 +36,7 @@ pub struct Found<'a> {
 
 /// The state after the pass.
 #[must_use]
-pub fn state(found: &Found<'_>, api_server: Option<SocketAddr>, paused: bool, now: Timestamp) -> SandboxState {
+pub fn state(found: &Reconciled<'_>, api_server: Option<SocketAddr>, paused: bool, now: Timestamp) -> SandboxState {
     let gathered = found.gathered;
     let pod = gathered.live.pod.as_deref().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let network = gathered.sandbox.as_ref().map(|sandbox| &sandbox.spec.network);
@@ -76,7 +76,7 @@ fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
 }
 
 /// Condition `SandboxReady`.
-fn ready(found: &Found<'_>, now: Timestamp) -> Desired {
+fn ready(found: &Reconciled<'_>, now: Timestamp) -> Desired {
     let pod = found.gathered.live.pod.as_deref();
     let of = |status, reason, message: &str| Desired::new(SANDBOX_READY, status, reason, message);
     if let Some(fault) = &found.applied.fault {
@@ -106,13 +106,13 @@ fn ready(found: &Found<'_>, now: Timestamp) -> Desired {
 }
 
 /// Whether the Pod gives way to another now.
-fn replaces(found: &Found<'_>) -> bool {
+fn replaces(found: &Reconciled<'_>) -> bool {
     let waits = found.applied.settles_in.is_some() || found.applied.refused.is_some();
     matches!(found.decision.step, Step::Delete(_)) && !waits
 }
 
 /// What a Pod that can't be replaced waits for.
-fn waits(found: &Found<'_>, refused: &Refusal) -> String {
+fn waits(found: &Reconciled<'_>, refused: &Refusal) -> String {
     let changes = &found.decision.changes;
     let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join("; ")) };
     format!(
@@ -123,7 +123,7 @@ fn waits(found: &Found<'_>, refused: &Refusal) -> String {
 
 type Told = (Status, &'static str, String);
 
-fn of_pod(pod: &Pod, found: &Found<'_>, now: Timestamp) -> Told {
+fn of_pod(pod: &Pod, found: &Reconciled<'_>, now: Timestamp) -> Told {
     let name = pod.name_any();
     if pod.metadata.deletion_timestamp.is_some() {
         return leaving(pod, now);

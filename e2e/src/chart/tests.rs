@@ -126,6 +126,16 @@ fn every_value_is_used() {
     assert!(unused.is_empty(), "values that no template uses: {unused:?}");
 }
 
+/// `helm upgrade --reuse-values` takes the values of the chart before, which does not have the sections that are newer.
+#[test]
+fn the_values_of_an_older_chart_are_enough() {
+    let templates = templates();
+    for section in ["network", "dns", "admissionPolicies"] {
+        let strict = format!(".Values.{section}.");
+        assert!(!templates.contains(&strict), "a template fails where values lack `{section}`");
+    }
+}
+
 #[test]
 fn the_operator_runs_under_the_restricted_standard() {
     let pod = &operator("Deployment")["spec"]["template"]["spec"];

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::metadata;
 use crate::api::Agent;
-use crate::gateway::revision::ConfigRevision;
-use crate::naming::{GatewayNames, REJECTED_HASH, REJECTED_MESSAGE};
+use crate::gateway::revision::{ConfigRevision, Ruling};
+use crate::naming::GatewayNames;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 
@@ -15,12 +15,7 @@ use crate::openclaw::paths;
 #[must_use]
 pub fn mounted(owner: &Agent, names: &GatewayNames, revision: &ConfigRevision) -> ConfigMap {
     let mut map = with_document(owner, names, &revision.name, &revision.current);
-    map.metadata.annotations = revision.rejection.as_ref().map(|rejection| {
-        BTreeMap::from([
-            (REJECTED_HASH.to_owned(), rejection.hash.clone()),
-            (REJECTED_MESSAGE.to_owned(), rejection.message.clone()),
-        ])
-    });
+    map.metadata.annotations = revision.ruling.as_ref().map(Ruling::annotations);
     map
 }
 

@@ -1,11 +1,13 @@
 //! What a look at the running gateway calls for. Pure.
 
 use super::state::ConfigState;
+use crate::gateway::gather::Live;
 use crate::gateway::pod::PodState;
-use crate::gateway::revision::ConfigRevision;
+use crate::gateway::revision::{ConfigRevision, Rejection, Ruling};
+use crate::naming::GatewayNames;
 
 /// What is said of a configuration that the gateway holds valid and does not apply.
-const NOT_APPLIED: &str = "the gateway read it and did not apply it within a minute; its log says why";
+const NOT_APPLIED: &str = "the gateway read it and did not apply it; its log says why";
 
 /// The next step with the configuration and the Pod that mounts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +17,35 @@ pub enum Step<'a> {
     /// The gateway runs the desired configuration: it is saved, to be written back over a later one that the gateway rejects.
     SaveLastGood,
     /// The gateway rejects what is mounted, with this message: the last good configuration is written back. With `replace_pod` its Pod is
-    /// then replaced, if there was one to write back.
-    RollBack { message: &'a str, replace_pod: bool },
+    /// then replaced, if there was one to write back. `failed_start`: it rejects it by not starting.
+    RollBack { message: &'a str, replace_pod: bool, failed_start: bool },
     /// The gateway does not start with the last good configuration either: the desired one is written back, and not suspected any more.
     Acquit,
     /// The Pod is replaced.
     ReplacePod,
+}
+
+impl Step<'_> {
+    /// What the Pod mounts after it.
+    #[must_use]
+    pub fn revision(self, config: &ConfigRevision, live: &Live, names: &GatewayNames) -> ConfigRevision {
+        match self {
+            Step::Wait | Step::ReplacePod => config.clone(),
+            Step::SaveLastGood => ConfigRevision { ruling: None, ..config.clone() },
+            Step::RollBack { message, failed_start, .. } => config.rolled_back(live, names, message, failed_start),
+            Step::Acquit => config.acquitted(),
+        }
+    }
+
+    /// Whether the Pod is replaced, which mounts this after the step.
+    #[must_use]
+    pub fn replaces_pod(self, mounted: &ConfigRevision) -> bool {
+        match self {
+            Step::ReplacePod => true,
+            Step::RollBack { replace_pod, .. } => replace_pod && !mounted.is_desired(),
+            Step::Wait | Step::SaveLastGood | Step::Acquit => false,
+        }
+    }
 }
 
 /// The gateway as it is now.
@@ -42,16 +67,6 @@ pub struct Before {
     pub replaced: bool,
     /// The gateway has accepted another configuration than the mounted one, which can be written back.
     pub has_fallback: bool,
-    pub suspicion: Option<Suspicion>,
-}
-
-/// Whether the desired configuration is why the gateway does not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suspicion {
-    /// The last good one was written back for this reason.
-    Suspected,
-    /// The gateway did not start with that one either.
-    Acquitted,
 }
 
 #[must_use]
@@ -61,16 +76,16 @@ pub fn decide<'a>(look: Look<'a>, config: &ConfigRevision, before: Before) -> St
         (PodState::ConfigurationRejected { .. }, _) if before.predates => Step::ReplacePod,
         // Once: if the last good one is rejected too, the retries are left to the kubelet.
         (PodState::ConfigurationRejected { message }, _) => {
-            Step::RollBack { message, replace_pod: config.rejection.is_none() }
+            Step::RollBack { message, replace_pod: config.rejection().is_none(), failed_start: false }
         }
         // What it runs, it has accepted, whatever it said before.
         (_, Some(ConfigState::Applied)) if config.is_desired() => Step::SaveLastGood,
-        (_, Some(ConfigState::Rejected(message))) if config.rejection.is_none() => {
-            Step::RollBack { message, replace_pod: false }
+        (_, Some(ConfigState::Rejected(message))) if config.rejection().is_none() => {
+            Step::RollBack { message, replace_pod: false, failed_start: false }
         }
         // Before any Pod starts with it: it may not.
-        (_, Some(ConfigState::NotApplied)) if config.rejection.is_none() && before.has_fallback => {
-            Step::RollBack { message: NOT_APPLIED, replace_pod: false }
+        (_, Some(ConfigState::NotApplied)) if config.rejection().is_none() && before.has_fallback => {
+            Step::RollBack { message: NOT_APPLIED, replace_pod: false, failed_start: false }
         }
         (_, Some(ConfigState::Stalled | ConfigState::NotApplied)) if !before.replaced => Step::ReplacePod,
         (PodState::Broken { .. }, _) => look.failed_start.map_or(Step::Wait, |why| failed_start(why, config, before)),
@@ -81,11 +96,16 @@ pub fn decide<'a>(look: Look<'a>, config: &ConfigRevision, before: Before) -> St
 /// Only a configuration that the gateway has never accepted can be why it does not start, and it is only if the gateway does start with
 /// the last good one.
 fn failed_start<'a>(message: &'a str, config: &ConfigRevision, before: Before) -> Step<'a> {
-    match (&config.rejection, before.suspicion) {
-        (None, Some(Suspicion::Acquitted)) => Step::Wait,
-        (None, _) if before.has_fallback && before.predates => Step::ReplacePod,
-        (None, _) if before.has_fallback => Step::RollBack { message, replace_pod: true },
-        (Some(_), Some(Suspicion::Suspected)) if !before.predates && config.desired.is_some() => Step::Acquit,
+    match &config.ruling {
+        None if before.has_fallback && before.predates => Step::ReplacePod,
+        None if before.has_fallback => Step::RollBack { message, replace_pod: true, failed_start: true },
+        Some(Ruling::Rejected(Rejection { failed_start: true, .. })) if config.desired.is_some() => {
+            if before.predates {
+                Step::ReplacePod
+            } else {
+                Step::Acquit
+            }
+        }
         _ => Step::Wait,
     }
 }

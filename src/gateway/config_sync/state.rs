@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::config::reload;
+
 /// When the Pod is annotated: at once when the gateway is first seen without the change, then this long after it.
 const SYNC_AFTER: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
@@ -11,6 +14,8 @@ const STALLED_AFTER: Duration = Duration::from_mins(3);
 /// A gateway that has read a configuration and does not run with it after this time cannot: it stays with the one before, without a word
 /// over its API, and may not start with this one.
 const APPLIED_WITHIN: Duration = Duration::from_mins(1);
+/// The same where it has to restart for it: it first lets turns that run end, for up to five minutes, and then takes up to a minute.
+const RESTARTED_WITHIN: Duration = Duration::from_mins(7);
 /// For this long, a first rejection may still concern the file before ours.
 const CONFIRM_AFTER: Duration = Duration::from_secs(5);
 /// A final answer is asked for again after this time.
@@ -47,10 +52,21 @@ pub struct Subject {
     pub document: String,
 }
 
+/// How long a gateway that runs with `before` may take to apply `after`, once it has read it.
+#[must_use]
+pub fn patience(before: Option<&ConfigDocument>, after: &ConfigDocument) -> Duration {
+    match before {
+        Some(before) if !reload::restarts(before.value(), after.value()) => APPLIED_WITHIN,
+        _ => RESTARTED_WITHIN,
+    }
+}
+
 /// What is remembered of one gateway.
 #[derive(Clone, Debug)]
 pub struct Memory {
     pub(super) subject: Subject,
+    /// See [`patience`].
+    pub(super) applied_within: Duration,
     /// When the gateway was first asked about this subject.
     since: Instant,
     /// Since when it has read the configuration without running with it.
@@ -77,6 +93,7 @@ impl Memory {
         let before = seen.clone();
         Self {
             subject,
+            applied_within: APPLIED_WITHIN,
             since: now,
             read_since: None,
             pending_since: None,
@@ -116,9 +133,13 @@ impl Memory {
         }
     }
 
-    /// How soon to ask again while a change is on its way.
+    /// How soon to ask again while something is on its way; else zero.
     #[must_use]
-    pub fn poll_after(&self, now: Instant) -> Duration {
+    pub fn next_question(&self, now: Instant) -> Duration {
+        if self.is_applied() { self.credentials_retry(now).unwrap_or_default() } else { self.poll_after(now) }
+    }
+
+    fn poll_after(&self, now: Instant) -> Duration {
         (now.duration_since(self.since) / 10).clamp(POLL, SLOWEST_POLL)
     }
 
@@ -127,7 +148,7 @@ impl Memory {
         let reads = state == ConfigState::NotApplied;
         self.read_since = if reads { self.read_since.or(Some(now)) } else { None };
         let state = match state {
-            ConfigState::NotApplied if self.read_since.is_some_and(|since| now < since + APPLIED_WITHIN) => {
+            ConfigState::NotApplied if self.read_since.is_some_and(|since| now < since + self.applied_within) => {
                 ConfigState::Pending
             }
             // It may concern a file before ours that no question has met.
@@ -149,8 +170,7 @@ impl Memory {
     }
 
     /// How soon to ask again what it lacks; `None`: it has said so.
-    #[must_use]
-    pub fn credentials_retry(&self, now: Instant) -> Option<Duration> {
+    fn credentials_retry(&self, now: Instant) -> Option<Duration> {
         self.credentials_due.filter(|_| self.unavailable.is_none()).map(|due| due.saturating_duration_since(now))
     }
 
@@ -177,6 +197,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn memory(seen: Option<&str>, now: Instant) -> Memory {
@@ -255,6 +277,23 @@ mod tests {
         assert_eq!(memory.record(ConfigState::NotApplied, read), ConfigState::Pending);
         assert_eq!(memory.record(ConfigState::NotApplied, start + STALLED_AFTER), ConfigState::Pending);
         assert_eq!(memory.record(ConfigState::NotApplied, read + APPLIED_WITHIN), ConfigState::NotApplied);
+    }
+
+    #[test]
+    fn a_gateway_that_has_to_restart_may_wait_five_minutes_for_its_turns() {
+        let document =
+            |port: u16, model: &str| ConfigDocument::new(json!({"gateway": {"port": port}, "models": model}));
+        let (before, start) = (document(1, "small"), Instant::now());
+        for (after, minutes) in [(document(2, "small"), 6), (document(1, "large"), 0)] {
+            let mut memory = memory(None, start);
+            memory.applied_within = patience(Some(&before), &after);
+            memory.record(ConfigState::NotApplied, start);
+            let state = |memory: &mut Memory, minutes| {
+                memory.record(ConfigState::NotApplied, start + Duration::from_mins(minutes))
+            };
+            assert_eq!(state(&mut memory, minutes), ConfigState::Pending);
+            assert_eq!(state(&mut memory, minutes + 1), ConfigState::NotApplied);
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn a_gateway_that_cannot_start_with_a_new_configuration_goes_back_to_the_a
     bench.pod("one", 1, "Gateway failed to start: hooks.allowedSessionKeyPrefixes is required");
     let config = bench.sync().await.config.unwrap();
     assert_eq!(config.current.value(), &json!("accepted"));
-    let message = config.rejection.unwrap().message;
+    let message = config.rejection().unwrap().message.clone();
     assert!(message.contains("code 1") && message.contains("allowedSessionKeyPrefixes"), "{message}");
     assert_eq!(bench.api.take_writes(), [format!("PATCH configmaps/{}", bench.map()), "DELETE pods/one".to_owned()]);
 }
@@ -75,10 +75,10 @@ async fn a_gateway_that_cannot_start_with_a_new_configuration_goes_back_to_the_a
 async fn a_pod_that_ended_over_an_earlier_configuration_is_replaced_and_the_present_one_is_not_blamed() {
     let mut bench = Bench::refusing("nothing").await;
     bench.pod("one", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
-    assert!(bench.sync().await.config.unwrap().rejection.is_none());
+    assert!(bench.sync().await.config.unwrap().rejection().is_none());
     assert_eq!(bench.api.take_writes(), ["DELETE pods/one"]);
     bench.pod("two", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
-    assert!(bench.sync().await.config.unwrap().rejection.is_some());
+    assert!(bench.sync().await.config.unwrap().rejection().is_some());
 }
 
 #[tokio::test]
@@ -88,6 +88,6 @@ async fn a_configuration_that_the_api_server_does_not_keep_is_a_fault_and_distur
     bench.pod("one", 1, "no");
     let synced = bench.sync().await;
     assert_eq!(synced.fault.unwrap().reason, reason::CHILD_REJECTED);
-    assert!(synced.config.unwrap().rejection.is_none());
+    assert!(synced.config.unwrap().rejection().is_none());
     assert!(!bench.api.take_writes().iter().any(|write| write.starts_with("DELETE")));
 }

@@ -7,9 +7,9 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use super::decide::Suspicion;
+use super::decide::{Look, Step};
 use super::state::{Memory, Subject};
-use crate::gateway::revision::Rejection;
+use crate::gateway::revision::{ConfigRevision, Ruling};
 
 /// The memory of all gateways.
 #[derive(Debug, Default)]
@@ -25,10 +25,8 @@ struct Known {
     stalled: Option<String>,
     /// The hash of the configuration that its Pod mounts, and the UIDs of the Pods that were there before it.
     mounted: Option<(String, BTreeSet<String>)>,
-    /// The rejection that was written last.
-    rejection: Option<Rejection>,
-    /// Whether the desired configuration of this hash is why the gateway does not start.
-    suspicion: Option<(String, Suspicion)>,
+    /// The ruling on a configuration that was written last.
+    ruling: Option<Ruling>,
 }
 
 impl ConfigTracker {
@@ -77,7 +75,7 @@ impl ConfigTracker {
     }
 
     /// Remembers that the gateway's Pod was replaced because it did not take up this configuration.
-    pub fn mark_stalled(&self, owner: &str, document: &str) {
+    fn mark_stalled(&self, owner: &str, document: &str) {
         self.with(owner, |known| known.stalled = Some(document.to_owned()));
     }
 
@@ -103,23 +101,20 @@ impl ConfigTracker {
         self.with(owner, |known| known.mounted.as_ref().is_none_or(|(_, before)| before.contains(&uid)))
     }
 
-    /// The rejection that was written last.
-    pub fn rejection(&self, owner: &str) -> Option<Rejection> {
-        self.with(owner, |known| known.rejection.clone())
+    /// The ruling on a configuration that was written last.
+    pub fn ruling(&self, owner: &str) -> Option<Ruling> {
+        self.with(owner, |known| known.ruling.clone())
     }
 
-    /// Remembers a rejection that was written; `None`: there is none any more.
-    pub fn set_rejection(&self, owner: &str, rejection: Option<&Rejection>) {
-        self.with(owner, |known| known.rejection = rejection.cloned());
-    }
-
-    /// Whether this desired configuration is why the gateway does not start.
-    pub fn suspicion(&self, owner: &str, desired: &str) -> Option<Suspicion> {
-        self.with(owner, |known| known.suspicion.as_ref().filter(|(of, _)| of == desired).map(|(_, of)| *of))
-    }
-
-    pub fn suspect(&self, owner: &str, desired: &str, suspicion: Suspicion) {
-        self.with(owner, |known| known.suspicion = Some((desired.to_owned(), suspicion)));
+    /// Remembers what the next look depends on and the cache may not show by then: a step that was taken after this look, and what is
+    /// mounted now.
+    pub fn took(&self, owner: &str, look: Look<'_>, step: Step<'_>, mounted: &ConfigRevision, pods: &[Arc<Pod>]) {
+        self.with(owner, |known| known.ruling.clone_from(&mounted.ruling));
+        // A gateway that answers is replaced only over this very configuration.
+        if look.state.is_some() && step == Step::ReplacePod {
+            self.mark_stalled(owner, mounted.current.hash());
+        }
+        self.mount(owner, mounted.current.hash(), pods);
     }
 
     /// Forgets a gateway that is gone.
@@ -206,14 +201,6 @@ mod tests {
         tracker.mount("owner", "two", &[Arc::clone(&old)]);
         tracker.mount("owner", "two", &[Arc::clone(&old), Arc::clone(&new)]);
         assert!(tracker.predates("owner", &old) && !tracker.predates("owner", &new));
-    }
-
-    #[test]
-    fn a_suspicion_concerns_one_configuration() {
-        let tracker = ConfigTracker::default();
-        tracker.suspect("owner", "one", Suspicion::Acquitted);
-        assert_eq!(tracker.suspicion("owner", "one"), Some(Suspicion::Acquitted));
-        assert_eq!(tracker.suspicion("owner", "two"), None);
     }
 
     #[test]

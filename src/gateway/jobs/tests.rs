@@ -28,8 +28,7 @@ fn endpoint() -> Endpoint {
 fn synced(run: &str, state: Option<ConfigState>) -> Synced {
     let document = Arc::new(ConfigDocument::new(json!({"agents": {"entries": {"concierge": {}, "writer": {}}}})));
     let desired = Some(document.clone());
-    let config =
-        ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), rejection: None };
+    let config = ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), ruling: None };
     let process = Process { pod: "pod".into(), run: run.into(), endpoint: Ok(endpoint()) };
     Synced { process: Some(process), state, config: Some(config), ..Synced::default() }
 }
@@ -106,15 +105,20 @@ impl Bench {
 
     /// The same, and how long the configuration has to wait.
     async fn begin_to_stop(&self) -> (Context, Option<Duration>) {
+        let context = self.context();
+        let wait = super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
+        (context, wait)
+    }
+
+    /// The operator, which knows that the gateway has both agents.
+    fn context(&self) -> Context {
         let agents = std::iter::once(&self.gathered.owner).chain(&self.gathered.joined);
         let world = SmallWorld { agents: agents.map(|agent| (**agent).clone()).collect(), ..stand_in::world() };
         let confirmed = ["concierge", "writer"];
         let seen = stand_in::seen(&world, stand_in::endpoint(&self.gateway), "concierge", &confirmed);
         let client = RecordingApi::default().client(|_| None);
         let fences = Arc::new(Fences::new(&client, Arc::clone(&seen.0)));
-        let context = Context::new(&client, seen, fences, settings(), stand_in::admin());
-        let wait = super::stop_leaving(&context, &self.gathered, &plan(&self.gathered)).await;
-        (context, wait)
+        Context::new(&client, seen, fences, settings(), stand_in::admin())
     }
 
     /// Whether each job that is there is enabled, by name.
@@ -156,6 +160,24 @@ async fn while_every_agent_stays_the_gateway_is_not_asked() {
     let _ = bench.gateway.take_methods();
     bench.stop_leaving().await;
     assert_eq!(bench.gateway.take_methods(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_reconcile_that_is_cut_off_leaves_the_jobs_to_the_next_one() {
+    let mut bench = Bench::new(&[("of-writer", "writer"), ("of-concierge", "concierge")]).await;
+    bench.gathered.joined.clear();
+    let context = bench.context();
+    let plan = plan(&bench.gathered);
+    let first = super::stop_leaving(&context, &bench.gathered, &plan);
+    assert!(tokio::time::timeout(Duration::ZERO, first).await.is_err());
+    assert_eq!(super::stop_leaving(&context, &bench.gathered, &plan).await, None);
+    assert_eq!(bench.jobs(), [job("of-concierge", true)]);
+}
+
+#[test]
+fn a_gateway_that_was_not_asked_because_others_are_is_asked_soon() {
+    assert_eq!([RpcError::Busy, RpcError::Crowded].map(|error| wait_after(&error)), [Some(NOT_ASKED); 2]);
+    assert_eq!(wait_after(&RpcError::Silent), None);
 }
 
 /// OpenClaw takes 30 changes of each kind a minute.

@@ -10,7 +10,7 @@
 //! | `sandbox` | where an agent's commands run, as its entry says it |
 //! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
 //! | `sections` | where in the document a value belongs |
-//! | `document` | nothing: the whole as it lies in a ConfigMap |
+//! | `reload` | nothing: whether OpenClaw restarts for an edit |
 //!
 //! Fail closed: secrets are SecretRefs (a `${VAR}` of a missing variable is only a warning to OpenClaw, and for the
 //! token it then invents one), an agent has no shell outside of its sandbox and no files outside its workspace, and no agent
@@ -22,6 +22,7 @@ pub mod document;
 pub mod models;
 pub mod passthrough;
 mod process;
+pub mod reload;
 pub mod sandbox;
 pub mod sections;
 

@@ -8,9 +8,11 @@ fn endpoint(namespace: &str, run: &str) -> Endpoint {
     Endpoint { address: ([127, 0, 0, 1], 1).into(), token: "a".into(), namespace: namespace.into(), run: run.into() }
 }
 
+const METHOD: &str = "config.get";
+
 /// A call that the gateway answers.
 async fn answered(places: &Places, namespace: &str, run: &str) -> Result<(), RpcError> {
-    places.call(&endpoint(namespace, run), async { Ok(()) }, is_silent).await
+    places.call(&endpoint(namespace, run), METHOD, async { Ok(()) }, is_silent).await
 }
 
 /// A call that runs out of time.
@@ -19,7 +21,7 @@ async fn silent(places: &Places, namespace: &str, run: &str) -> Result<(), RpcEr
         tokio::time::sleep(Duration::from_secs(1)).await;
         Err(RpcError::Silent)
     };
-    places.call(&endpoint(namespace, run), call, is_silent).await
+    places.call(&endpoint(namespace, run), METHOD, call, is_silent).await
 }
 
 fn is_silent(error: &RpcError) -> bool {
@@ -76,7 +78,8 @@ async fn each_gateway_has_one_call_at_a_time_and_each_namespace_two() {
     let hang = |namespace: &'static str, run: &'static str| {
         let places = Arc::clone(&places);
         tokio::spawn(async move {
-            places.call(&endpoint(namespace, run), pending::<Result<(), RpcError>>(), is_silent).await
+            let hung = pending::<Result<(), RpcError>>();
+            places.call(&endpoint(namespace, run), METHOD, hung, is_silent).await
         })
     };
     let first = hang("a", "1");
@@ -103,7 +106,7 @@ async fn calls_to_gateways_that_answer_take_turns() {
             tokio::time::sleep(Duration::from_millis(5)).await;
             Ok::<_, RpcError>(())
         };
-        places.call(&endpoint("a", run), call, is_silent).await
+        places.call(&endpoint("a", run), METHOD, call, is_silent).await
     });
     assert!(join_all(calls).await.into_iter().all(|answered| answered.is_ok()));
 }
@@ -117,18 +120,41 @@ async fn a_gateway_that_let_a_call_run_out_of_time_is_not_asked_until_another_pr
 }
 
 #[test]
+fn one_slow_method_condemns_no_other_and_two_without_an_answer_in_between_do() {
+    let (places, now) = (Places::default(), Instant::now());
+    let left_alone = || ["cron.runs", "cron.list", METHOD].map(|method| places.is_left_alone("pod/0", method, now));
+    places.keep_silent("pod/0", "cron.runs", now);
+    assert_eq!(left_alone(), [true, false, false]);
+    places.keep_answered("pod/0", METHOD);
+    places.keep_silent("pod/0", "cron.list", now);
+    assert_eq!(left_alone(), [true, true, false]);
+    places.keep_silent("pod/0", METHOD, now);
+    assert_eq!(left_alone(), [true; 3]);
+    places.keep_answered("pod/0", "cron.list");
+    assert_eq!(left_alone(), [true, false, true]);
+}
+
+#[test]
+fn a_gateway_that_answers_nothing_is_left_alone_as_a_whole() {
+    let (places, now) = (Places::default(), Instant::now());
+    places.keep_silent("pod/0", "cron.list", now);
+    places.keep_silent("pod/0", METHOD, now);
+    assert!(places.is_left_alone("pod/0", "cron.runs", now));
+}
+
+#[test]
 fn a_silent_gateway_is_left_alone_for_longer_each_time_and_is_forgotten_when_it_is_gone() {
     let (places, mut now) = (Places::default(), Instant::now());
     let mut waits = Vec::new();
     for _ in 0..9 {
-        places.keep_silent("pod/0", now);
+        places.keep_silent("pod/0", METHOD, now);
         let mut wait = 0;
-        while places.is_left_alone("pod/0", now) {
+        while places.is_left_alone("pod/0", METHOD, now) {
             (wait, now) = (wait + 1, now + Duration::from_secs(1));
         }
         waits.push(wait);
     }
     assert!((4..=6).contains(&waits[0]) && waits[1] >= 8 && (240..=360).contains(&waits[8]), "{waits:?}");
-    places.keep_silent("pod/1", now + 4 * MOST_SILENCE);
+    places.keep_silent("pod/1", METHOD, now + 4 * MOST_SILENCE);
     assert_eq!(lock(&places.silent).keys().collect::<Vec<_>>(), ["pod/1"]);
 }

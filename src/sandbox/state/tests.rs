@@ -13,7 +13,7 @@ fn state_with(gathered: &Gathered, applied: &Applied) -> SandboxState {
     let verdict = validate(gathered);
     let wanted = verdict.plan.as_ref().map(|plan| fixtures::pod(gathered, plan));
     let decision = decide(gathered, wanted.as_ref().map_err(|blocked| *blocked), NOW.parse().unwrap());
-    let found = Found { gathered, verdict: &verdict, decision: &decision, applied };
+    let found = Reconciled { gathered, verdict: &verdict, decision: &decision, applied };
     state(&found, None, false, NOW.parse().unwrap())
 }
 

@@ -3,20 +3,26 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::gateway::revision::Rejection;
 use crate::openclaw::config::document::ConfigDocument;
 
 fn document(text: &str) -> Arc<ConfigDocument> {
     Arc::new(ConfigDocument::new(json!(text)))
 }
 
-fn revision(current: &str, rejected: bool) -> ConfigRevision {
-    let rejection = rejected.then(|| Rejection { hash: "hash".into(), message: "no".into() });
+fn ruled(current: &str, ruling: Option<Ruling>) -> ConfigRevision {
     let (current, desired) = (document(current), Some(document("desired")));
-    ConfigRevision { name: "a".into(), current, desired, image: "image".into(), rejection }
+    ConfigRevision { name: "a".into(), current, desired, image: "image".into(), ruling }
 }
 
-const NOTHING: Before = Before { predates: false, replaced: false, has_fallback: true, suspicion: None };
+fn rejected(failed_start: bool) -> Ruling {
+    Ruling::Rejected(Rejection { hash: "hash".into(), message: "no".into(), failed_start })
+}
+
+fn revision(current: &str, is_rejected: bool) -> ConfigRevision {
+    ruled(current, is_rejected.then(|| rejected(false)))
+}
+
+const NOTHING: Before = Before { predates: false, replaced: false, has_fallback: true };
 
 fn decide<'a>(pod: &'a PodState, state: Option<&'a ConfigState>, config: &ConfigRevision, before: Before) -> Step<'a> {
     super::decide(Look { pod, state, failed_start: None }, config, before)
@@ -36,14 +42,14 @@ fn a_desired_configuration_that_runs_is_saved() {
 #[test]
 fn a_rejection_while_running_is_rolled_back_once_and_disturbs_no_pod() {
     let rejected = ConfigState::Rejected("no".into());
-    let step = Step::RollBack { message: "no", replace_pod: false };
+    let step = Step::RollBack { message: "no", replace_pod: false, failed_start: false };
     assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("desired", false), NOTHING), step);
     assert_eq!(decide(&PodState::Ready, Some(&rejected), &revision("earlier", true), NOTHING), Step::Wait);
 }
 
 #[test]
 fn a_gateway_that_ended_over_its_configuration_is_replaced_once() {
-    let step = |replace_pod| Step::RollBack { message: "no", replace_pod };
+    let step = |replace_pod| Step::RollBack { message: "no", replace_pod, failed_start: false };
     assert_eq!(decide(&ended(), None, &revision("desired", false), NOTHING), step(true));
     assert_eq!(decide(&ended(), None, &revision("earlier", true), NOTHING), step(false));
 }
@@ -52,7 +58,7 @@ fn a_gateway_that_ended_over_its_configuration_is_replaced_once() {
 fn a_pod_that_may_have_run_an_earlier_configuration_says_nothing_against_the_present_one() {
     let predates = Before { predates: true, ..NOTHING };
     assert_eq!(decide(&ended(), None, &revision("desired", false), predates), Step::ReplacePod);
-    assert_eq!(failed_start("desired", false, predates), Step::ReplacePod);
+    assert_eq!(failed_start(&revision("desired", false), predates), Step::ReplacePod);
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn a_gateway_that_cannot_be_asked_is_left_alone() {
 fn a_configuration_that_is_read_and_not_applied_is_rolled_back_before_any_pod_starts_with_it() {
     let not_applied = ConfigState::NotApplied;
     let decide = |config: &ConfigRevision, before| decide(&PodState::Ready, Some(&not_applied), config, before);
-    let step = Step::RollBack { message: NOT_APPLIED, replace_pod: false };
+    let step = Step::RollBack { message: NOT_APPLIED, replace_pod: false, failed_start: false };
     assert_eq!(decide(&revision("desired", false), NOTHING), step);
     assert_eq!(decide(&revision("earlier", true), NOTHING), Step::ReplacePod, "this one it has accepted");
     let first = Before { has_fallback: false, ..NOTHING };
@@ -88,25 +94,33 @@ fn a_configuration_that_is_read_and_not_applied_is_rolled_back_before_any_pod_st
 }
 
 /// The step after two failed starts with this configuration.
-fn failed_start(current: &str, rejected: bool, before: Before) -> Step<'static> {
+fn failed_start(config: &ConfigRevision, before: Before) -> Step<'static> {
     static CRASHED: PodState = PodState::Broken { reason: "GatewayCrashed", message: String::new() };
     let look = Look { pod: &CRASHED, state: None, failed_start: Some("code 1") };
-    super::decide(look, &revision(current, rejected), before)
+    super::decide(look, config, before)
 }
 
 #[test]
 fn a_gateway_that_does_not_start_gets_the_configuration_back_that_it_accepted() {
-    let step = Step::RollBack { message: "code 1", replace_pod: true };
-    assert_eq!(failed_start("desired", false, NOTHING), step);
+    let step = Step::RollBack { message: "code 1", replace_pod: true, failed_start: true };
+    assert_eq!(failed_start(&revision("desired", false), NOTHING), step);
     let accepted = Before { has_fallback: false, ..NOTHING };
-    assert_eq!(failed_start("desired", false, accepted), Step::Wait, "it is not the configuration's doing");
+    assert_eq!(failed_start(&revision("desired", false), accepted), Step::Wait, "it is not the configuration's doing");
 }
 
 #[test]
 fn a_configuration_is_acquitted_if_the_gateway_does_not_start_with_the_last_good_one_either() {
-    let suspected = Before { has_fallback: false, suspicion: Some(Suspicion::Suspected), ..NOTHING };
-    assert_eq!(failed_start("earlier", true, suspected), Step::Acquit);
-    let acquitted = Before { suspicion: Some(Suspicion::Acquitted), ..NOTHING };
-    assert_eq!(failed_start("desired", false, acquitted), Step::Wait);
-    assert_eq!(failed_start("earlier", true, NOTHING), Step::Wait, "it was rejected in the gateway's own words");
+    let before = Before { has_fallback: false, ..NOTHING };
+    let suspected = ruled("earlier", Some(rejected(true)));
+    assert_eq!(failed_start(&suspected, before), Step::Acquit);
+    let acquitted = ruled("desired", Some(Ruling::Acquitted("hash".into())));
+    assert_eq!(failed_start(&acquitted, NOTHING), Step::Wait);
+    let in_its_own_words = revision("earlier", true);
+    assert_eq!(failed_start(&in_its_own_words, before), Step::Wait);
+}
+
+#[test]
+fn after_a_restart_of_the_operator_another_pod_tells_whether_the_last_good_configuration_starts() {
+    let restarted = Before { predates: true, has_fallback: false, ..NOTHING };
+    assert_eq!(failed_start(&ruled("earlier", Some(rejected(true))), restarted), Step::ReplacePod);
 }
