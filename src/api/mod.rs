@@ -6,6 +6,7 @@
 pub mod agent;
 mod crds;
 pub mod cron_job;
+pub mod devices;
 pub mod duration;
 pub mod environment;
 pub mod models;

@@ -15,6 +15,7 @@ use super::pod::PodState;
 use super::rollout::Decision;
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
+use crate::api::devices::DevicesStatus;
 use crate::kubernetes::conditions::{CONFIG_APPLIED, Desired, GATEWAY_READY, Status, reason};
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::GatewayNames;
@@ -113,6 +114,7 @@ fn gateway_status(owner: &Agent, decision: Option<&Decision>, applied: &Applied)
         token_secret: Some(sources::token(owner)),
         outdated: decision == Some(&Decision::Outdated),
         last_rollout: deployment.and_then(|deployment| deployment.rollout.clone()),
+        devices: DevicesStatus::default(),
     }
 }
 

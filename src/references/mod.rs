@@ -9,6 +9,7 @@
 //! | `checker` | for controllers that only check whether values exist | the network |
 //! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
 //! | `generated_secret` | Secrets that Creel generates and never changes | the network |
+//! | `own_device` | the operator's own device at a gateway | the network |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `suggest` | the name that was probably meant | nothing |
 //! | `time_zone` | time zones by their IANA names | nothing |
@@ -17,6 +18,7 @@ pub mod agents;
 pub mod checker;
 pub mod digests;
 pub mod generated_secret;
+pub mod own_device;
 pub mod read;
 pub mod reserved;
 pub mod sources;

@@ -1,5 +1,6 @@
 //! The contract's own client of the WebSocket. Touches the network: the gateway.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -81,8 +82,13 @@ pub struct Socket {
 impl Socket {
     /// Opens a connection; with its challenge.
     pub async fn open<H: Host>(subject: &Subject<H>) -> (Self, Value) {
-        let stream = TcpStream::connect(subject.address).await.expect("the gateway listens");
-        let upgrade = client_async(format!("ws://{}/", subject.address), stream).await;
+        Self::to(subject.address).await
+    }
+
+    /// The same to any gateway.
+    pub async fn to(address: SocketAddr) -> (Self, Value) {
+        let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        let upgrade = client_async(format!("ws://{address}/"), stream).await;
         let mut socket = Self { stream: upgrade.expect("the gateway opens a WebSocket").0, requests: 0 };
         let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await.expect("a challenge");
         (socket, challenge["payload"].clone())

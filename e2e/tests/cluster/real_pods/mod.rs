@@ -3,10 +3,11 @@
 //! One room for each promise: `hardened` (the Pod), `rollout` (what recreates it, and what does not), `live` (edits that are
 //! live without a restart), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
 //! (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its namespace),
-//! `contract` (what Creel relies on of a gateway).
+//! `devices` (who talks to a gateway over its WebSocket), `contract` (what Creel relies on of a gateway).
 
 mod contract;
 pub mod cron;
+mod devices;
 mod fallback;
 mod hardened;
 pub mod live;
