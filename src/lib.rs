@@ -23,7 +23,7 @@
 //! | [`world`] | what Creel sees and concludes: stores, facts, triggers |
 //! | [`declarations`] | what CronJobs want of their gateways |
 //! | [`fence`] | one policy per namespace that outlives the Agents' own |
-//! | [`gateway`], [`sandbox`], [`jobs`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs |
+//! | [`gateway`], [`sandbox`], [`jobs`], [`devices`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs, one per gateway whose devices are looked after |
 //! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
 //!
@@ -33,6 +33,7 @@ pub mod agent;
 pub mod api;
 pub mod cron_job;
 pub mod declarations;
+pub mod devices;
 pub mod fence;
 pub mod gateway;
 pub mod jobs;

@@ -55,6 +55,11 @@ pub fn is_paused(annotations: &BTreeMap<String, String>) -> bool {
 /// On an Agent: any new value recreates its gateway, brought up to date.
 pub const RESTART: &str = "creel.dev/restart";
 
+/// On an Agent that owns a gateway: the id of a request of a device, which it approves.
+pub const APPROVE_DEVICE: &str = "creel.dev/approve-device";
+/// On an Agent that owns a gateway: the id of a device that is removed from the gateway, or `all`.
+pub const REMOVE_DEVICE: &str = "creel.dev/remove-device";
+
 /// On a CronJob: any new value runs it once, now.
 pub const RUN_NOW: &str = "creel.dev/run-now";
 

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::agent;
 use crate::cron_job;
+use crate::devices;
 use crate::fence::fences::Fences;
 use crate::gateway;
 use crate::jobs;
@@ -253,6 +254,7 @@ fn controllers(
         max_egress: settings.max_egress,
     };
     let jobs = jobs::context::Context::new(world(), admin.clone());
+    let devices = devices::context::Context::new(client, world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers =
         provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
@@ -264,6 +266,7 @@ fn controllers(
         .controller(&stores.agents, sandboxes)
         .controller(&stores.sandboxes, templates)
         .controller(&stores.agents, jobs)
+        .controller(&stores.agents, devices)
         .controller(&stores.cron_jobs, cron_jobs)
         .controller(&stores.providers, providers))
 }

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::gather::{Gathered, gather};
-use super::{report, status};
+use super::{devices, report, status};
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
 use crate::kubernetes::backoff::resync;
@@ -49,7 +49,9 @@ async fn reconcile(agent: &Agent, context: &Context) -> Result<Action, Reconcile
 /// The status, and when time alone will change it.
 fn next(agent: &Agent, gathered: &Gathered) -> (AgentStatus, Option<Duration>) {
     let (place, sandbox) = (gathered.place(), gathered.sandbox.as_deref());
-    let (mut next, again) = status::status(agent, &place, sandbox, gathered.joined(agent), Timestamp::now());
+    let now = Timestamp::now();
+    let (mut next, again) = status::status(agent, &place, sandbox, gathered.joined(agent), now);
+    devices::put(&mut next, agent, &gathered.devices, now);
     next.heartbeat = gathered.heartbeat().or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
     (next, again)
 }

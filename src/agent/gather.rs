@@ -11,6 +11,7 @@ use crate::api::agent::HeartbeatStatus;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::references::digests::Fault;
+use crate::world::devices_found::DevicesFound;
 use crate::world::facts::{Fact, Facts};
 use crate::world::gateway_state::GatewayFound;
 use crate::world::sandbox_states::SandboxState;
@@ -23,6 +24,8 @@ pub struct Gathered {
     gateway: Result<Fact<GatewayFound>, Fault>,
     pub sandbox: Option<Arc<SandboxState>>,
     heartbeat: Option<Run>,
+    /// The devices of the gateway that it owns, if Creel looks after them.
+    pub devices: Fact<Option<Arc<DevicesFound>>>,
 }
 
 impl Gathered {
@@ -86,6 +89,10 @@ pub fn gather(stores: &Stores, facts: &Facts, agent: &Agent) -> Gathered {
             None => Ok(facts.gateway_states.of(&namespace, &owner)),
         },
         sandbox: facts.sandbox_states.of(&namespace, &name).known().flatten(),
+        devices: match agent.spec.gateway_ref {
+            Some(_) => Fact::Known(None),
+            None => facts.devices.of(&namespace, &name),
+        },
         heartbeat: jobs.and_then(|jobs| jobs.heartbeats.get(&name).cloned()),
     }
 }

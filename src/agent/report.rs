@@ -3,6 +3,7 @@
 use kube::ResourceExt;
 
 use super::context::Context;
+use super::devices;
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
 use crate::kubernetes::events;
@@ -15,10 +16,11 @@ pub async fn report(context: &Context, agent: &Agent, next: &AgentStatus) -> Res
         return Ok(());
     }
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if let Some(event) = events::of_ready(before, &next.conditions)
-        && let Err(error) = context.events.publish(agent, &event).await
-    {
-        tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
+    let of_devices = devices::events(agent.status.as_ref(), next);
+    for event in events::of_ready(before, &next.conditions).into_iter().chain(of_devices) {
+        if let Err(error) = context.events.publish(agent, &event).await {
+            tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
+        }
     }
     Ok(())
 }

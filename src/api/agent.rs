@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 use super::access::{ControlUi, HttpApis};
+use super::devices::{Device, DevicesStatus};
 use super::environment::{EnvFromSource, EnvVar};
 use super::exposure::Exposure;
 use super::models::ModelSelection;
@@ -143,6 +144,14 @@ pub struct Gateway {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
+    /// Devices that may connect to the gateway's WebSocket, at most 64: a request of one of them is approved if its role and scopes are
+    /// covered. One that is taken out is removed from the gateway; devices that people approved otherwise stay. Applied without a restart.
+    /// An empty list approves nothing and shows the requests of devices in `status.gateway.pendingDevices`. Default: Creel does not look
+    /// at the devices of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub devices: Option<Vec<Device>>,
     /// Scheduling, labels and annotations of the Pod. A change recreates the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
@@ -273,7 +282,7 @@ pub struct AgentStatus {
     /// `Ready`: the summary; `Reconciling`: Creel is still working; `Stalled`: a person must act; `ReferencesResolved`: everything that
     /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration;
     /// `Exposed`: the Ingress or HTTPRoute is there; `SandboxReady`: commands can run; `IsolationVerified`: the checks from inside the
-    /// sandbox found it isolated.
+    /// sandbox found it isolated; `DevicesReady`: the devices of the spec are paired, and no other one waits for approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -343,6 +352,8 @@ pub struct GatewayStatus {
     /// Why and when the Pod was last recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rollout: Option<Rollout>,
+    #[serde(flatten)]
+    pub devices: DevicesStatus,
 }
 
 /// One recreation of a Pod.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod agent;
 mod crds;
 pub mod cron_job;
+pub mod devices;
 pub mod duration;
 pub mod environment;
 pub mod exposure;

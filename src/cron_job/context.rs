@@ -6,10 +6,10 @@ use k8s_controller::events::{Event, EventRecorder};
 use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
-use super::device::Devices;
 use crate::api::CronJob;
 use crate::naming::CRON_JOB_MANAGER;
 use crate::openclaw::rpc::AdminClient;
+use crate::references::own_device::OwnDevices;
 use crate::world::facts::Facts;
 use crate::world::stores::Stores;
 
@@ -19,7 +19,7 @@ pub struct Context {
     pub stores: Arc<Stores>,
     pub facts: Arc<Facts>,
     pub admin: AdminClient,
-    pub devices: Devices,
+    pub devices: OwnDevices,
     events: EventRecorder,
 }
 
@@ -38,7 +38,7 @@ impl Context {
             stores,
             facts,
             admin,
-            devices: Devices::default(),
+            devices: OwnDevices::new(client),
             events: EventRecorder::new(client.clone(), reporter),
         }
     }

@@ -13,11 +13,9 @@
 //! | `missed` | runs that were due while the gateway was away | nothing |
 //! | `requests` | requests for a run: taken up, withdrawn, expired, and known by their run | nothing |
 //! | `run_now` | asks the gateway for a requested run, never twice | the network |
-//! | `device` | the operator's own device at a gateway | the network |
 
 pub mod context;
 pub mod declared;
-pub mod device;
 pub mod driver;
 pub mod gather;
 pub mod healthy;

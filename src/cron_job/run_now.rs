@@ -10,7 +10,6 @@ use k8s_controller::events::EventType;
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::device::device;
 use super::requests::{LOOK_BACK, Slot, explanation, has_run, known, settled, short, time_left};
 use crate::api::cron_job::RunNow;
 use crate::api::{Agent, CronJob};
@@ -100,7 +99,7 @@ impl Requested<'_> {
         intent: RunNow,
     ) -> Result<Option<Duration>, ReconcileError> {
         let (context, owner) = (self.context, self.owner);
-        let device = device(context, owner).await?;
+        let device = context.devices.ensure(&*context.stores, owner).await?;
         let mut written = Ok(false);
         let permit = async {
             let began = Instant::now();

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -13,6 +14,12 @@ pub const WORDS: usize = 400;
 
 /// Entries of a list that are kept: the most that a gateway puts on one page.
 pub const ENTRIES: usize = 200;
+
+/// Names of a list that is read as a whole.
+const NAMES: usize = 64;
+
+/// The first moment after all times that gateways tell: Kubernetes and people read a year of four digits.
+pub const END_OF_TIMES: i64 = 7_258_118_400_000; // 2200-01-01T00:00:00Z
 
 /// What a visitor makes of scalars that it does not expect: nothing.
 macro_rules! leaves_out_scalars {
@@ -111,6 +118,12 @@ pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>
     })
 }
 
+/// A time as the gateway writes it; one before 1970 or after 2199 is none.
+#[must_use]
+pub fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(milliseconds.filter(|time| (0..END_OF_TIMES).contains(time))?).ok()
+}
+
 /// A number of things: below zero it is zero.
 pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(integer(deserializer)?.map(|number| u64::try_from(number).unwrap_or_default()))
@@ -121,6 +134,55 @@ pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, 
         Leaf::Flag(flag) => Some(flag),
         _ => None,
     })
+}
+
+/// Names that only count if each of them is one, and if there are no more than [`NAMES`]: what is left out of them could be what matters.
+pub fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(NamesVisitor)
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Option<Vec<String>>;
+
+    leaves_out_scalars!(None);
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut names = Some(Vec::new());
+        while let Some(item) = items.next_element::<Leaf>()? {
+            let name = match item {
+                Leaf::Text { text, whole: true } if !text.contains(char::is_control) => Some(text),
+                _ => None,
+            };
+            let one_more = |(mut names, name): (Vec<String>, String)| {
+                names.push(name);
+                names
+            };
+            names = names.filter(|names| names.len() < NAMES).zip(name).map(one_more);
+        }
+        Ok(names)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| None)
+    }
 }
 
 /// An object; anything else is none.
@@ -244,6 +306,8 @@ mod tests {
         tokens: Option<u64>,
         #[serde(deserialize_with = "list")]
         entries: Option<List<Told>>,
+        #[serde(deserialize_with = "names")]
+        scopes: Option<Vec<String>>,
     }
 
     fn told(answer: &Value) -> Told {
@@ -264,6 +328,16 @@ mod tests {
         assert_eq!((told.words, told.id, told.tokens), (None, None, Some(0)));
         let list = told.entries.unwrap();
         assert_eq!((list.count, list.entries.len(), list.entries[0].id.as_deref()), (4, 1, Some("a")));
+    }
+
+    #[test]
+    fn names_of_which_one_is_none_are_not_known() {
+        let scopes = |scopes: &Value| told(&json!({"scopes": scopes})).scopes;
+        assert_eq!(scopes(&json!(["a", "b"])), Some(vec!["a".to_owned(), "b".to_owned()]));
+        let long = "ä".repeat(WORDS + 1);
+        for other in [json!(["a", 7]), json!(["a", long]), json!(["a\u{0}"]), json!(vec!["a"; NAMES + 1]), json!("a")] {
+            assert_eq!(scopes(&other), None, "{other}");
+        }
     }
 
     #[test]

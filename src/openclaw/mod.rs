@@ -16,6 +16,7 @@
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 //! | `places` | who may ask a gateway now                                         | memory      |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
+//! | `pairing` | the devices that a gateway lets in over its WebSocket           | the network |
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
 pub mod answer;
@@ -27,6 +28,7 @@ pub mod exit;
 pub mod live;
 pub mod marker;
 pub mod names;
+pub mod pairing;
 pub mod paths;
 pub mod places;
 pub mod proof;

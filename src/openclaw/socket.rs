@@ -22,7 +22,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::answer;
 use super::device::{Challenge, Device};
-use super::rpc::{AdminClient, Endpoint, Method, RpcError};
+use super::pairing::APPROVE;
+use super::rpc::{AdminClient, Endpoint, RpcError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the upgrade to a WebSocket, and for each answer, whatever else the gateway tells meanwhile.
@@ -31,8 +32,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of one message that are read. The gateway greets with 18 KB, then tells its health, which grows with its agents.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
-
-const APPROVE: Method = Method::short("device.pair.approve");
 
 /// Characters of the gateway's own words that are kept.
 const WORDS_LIMIT: usize = 300;

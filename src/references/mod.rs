@@ -10,6 +10,7 @@
 //! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
 //! | `generated_secret` | Secrets that Creel generates and never changes | the network |
 //! | `host_keys` | the public host keys of sandboxes | the network |
+//! | `own_device` | the operator's own device at a gateway | the network |
 //! | `ssh_keys` | keys of the way into a sandbox | random bytes |
 //! | `suggest` | the name that was probably meant | nothing |
 //! | `time_zone` | time zones by their IANA names | nothing |
@@ -19,6 +20,7 @@ pub mod checker;
 pub mod digests;
 pub mod generated_secret;
 pub mod host_keys;
+pub mod own_device;
 pub mod read;
 pub mod reserved;
 pub mod sources;

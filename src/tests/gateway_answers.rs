@@ -19,7 +19,9 @@ use crate::agent;
 use crate::api::{Agent, CronJob};
 use crate::cron_job;
 use crate::declarations::fixtures;
+use crate::devices;
 use crate::jobs;
+use crate::kubernetes::recording_api::RecordingApi;
 use crate::openclaw::rpc::Endpoint;
 use crate::world::facts::Facts;
 use crate::world::runtime::Reconciler;
@@ -136,13 +138,27 @@ fn page(name: &'static str, entry: impl Strategy<Value = Value>) -> impl Strateg
     ]
 }
 
+fn devices() -> impl Strategy<Value = Value> {
+    let names = &["requestId", "deviceId", "clientId", "platform", "role", "roles", "scopes", "approvedScopes", "ts"];
+    let asks = (some_of(names), any::<bool>()).prop_map(|(mut asks, is_known)| {
+        if is_known {
+            (asks["requestId"], asks["deviceId"]) = (json!("r"), json!("d"));
+        }
+        asks
+    });
+    let pending = prop::collection::vec(asks, 0..30);
+    (pending, any_json()).prop_map(|(pending, paired)| json!({"pending": pending, "paired": [paired]}))
+}
+
 fn answers() -> impl Strategy<Value = Answers> {
     let error = some_of(&["code", "message", "retryAfterMs", "details"]);
-    (page("jobs", job()), page("entries", run()), any_json(), error).prop_map(|(jobs, runs, any, error)| {
+    let lists = (page("jobs", job()), page("entries", run()), devices());
+    (lists, any_json(), error).prop_map(|((jobs, runs, devices), any, error)| {
         let ok = |payload: Value| json!({"id": "1", "ok": true, "payload": payload});
         BTreeMap::from([
             ("cron.list".to_owned(), ok(jobs)),
             ("cron.runs".to_owned(), ok(runs)),
+            ("device.pair.list".to_owned(), ok(devices)),
             ("cron.add".to_owned(), json!({"ok": false, "error": error})),
             ("cron.update".to_owned(), ok(any.clone())),
             ("cron.remove".to_owned(), any),
@@ -150,7 +166,7 @@ fn answers() -> impl Strategy<Value = Answers> {
     })
 }
 
-/// The statuses of the CronJob and its Agent after one reconcile of the gateway's jobs.
+/// The statuses of the CronJob and its Agent after one reconcile of the gateway's jobs and one of its devices.
 async fn statuses(world: &SmallWorld, address: SocketAddr) -> (Value, Value) {
     let endpoint =
         Endpoint { address, token: "a-token".into(), namespace: NAMESPACE.into(), run: "uid-of-the-pod/0".into() };
@@ -161,7 +177,12 @@ async fn statuses(world: &SmallWorld, address: SocketAddr) -> (Value, Value) {
     let gathered = cron_job::gather::gather(job, &stores, &facts);
     let (status, _) = cron_job::status::status(job, &gathered.view(job), Timestamp::now());
     let heartbeat = agent::gather::gather(&stores, &facts, &world.agents[0]).heartbeat();
-    (serde_json::to_value(status).unwrap(), json!({"heartbeat": heartbeat}))
+    let devices =
+        devices::context::Context::new(&RecordingApi::default().client(|_| None), (stores, facts.clone()), admin());
+    devices.reconcile(Arc::new(world.agents[0].clone())).await.unwrap();
+    let found = facts.devices.of(NAMESPACE, OWNER).known().flatten();
+    let devices = found.map(|found| found.status.clone());
+    (serde_json::to_value(status).unwrap(), json!({"heartbeat": heartbeat, "gateway": devices}))
 }
 
 /// The schema of the status of this kind.
@@ -209,6 +230,7 @@ fn whatever_a_gateway_answers_the_statuses_are_within_the_schemas_bounds() {
     let address = runtime.block_on(answering::start(Arc::new(answer)));
     let mut world = SmallWorld { cron_jobs: vec![fixtures::cron_job(JOB, "{every: 10m}")], ..world() };
     world.agents[0].spec.heartbeat = serde_json::from_value(json!({"every": "30m"})).unwrap();
+    world.agents[0].spec.gateway = serde_json::from_value(json!({"devices": []})).unwrap();
     world.providers[0].spec.models[0].cost =
         serde_json::from_value(json!({"input": "9999999999999999", "output": "1"})).unwrap();
     let schemas = (schema::<CronJob>(), schema::<Agent>());

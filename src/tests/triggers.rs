@@ -127,6 +127,7 @@ fn all_reads(world: &SmallWorld, stores: &Stores) -> Vec<(Trigger, Reads)> {
         if agent.spec.gateway_ref.is_none() {
             all.push((key(Controller::Gateway, name.clone()), gateway_reads(stores, agent)));
             all.push((key(Controller::Jobs, name.clone()), jobs_reads(world, stores, &name)));
+            all.push((key(Controller::Devices, name.clone()), Reads::from([Seen::Agent(name)])));
         }
     }
     let needing_the_fence = agents(stores.agents.state())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::devices_found::DevicesFound;
 use super::facts::{Concerns, Fact, RefreshRequests};
 use super::gateway_state::GatewayFound;
 use super::gateways::Gateway;
@@ -15,7 +16,7 @@ use super::stores::Stores;
 use super::triggers::{agents_on_gateway, cron_jobs_on_gateway};
 
 impl Concerns for Option<Arc<Gateway>> {
-    /// The jobs of the gateway, and its CronJobs, which tell whether it answers.
+    /// The jobs and the devices of the gateway, and its CronJobs, which tell whether it answers.
     fn concerns(
         namespace: &str,
         owner: &str,
@@ -25,6 +26,7 @@ impl Concerns for Option<Arc<Gateway>> {
     ) -> BTreeSet<Trigger> {
         let mut triggers = cron_jobs_on_gateway(stores, namespace, owner);
         triggers.insert(Trigger::new(Controller::Jobs, namespace, owner));
+        triggers.insert(Trigger::new(Controller::Devices, namespace, owner));
         triggers
     }
 }
@@ -81,6 +83,19 @@ impl Concerns for Arc<JobsFound> {
             .map(|name| Trigger::new(Controller::CronJob, namespace, name))
             .chain(agents.map(|name| Trigger::new(Controller::Agent, namespace, name)))
             .collect()
+    }
+}
+
+impl Concerns for Option<Arc<DevicesFound>> {
+    /// The status of the Agent that owns the gateway.
+    fn concerns(
+        namespace: &str,
+        owner: &str,
+        _before: &Fact<Self>,
+        _after: &Self,
+        _stores: &Stores,
+    ) -> BTreeSet<Trigger> {
+        BTreeSet::from([Trigger::new(Controller::Agent, namespace, owner)])
     }
 }
 

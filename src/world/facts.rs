@@ -10,6 +10,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
+use super::devices_found::DevicesFound;
 use super::gateway_state::GatewayFound;
 use super::gateways::Gateway;
 use super::jobs_found::JobsFound;
@@ -136,6 +137,8 @@ pub struct Facts {
     pub sandbox_states: Board<Option<Arc<SandboxState>>>,
     /// By the Agent that owns the gateway.
     pub jobs: Board<Arc<JobsFound>>,
+    /// By the Agent that owns the gateway: its devices, if Creel looks after them.
+    pub devices: Board<Option<Arc<DevicesFound>>>,
     /// By the Agent that owns the gateway.
     refreshes: Board<RefreshRequests>,
     publisher: Publisher,
@@ -150,6 +153,7 @@ impl Facts {
             gateway_states: Board::new(&publisher),
             sandbox_states: Board::new(&publisher),
             jobs: Board::new(&publisher),
+            devices: Board::new(&publisher),
             refreshes: Board::new(&publisher),
             publisher,
         }

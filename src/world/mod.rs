@@ -6,7 +6,7 @@
 //! | `stores` | what the cluster looks like, one store a kind | memory |
 //! | `unparsable` | watched objects that do not parse | memory |
 //! | `facts` | what one controller finds out and others use: published, compared, and queued for whom it concerns | memory |
-//! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found` | what the facts say | nothing |
+//! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found`, `devices_found` | what the facts say | nothing |
 //! | `relations` | how Agents belong together | nothing |
 //! | `readers` | who reads which Secret and ConfigMap | nothing |
 //! | `pruning` | what the stores keep of watched objects | nothing |
@@ -20,6 +20,7 @@
 //! | `registry` | every watched kind, one line each | the network |
 
 pub mod attempt;
+pub mod devices_found;
 pub mod fact_triggers;
 pub mod facts;
 pub mod gateway_state;

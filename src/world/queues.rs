@@ -17,6 +17,8 @@ pub enum Controller {
     Agent,
     /// A CronJob: its status, and the runs that it asks for.
     CronJob,
+    /// The devices of one gateway, by the Agent that owns it.
+    Devices,
     /// The fence of a namespace, by [`FENCE_NAME`].
     Fence,
     /// The gateway of the Agent that owns it.
@@ -31,9 +33,10 @@ pub enum Controller {
 }
 
 impl Controller {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Agent,
         Self::CronJob,
+        Self::Devices,
         Self::Fence,
         Self::Gateway,
         Self::Jobs,
@@ -48,6 +51,7 @@ impl Controller {
         match self {
             Self::Agent => "agent",
             Self::CronJob => "cron-job",
+            Self::Devices => "devices",
             Self::Fence => "fence",
             Self::Gateway => "gateway",
             Self::Jobs => "jobs",

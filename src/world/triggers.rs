@@ -108,8 +108,8 @@ impl Watched for Agent {
         triggers
     }
 
-    /// Its own status, its gateway, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses (they count their
-    /// Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all CronJobs of the
+    /// Its own status, its gateway and the devices there, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses
+    /// (they count their Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all CronJobs of the
     /// gateway: which models they may name depends on the Agents there.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
@@ -119,6 +119,7 @@ impl Watched for Agent {
             trigger(Controller::Gateway, name.clone()),
             trigger(Controller::Gateway, owner.clone()),
             trigger(Controller::Jobs, owner.clone()),
+            trigger(Controller::Devices, name.clone()),
             Trigger::fence(&namespace),
         ]);
         let joined = agents_on_gateway(stores, &namespace, &name);

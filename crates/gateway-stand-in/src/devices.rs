@@ -174,6 +174,13 @@ impl Devices {
         self.paired.insert(device, scopes);
         Ok(answer)
     }
+
+    /// `device.pair.remove`
+    pub fn remove(&mut self, params: &Value) -> Result<Value, Refusal> {
+        let device = params.get("deviceId").and_then(Value::as_str).unwrap_or_default();
+        self.paired.remove(device).ok_or_else(|| Refusal::invalid("unknown deviceId"))?;
+        Ok(json!({"deviceId": device}))
+    }
 }
 
 /// May do everything.

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::refusal::Refusal;
 
 /// Over the admin route, all else is unknown there.
-const OVER_HTTP: [&str; 13] = [
+const OVER_HTTP: [&str; 14] = [
     "config.get",
     "cron.add",
     "cron.get",
@@ -24,6 +24,7 @@ const OVER_HTTP: [&str; 13] = [
     "cron.update",
     "device.pair.approve",
     "device.pair.list",
+    "device.pair.remove",
     "health",
     "status",
 ];
@@ -117,6 +118,7 @@ impl Gateway {
             "config.get" => Ok(self.configuration.payload()),
             "device.pair.list" => Ok(self.devices.list()),
             "device.pair.approve" => self.devices.approve(params),
+            "device.pair.remove" => self.devices.remove(params),
             "health" => Ok(json!({"ok": true})),
             "status" => Ok(self.status()),
             _ => {

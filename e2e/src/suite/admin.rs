@@ -1,6 +1,7 @@
 //! The admin route of a gateway, asked directly: what the gateway itself says, whatever Creel makes of it. Touches the network: the API
 //! server, and the route at the Pod's address.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -12,6 +13,9 @@ use crate::explain::explain;
 
 /// The gateway's one thread may be busy for a moment; one that is busy for this long hangs.
 const ANSWER: Duration = Duration::from_mins(1);
+
+/// Where a gateway listens.
+const PORT: u16 = 18_789;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +33,8 @@ pub enum AdminError {
 /// The admin route of one gateway Pod. It holds the token, so it has no `Debug`.
 pub struct Admin {
     http: reqwest::Client,
-    url: String,
-    token: String,
+    pub(super) address: SocketAddr,
+    pub(super) token: String,
 }
 
 impl Admin {
@@ -38,7 +42,7 @@ impl Admin {
     pub async fn of(namespace: &TestNamespace, owner: &str) -> Result<Self, AdminError> {
         let pods = namespace.pods(owner).await;
         let mut running = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-        let ip = running.find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref());
+        let ip: Option<IpAddr> = running.find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok());
         let ip = ip.ok_or_else(|| AdminError::Missing(format!("the address of the gateway Pod of Agent {owner}")))?;
         let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
         let name = format!("{owner}-secret");
@@ -49,14 +53,15 @@ impl Admin {
         let token = token.ok_or_else(|| AdminError::Missing(format!("key token of Secret {name}")))?;
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build();
         let http = http.map_err(|source| AdminError::Unreachable { method: "anything".to_owned(), source })?;
-        Ok(Self { http, url: format!("http://{ip}:18789/api/v1/admin/rpc"), token })
+        Ok(Self { http, address: SocketAddr::new(ip, PORT), token })
     }
 
     /// Calls a method and returns its payload.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, AdminError> {
         let unreachable = |source| AdminError::Unreachable { method: method.to_owned(), source };
         let question = json!({"id": "1", "method": method, "params": params});
-        let sent = self.http.post(&self.url).bearer_auth(&self.token).json(&question).send().await;
+        let url = format!("http://{}/api/v1/admin/rpc", self.address);
+        let sent = self.http.post(url).bearer_auth(&self.token).json(&question).send().await;
         let response = sent.map_err(unreachable)?;
         let status = response.status().as_u16();
         let mut body: Value = response.json().await.map_err(unreachable)?;

@@ -18,6 +18,7 @@ mod ask;
 mod columns;
 mod connection;
 mod cron;
+mod devices;
 mod enforcer;
 pub mod evidence;
 mod fake_nodes;

@@ -129,7 +129,7 @@ reasons! {
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }
-    "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`; `Rejected` and `AdminUnreachable` also on `Declared` of a CronJob" {
+    "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`; `Rejected` and `AdminUnreachable` also on `Declared` of a CronJob and on `DevicesReady`" {
         /// The gateway confirmed that it runs this configuration.
         APPLIED = "Applied", "";
         /// The gateway rejected the configuration or the job, or it does not apply the configuration or start with it. The last accepted configuration remains in use.
@@ -180,6 +180,28 @@ reasons! {
         CONNECTION_REFUSED = "ConnectionRefused", "Check the network plugin. With `Internet` and `All`, one that rejects connections looks the same as one that does not enforce NetworkPolicy.";
         /// The sandbox has not reported the result of its checks yet, or the checks have changed since.
         NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs. If the message says that the next Pod is checked again, delete the Pod to have it checked now.";
+    }
+    "Devices", "`DevicesReady` of an Agent; Events of the Agent report each new request with `PairingRequired` or `ScopesExceeded`" {
+        /// All devices of `spec.gateway.devices` are paired, and no other device waits for approval.
+        DEVICES_PAIRED = "DevicesPaired", "";
+        /// A device asks to be paired, and nothing approves it.
+        PAIRING_REQUIRED = "PairingRequired", "If you know the device, set the annotation `creel.dev/approve-device` on the Agent to the id of the request, which the message has, or add the device to `spec.gateway.devices`. Otherwise ignore it: it expires 5 minutes after the last attempt.";
+        /// A device of `spec.gateway.devices` asks for more than its entry allows, or has more.
+        SCOPES_EXCEEDED = "ScopesExceeded", "Have the device ask for less, add the scopes to its entry, or approve the one request with the annotation `creel.dev/approve-device`. If the device has more than it should, remove it with the annotation `creel.dev/remove-device`: its next request is checked again.";
+        /// A device of `spec.gateway.devices` has not asked to be paired yet.
+        WAITING_FOR_DEVICE = "WaitingForDevice", "Connect the device with the token of the gateway. If it fails with `device token mismatch`, delete its stored device token.";
+    }
+    "Devices: annotations", "Events of an Agent; those of annotations without an effect are also the `reason` of `status.gateway.deviceApproval` and `status.gateway.deviceRemoval`" {
+        /// A request was approved with `creel.dev/approve-device`.
+        DEVICE_APPROVED = "DeviceApproved", "";
+        /// The devices that `creel.dev/remove-device` names were removed from the gateway.
+        DEVICE_REMOVED = "DeviceRemoved", "";
+        /// The gateway has no request of this id: it has expired, is decided already, or the device has asked for something else since.
+        DEVICE_REQUEST_NOT_FOUND = "DeviceRequestNotFound", "Connect the device again and use the id in `status.gateway.pendingDevices`.";
+        /// No device of this id is paired.
+        DEVICE_NOT_FOUND = "DeviceNotFound", "Use the id of a paired device, or `all`.";
+        /// The gateway refused what an annotation asks for.
+        DEVICE_REQUEST_REJECTED = "DeviceRequestRejected", "The message has the gateway's explanation.";
     }
     "CronJob: the job", "`Declared` and `Ready` of a CronJob; `InvalidSchedule` also on `ReferencesResolved` of an Agent, for `spec.heartbeat.every`" {
         /// The gateway has exactly this job.

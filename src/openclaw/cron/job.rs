@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::OUR_KEYS;
 use super::json_hash::JsonHash;
-use super::run::{Outcome, Run, outcome, time};
+use super::run::{Outcome, Run, outcome};
 use crate::openclaw::answer;
 
 /// One job of the gateway, ours or not.
@@ -71,20 +71,20 @@ pub struct AutoDisabled {
 impl AutoDisabled {
     #[must_use]
     pub fn at(&self) -> Option<Timestamp> {
-        time(self.at_ms)
+        answer::time(self.at_ms)
     }
 }
 
 impl JobState {
     #[must_use]
     pub fn next_run(&self) -> Option<Timestamp> {
-        time(self.next_run_at_ms)
+        answer::time(self.next_run_at_ms)
     }
 
     /// Since when a run is in progress.
     #[must_use]
     pub fn running_since(&self) -> Option<Timestamp> {
-        time(self.running_at_ms)
+        answer::time(self.running_at_ms)
     }
 
     /// The last run as far as the state tells: without its model and its tokens.
@@ -108,7 +108,7 @@ impl JobState {
     /// When the last run began.
     #[must_use]
     pub fn last_run(&self) -> Option<Timestamp> {
-        time(self.last_run_at_ms)
+        answer::time(self.last_run_at_ms)
     }
 }
 

@@ -82,9 +82,6 @@ fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(answer::count(deserializer)?.unwrap_or_default().min(MOST_TOKENS))
 }
 
-/// The first moment after all times that gateways tell: Kubernetes and people read a year of four digits.
-const END_OF_TIMES: i64 = 7_258_118_400_000; // 2200-01-01T00:00:00Z
-
 impl Run {
     /// What became of it, its delivery included.
     #[must_use]
@@ -112,7 +109,7 @@ impl Run {
     /// When it began.
     #[must_use]
     pub fn started_at(&self) -> Option<Timestamp> {
-        time(self.began_at_ms)
+        answer::time(self.began_at_ms)
     }
 
     #[must_use]
@@ -127,15 +124,11 @@ impl Run {
     }
 }
 
-/// A time as the gateway writes it; one before 1970 or after 2199 is none.
-pub(super) fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
-    Timestamp::from_millisecond(milliseconds.filter(|time| (0..END_OF_TIMES).contains(time))?).ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::openclaw::answer::END_OF_TIMES;
 
     #[test]
     fn runs_are_read_as_the_gateway_remembers_them() {

@@ -40,6 +40,22 @@ pub async fn a_device_that_waits_keeps_its_request<H: Host>(subject: &Subject<H>
     assert_eq!(first["details"]["requestId"], second["details"]["requestId"]);
 }
 
+pub async fn a_device_that_is_removed_has_to_ask_again<H: Host>(subject: &Subject<H>) {
+    let (device, scope) = (Device::new(), "operator.read");
+    subject.refused_because("device.pair.remove", json!({"deviceId": device.id()}), "unknown deviceId").await;
+    let before = introduce(subject, &device, scope).await.expect_err("a device that nobody knows");
+    subject.ok("device.pair.approve", json!({"requestId": before["details"]["requestId"]})).await;
+    introduce(subject, &device, scope).await.expect("a device that was approved");
+    let removed = subject.ok("device.pair.remove", json!({"deviceId": device.id()})).await;
+    assert_eq!(removed["deviceId"], device.id().as_str(), "{removed}");
+    let after = introduce(subject, &device, scope).await.expect_err("a device that was removed");
+    assert_ne!(after["details"]["requestId"], before["details"]["requestId"], "{after}");
+    let listed = subject.ok("device.pair.list", json!({})).await["pending"].take();
+    let request = listed.as_array().unwrap().iter().find(|request| request["deviceId"] == device.id().as_str());
+    let request = request.unwrap();
+    assert_eq!((&request["role"], &request["scopes"]), (&json!("operator"), &json!([scope])), "{request}");
+}
+
 pub async fn whoever_has_no_device_may_do_nothing<H: Host>(subject: &Subject<H>) {
     let (mut socket, _) = Socket::open(subject).await;
     let hello = socket.call("connect", without_device(&subject.token, ADMIN)).await.expect("the token is right");

@@ -87,7 +87,7 @@ impl Socket {
         Self::open_from(subject.address, None).await
     }
 
-    /// The same for a page of this origin, as a browser opens it.
+    /// The same to any gateway, and for a page of this origin, as a browser opens it.
     pub async fn open_from(address: SocketAddr, origin: Option<&str>) -> (Self, Value) {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         let mut request = format!("ws://{address}/").into_client_request().expect("a request");

@@ -282,3 +282,32 @@ async fn keys_of_openclaw_are_accepted_whatever_they_are() {
     refused(&server, json!({"config": many}), "must have at most 64 items").await;
     refused(&server, json!({"gateway": {"config": []}}), "must be of type object").await;
 }
+
+#[tokio::test]
+async fn a_device_is_named_by_its_public_key_or_its_id() {
+    let server = Server::new().await;
+    let (key, id) = ("A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg", "0a".repeat(32));
+    let with = |device: Value| json!({"gateway": {"devices": [merged(json!({"name": "board"}), device)]}});
+    for device in [
+        json!({"publicKey": key}),
+        json!({"id": id, "role": "node"}),
+        json!({"id": id, "scopes": ["operator.read", "operator.talk.secrets"]}),
+    ] {
+        accepted(&server, with(device)).await;
+    }
+    accepted(&server, json!({"gateway": {"devices": []}})).await;
+    let words = "set either publicKey or id of a device";
+    refused(&server, with(json!({})), words).await;
+    refused(&server, with(json!({"publicKey": key, "id": id})), words).await;
+    // Of the last of 43 letters two bits have to be zero.
+    let uneven = format!("{}h", &key[..42]);
+    for device in [
+        json!({"publicKey": uneven}),
+        json!({"id": id.to_uppercase()}),
+        json!({"id": id, "scopes": []}),
+        json!({"id": id, "scopes": ["everything"]}),
+        json!({"id": id, "role": "admin"}),
+    ] {
+        refused(&server, with(device), "spec.gateway.devices[0].").await;
+    }
+}

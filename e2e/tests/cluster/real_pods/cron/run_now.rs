@@ -2,6 +2,7 @@
 
 use e2e::suite::{RUN_NOW, START, TestNamespace, in_namespace};
 
+use super::super::devices::are_let_in_and_removed_by_annotations;
 use super::{AGENT, RARELY, job, writer};
 
 #[tokio::test]
@@ -50,6 +51,9 @@ async fn the_annotation_runs_a_job_once_for_each_value_also_when_its_gateway_res
         let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
         // The gateway may end before the third run gets to the model: that run has failed then, and is over.
         assert!((2..=3).contains(&asked), "{asked} times the model was told");
+
+        // The gateway knows the operator's own device now.
+        are_let_in_and_removed_by_annotations(&namespace, AGENT).await;
     })
     .await;
 }

@@ -1,0 +1,25 @@
+//! Devices at a gateway's WebSocket, as those of browsers and dashboards. Touches the network: the gateway, at its Pod's address.
+
+use std::collections::BTreeSet;
+
+use gateway_stand_in::contract::socket::{Device, Socket};
+use serde_json::{Value, json};
+
+use super::admin::Admin;
+use super::namespace::TestNamespace;
+
+impl TestNamespace {
+    /// Connects this device to the gateway of `owner`, which runs, with the token and this scope. `Err`: what the gateway answers.
+    pub async fn connect(&self, owner: &str, device: &Device, scope: &str) -> Result<Socket, Value> {
+        let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
+        let (mut socket, challenge) = Socket::open_from(admin.address, None).await;
+        socket.call("connect", device.claim(&challenge, &admin.token, scope)).await.map(|_| socket)
+    }
+
+    /// The ids of the devices that the gateway of `owner`, which runs, lets in.
+    pub async fn paired_devices(&self, owner: &str) -> BTreeSet<String> {
+        let listed = self.rpc(owner, "device.pair.list", json!({})).await;
+        let ids = listed["paired"].as_array().into_iter().flatten().map(|device| device["deviceId"].as_str());
+        ids.map(|id| id.unwrap_or_default().to_owned()).collect()
+    }
+}

@@ -1,0 +1,302 @@
+//! What the gateway lists, and what came of the calls → the status of the devices and condition `DevicesReady`. Pure: `now` is an argument.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::changes::{ALL, Cause, Change, new_approval, new_removal, removes};
+use super::wishes::Wishes;
+use crate::api::devices::{DeviceRequest, DevicesStatus, PairedDevice, PendingDevice};
+use crate::kubernetes::conditions::{DEVICES_READY, Desired, Status, reason, whole_seconds};
+use crate::kubernetes::printable::printable;
+use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
+use crate::openclaw::pairing::{Devices, Pending};
+use crate::world::devices_found::{asks, remedy};
+
+/// Requests that the status shows.
+const SHOWN: usize = 20;
+/// Scopes of a request that it shows.
+const SCOPES: usize = 16;
+/// Characters of what a device says of itself, of an id, and of the gateway's own words.
+const WORDS: usize = 64;
+const ID: usize = 128;
+const MESSAGE: usize = 400;
+
+/// A call that was made, and the gateway's words if it refused.
+pub type Sent = (Cause, Change, Result<(), String>);
+
+/// What a look at a gateway found.
+pub struct Look<'a> {
+    pub wishes: &'a Wishes,
+    /// What the look before it found, or the status of the Agent.
+    pub before: &'a DevicesStatus,
+    pub sent: &'a [Sent],
+    /// Whether some of what there is to send waits for the next look.
+    pub unfinished: bool,
+    /// What the gateway lists afterwards, without the operator's own device.
+    pub listed: &'a Devices,
+    pub now: Timestamp,
+}
+
+impl Look<'_> {
+    #[must_use]
+    pub fn status(&self) -> DevicesStatus {
+        DevicesStatus {
+            pending_devices: self.listed.pending.iter().filter_map(|one| self.pending(one)).take(SHOWN).collect(),
+            paired_devices: self.paired(),
+            device_approval: self.approval(),
+            device_removal: self.removal(),
+        }
+    }
+
+    /// Condition `DevicesReady`; `status`: the one above.
+    #[must_use]
+    pub fn ready(&self, status: &DevicesStatus) -> Desired {
+        let condition = |status, reason, message: &str| Desired::new(DEVICES_READY, status, reason, message);
+        let refused = self.sent.iter().filter(|(cause, _, _)| *cause == Cause::Spec);
+        if let Some(words) = refused.filter_map(|(_, _, sent)| sent.as_ref().err()).next() {
+            let message = format!("The gateway rejected a change of spec.gateway.devices: {words}");
+            return condition(Status::False, reason::REJECTED, &message);
+        }
+        if let Some(exceeds) = status.pending_devices.iter().find_map(|one| Some((one.name.as_ref()?, one))) {
+            let (name, one) = exceeds;
+            let message = format!(
+                "Device \"{name}\" of spec.gateway.devices asks for more than its entry allows ({}): have it ask for less, add the scopes to its entry, or set the annotation {APPROVE_DEVICE}={} on this Agent.",
+                asks(one),
+                one.request_id,
+            );
+            return condition(Status::False, reason::SCOPES_EXCEEDED, &message);
+        }
+        if let Some((name, id)) = self.holds_more() {
+            let message = format!(
+                "Device \"{name}\" of spec.gateway.devices has more scopes than its entry allows: add them to its entry, or set the annotation {REMOVE_DEVICE}={id} on this Agent, so that the device asks again."
+            );
+            return condition(Status::False, reason::SCOPES_EXCEEDED, &message);
+        }
+        if let Some(one) = status.pending_devices.first() {
+            let more = match self.listed.pending.len() {
+                0 | 1 => String::new(),
+                all => format!(" {} more are in status.gateway.pendingDevices.", all - 1),
+            };
+            let message = format!("{}{more}", remedy(one));
+            return condition(Status::False, reason::PAIRING_REQUIRED, &message);
+        }
+        if let Some(wanted) = self.wishes.wanted.iter().find(|wanted| !self.is_paired(&wanted.id)) {
+            let message = format!("Device \"{}\" of spec.gateway.devices has not asked to be paired yet.", wanted.name);
+            return condition(Status::Unknown, reason::WAITING_FOR_DEVICE, &message);
+        }
+        let message = "All devices of spec.gateway.devices are paired, and no other one waits for approval.";
+        condition(Status::True, reason::DEVICES_PAIRED, message)
+    }
+
+    /// Whether something is about to change, so that the gateway is looked at again soon.
+    #[must_use]
+    pub fn is_in_motion(&self) -> bool {
+        self.unfinished
+            || !self.listed.pending.is_empty()
+            || self.wishes.wanted.iter().any(|wanted| !self.is_paired(&wanted.id))
+    }
+
+    fn is_paired(&self, id: &str) -> bool {
+        self.listed.paired.iter().any(|paired| paired.device_id == id)
+    }
+
+    /// The first device of the list that has more than its entry allows: its name and id.
+    fn holds_more(&self) -> Option<(&str, &str)> {
+        self.listed.paired.iter().find_map(|paired| {
+            let wanted = self.wishes.wanted(&paired.device_id)?;
+            (!wanted.covers(&paired.access)).then_some((wanted.name.as_str(), paired.device_id.as_str()))
+        })
+    }
+
+    fn pending(&self, one: &Pending) -> Option<PendingDevice> {
+        // A part of an id is no id.
+        let is_shown = |id: &str| id.chars().count() <= ID;
+        if !is_shown(&one.request_id) || !is_shown(&one.device_id) {
+            return None;
+        }
+        let words = |text: &String| Some(bounded(text, WORDS)).filter(|text| !text.trim().is_empty());
+        let scopes = one.access.scopes().unwrap_or_default().into_iter();
+        Some(PendingDevice {
+            request_id: bounded(&one.request_id, ID),
+            device_id: bounded(&one.device_id, ID),
+            name: self.wishes.wanted(&one.device_id).map(|wanted| wanted.name.clone()),
+            client: one.client.as_ref().and_then(words),
+            platform: one.platform.as_ref().and_then(words),
+            role: one.access.roles().map(|roles| roles.join(",")).as_ref().and_then(words),
+            scopes: scopes.map(|scope| bounded(scope, WORDS)).take(SCOPES).collect(),
+            since: one.since().map(|since| Time(whole_seconds(since))),
+        })
+    }
+
+    /// The devices of the list that are paired, and those that left the list and are still there.
+    fn paired(&self) -> Vec<PairedDevice> {
+        let wanted = self.wishes.wanted.iter().map(|one| PairedDevice { name: one.name.clone(), id: one.id.clone() });
+        let left = self.before.paired_devices.iter().filter(|ours| self.wishes.wanted(&ours.id).is_none());
+        let mut paired: Vec<PairedDevice> = Vec::new();
+        for one in wanted.chain(left.cloned()).filter(|one| self.is_paired(&one.id)) {
+            // Two entries may be about one device.
+            if !paired.iter().any(|other| other.id == one.id) {
+                paired.push(one);
+            }
+        }
+        paired
+    }
+
+    fn approval(&self) -> Option<DeviceRequest> {
+        let value = self.wishes.approve.as_deref()?;
+        let answers = self.answers(|change| matches!(change, Change::Approve { .. }));
+        let is_put_off = answers.is_empty() && self.is_put_off();
+        if is_put_off || new_approval(self.wishes, self.before).is_none() {
+            return self.before.device_approval.clone();
+        }
+        let missing = "The gateway has no request of this id: connect the device again and use the id in status.gateway.pendingDevices.";
+        Some(self.settled(value, &answers, (reason::DEVICE_REQUEST_NOT_FOUND, missing)))
+    }
+
+    fn removal(&self) -> Option<DeviceRequest> {
+        let value = self.wishes.remove.as_deref()?;
+        if self.is_put_off() || new_removal(self.wishes, self.before).is_none() {
+            return self.before.device_removal.clone();
+        }
+        let is_it = |change: &Change| matches!(change, Change::Remove { device_id } if removes(value, device_id));
+        let answers = self.answers(is_it);
+        if value == ALL && answers.is_empty() {
+            return Some(self.settled(value, &[&Ok(())], (reason::DEVICE_NOT_FOUND, "")));
+        }
+        let missing = "No device of this id is paired: use the id of a paired device, or all.";
+        Some(self.settled(value, &answers, (reason::DEVICE_NOT_FOUND, missing)))
+    }
+
+    /// Whether what an annotation asks for comes later.
+    fn is_put_off(&self) -> bool {
+        self.wishes.paused || self.unfinished
+    }
+
+    /// What the gateway answered to what an annotation asked for.
+    fn answers(&self, is_it: impl Fn(&Change) -> bool) -> Vec<&Result<(), String>> {
+        let of_annotation = self.sent.iter().filter(|(cause, change, _)| *cause == Cause::Annotation && is_it(change));
+        of_annotation.map(|(_, _, sent)| sent).collect()
+    }
+
+    /// What came of an annotation. `missing`: the reason if there was nothing to send.
+    fn settled(
+        &self,
+        value: &str,
+        answers: &[&Result<(), String>],
+        missing: (&'static str, &'static str),
+    ) -> DeviceRequest {
+        let refused = answers.iter().find_map(|answer| answer.as_ref().err());
+        let why = match refused {
+            Some(words) => Some((reason::DEVICE_REQUEST_REJECTED, words.as_str())),
+            None if answers.is_empty() => Some(missing),
+            None => None,
+        };
+        DeviceRequest {
+            request: value.to_owned(),
+            time: Time(whole_seconds(self.now)),
+            reason: why.map(|(reason, _)| reason.to_owned()),
+            message: why.map(|(_, message)| bounded(message, MESSAGE)),
+        }
+    }
+}
+
+fn bounded(text: &str, most: usize) -> String {
+    printable(text).chars().take(most).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::devices::changes::tests::{let_in, listed, settled, wishes};
+
+    const READ: &[&str] = &["operator.read"];
+    const ADMIN: &[&str] = &["operator.admin"];
+
+    fn look<'a>(wishes: &'a Wishes, before: &'a DevicesStatus, listed: &'a Devices, sent: &'a [Sent]) -> Look<'a> {
+        Look { wishes, before, sent, unfinished: false, listed, now: Timestamp::UNIX_EPOCH }
+    }
+
+    /// The condition's status, reason and message.
+    fn ready(wishes: &Wishes, listed: &Devices) -> (Status, &'static str, String) {
+        let before = DevicesStatus::default();
+        let look = look(wishes, &before, listed, &[]);
+        let Desired { status, reason, message, .. } = look.ready(&look.status());
+        (status, reason, message)
+    }
+
+    #[test]
+    fn a_request_is_shown_with_the_annotation_that_approves_it() {
+        let (status, reason, message) = ready(&wishes(&[], &[]), &listed(&[("browser", ADMIN)], &[]));
+        assert_eq!((status, reason), (Status::False, reason::PAIRING_REQUIRED));
+        let expected = "Device browser (cli on linux) asks to be paired with role operator, scopes operator.admin: if you know it, set the annotation creel.dev/approve-device=of-browser on this Agent, or add the device to spec.gateway.devices.";
+        assert_eq!(message, expected);
+    }
+
+    #[test]
+    fn a_listed_device_that_asks_for_more_or_has_more_is_reported_first() {
+        let wishes = wishes(&[("board", READ)], &[]);
+        let (_, reason, message) = ready(&wishes, &listed(&[("other", READ), ("board", ADMIN)], &[]));
+        assert_eq!(reason, reason::SCOPES_EXCEEDED);
+        assert!(message.contains("\"board\"") && message.contains("creel.dev/approve-device=of-board"), "{message}");
+        let (_, reason, message) = ready(&wishes, &listed(&[("other", READ)], &[("board", ADMIN)]));
+        assert_eq!(reason, reason::SCOPES_EXCEEDED);
+        assert!(message.contains("creel.dev/remove-device=board"), "{message}");
+    }
+
+    #[test]
+    fn a_listed_device_is_waited_for_and_then_all_is_well() {
+        let wishes = wishes(&[("board", READ)], &[]);
+        let (status, reason, _) = ready(&wishes, &listed(&[], &[("browser", ADMIN)]));
+        assert_eq!((status, reason), (Status::Unknown, reason::WAITING_FOR_DEVICE));
+        let (status, reason, _) = ready(&wishes, &listed(&[], &[("board", READ)]));
+        assert_eq!((status, reason), (Status::True, reason::DEVICES_PAIRED));
+    }
+
+    #[test]
+    fn devices_of_the_list_are_remembered_until_they_are_gone() {
+        let (before, paired) = (let_in(&["board", "gone"]), listed(&[], &[("board", READ), ("browser", ADMIN)]));
+        let none = wishes(&[], &[]);
+        assert_eq!(look(&none, &before, &paired, &[]).status().paired_devices, let_in(&["board"]).paired_devices);
+        assert_eq!(look(&none, &before, &listed(&[], &[]), &[]).status(), DevicesStatus::default());
+    }
+
+    #[test]
+    fn what_came_of_an_annotation_stays_as_long_as_the_annotation() {
+        let (nothing, nobody) = (DevicesStatus::default(), listed(&[], &[]));
+        let asked = wishes(&[], &[(APPROVE_DEVICE, "of-browser"), (REMOVE_DEVICE, "board")]);
+        let missing = look(&asked, &nothing, &nobody, &[]).status();
+        let reasons = [&missing.device_approval, &missing.device_removal]
+            .map(|told| told.as_ref().unwrap().reason.as_deref().unwrap());
+        assert_eq!(reasons, [reason::DEVICE_REQUEST_NOT_FOUND, reason::DEVICE_NOT_FOUND]);
+        assert_eq!(look(&asked, &missing, &nobody, &[]).status(), missing);
+        assert_eq!(look(&wishes(&[], &[]), &missing, &nobody, &[]).status(), nothing);
+
+        let change = Change::Approve { request_id: "of-browser".to_owned() };
+        let sent = [(Cause::Annotation, change.clone(), Ok(()))];
+        assert_eq!(look(&asked, &nothing, &nobody, &sent).status().device_approval, settled("of-browser"));
+        let sent = [(Cause::Annotation, change, Err("missing scope".to_owned()))];
+        let refused = look(&asked, &nothing, &nobody, &sent).status().device_approval.unwrap();
+        assert_eq!(refused.reason.as_deref(), Some(reason::DEVICE_REQUEST_REJECTED));
+        assert_eq!(refused.message.as_deref(), Some("missing scope"));
+    }
+
+    #[test]
+    fn to_remove_all_of_none_is_done_and_of_too_many_is_put_off() {
+        let (nothing, asked) = (DevicesStatus::default(), wishes(&[], &[(REMOVE_DEVICE, ALL)]));
+        let nobody = listed(&[], &[]);
+        assert_eq!(look(&asked, &nothing, &nobody, &[]).status().device_removal, settled(ALL));
+        let unfinished = Look { unfinished: true, ..look(&asked, &nothing, &nobody, &[]) };
+        assert_eq!(unfinished.status().device_removal, None);
+    }
+
+    #[test]
+    fn twenty_requests_are_shown() {
+        let names: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+        let pending: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), READ)).collect();
+        let (nothing, none, many) = (DevicesStatus::default(), wishes(&[], &[]), listed(&pending, &[]));
+        let look = look(&none, &nothing, &many, &[]);
+        assert_eq!(look.status().pending_devices.len(), 20);
+        assert!(look.ready(&look.status()).message.ends_with("29 more are in status.gateway.pendingDevices."));
+    }
+}

@@ -1,0 +1,131 @@
+//! What an Agent that owns a gateway says of devices. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use crate::api::Agent;
+use crate::api::devices::{Device, DeviceRole};
+use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE, is_paused};
+use crate::openclaw::pairing::Access;
+
+/// Characters of an annotation that count.
+const REQUEST: usize = 256;
+/// What a device of the list may ask for where its entry does not say it.
+const DEFAULT_SCOPE: &str = "operator.read";
+
+/// What an Agent says of the devices of its gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Whether it says anything of them.
+    pub any: bool,
+    pub wanted: Vec<Wanted>,
+    /// The value of the annotation that approves a request.
+    pub approve: Option<String>,
+    /// The value of the annotation that removes devices.
+    pub remove: Option<String>,
+    /// Nothing is to be changed.
+    pub paused: bool,
+}
+
+/// A device of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub name: String,
+    pub id: String,
+    role: DeviceRole,
+    scopes: Vec<String>,
+}
+
+impl Wishes {
+    #[must_use]
+    pub fn of(agent: &Agent) -> Self {
+        let devices = agent.spec.gateway.as_ref().and_then(|gateway| gateway.devices.as_ref());
+        let (approve, remove) = (annotation(agent, APPROVE_DEVICE), annotation(agent, REMOVE_DEVICE));
+        Self {
+            any: devices.is_some() || approve.is_some() || remove.is_some(),
+            wanted: devices.into_iter().flatten().filter_map(Wanted::of).collect(),
+            approve,
+            remove,
+            paused: is_paused(agent.annotations()),
+        }
+    }
+
+    /// The entry of the list about this device.
+    #[must_use]
+    pub fn wanted(&self, id: &str) -> Option<&Wanted> {
+        self.wanted.iter().find(|wanted| wanted.id == id)
+    }
+}
+
+fn annotation(agent: &Agent, name: &str) -> Option<String> {
+    let value: String = agent.annotations().get(name)?.trim().chars().take(REQUEST).collect();
+    Some(value).filter(|value| !value.is_empty())
+}
+
+impl Wanted {
+    /// `None`: the schema does not allow such an entry.
+    fn of(device: &Device) -> Option<Self> {
+        let of_key = |key: &String| Some(hex::encode(Sha256::digest(URL_SAFE_NO_PAD.decode(key).ok()?)));
+        let id = device.id.clone().or_else(|| device.public_key.as_ref().and_then(of_key))?;
+        let role = device.role.unwrap_or_default();
+        let default = match role {
+            DeviceRole::Operator => vec![DEFAULT_SCOPE.to_owned()],
+            DeviceRole::Node => Vec::new(),
+        };
+        Some(Self { name: device.name.clone(), id, role, scopes: device.scopes.clone().unwrap_or(default) })
+    }
+
+    /// Whether the entry allows all of this.
+    #[must_use]
+    pub fn covers(&self, access: &Access) -> bool {
+        access.is_within(self.role.as_str(), &self.scopes)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::declarations::fixtures::agent;
+    use crate::openclaw::device::Device as Key;
+
+    fn wishes(devices: &Value) -> Wishes {
+        Wishes::of(&agent("a", &json!({"gateway": {"devices": devices}}).to_string()))
+    }
+
+    fn access(role: &str, scopes: &[&str]) -> Access {
+        serde_json::from_value(json!({"role": role, "scopes": scopes})).unwrap()
+    }
+
+    #[test]
+    fn a_public_key_stands_for_the_id_of_its_device() {
+        let key = Key::new(&[7; 32]);
+        let wishes = wishes(&json!([{"name": "board", "publicKey": key.public_key()}]));
+        assert_eq!(wishes.wanted(&key.id()).unwrap().name, "board");
+    }
+
+    #[test]
+    fn an_entry_that_does_not_say_it_allows_an_operator_to_read() {
+        let wishes =
+            wishes(&json!([{"name": "board", "id": "0".repeat(64)}, {"name": "mac", "id": "1", "role": "node"}]));
+        let (board, mac) = (&wishes.wanted[0], &wishes.wanted[1]);
+        assert!(board.covers(&access("operator", &["operator.read"])));
+        assert!(!board.covers(&access("operator", &["operator.write"])) && !board.covers(&access("node", &[])));
+        assert!(mac.covers(&access("node", &[])) && !mac.covers(&access("operator", &[])));
+    }
+
+    #[test]
+    fn an_empty_list_is_a_wish_and_none_is_not() {
+        assert!(wishes(&json!([])).any);
+        let mut agent = agent("a", "{}");
+        assert_eq!(Wishes::of(&agent), Wishes::default());
+        agent.annotations_mut().insert(APPROVE_DEVICE.to_owned(), " r1 ".to_owned());
+        assert_eq!(Wishes::of(&agent).approve.as_deref(), Some("r1"));
+        agent.annotations_mut().insert(APPROVE_DEVICE.to_owned(), " ".to_owned());
+        assert!(!Wishes::of(&agent).any);
+    }
+}
