@@ -146,8 +146,8 @@ pub struct Gateway {
     pub env_from: Vec<EnvFromSource>,
     /// Devices that may connect to the gateway's WebSocket, at most 64: a request of one of them is approved if its role and scopes are
     /// covered. One that is taken out is removed from the gateway; devices that people approved otherwise stay. Applied without a restart.
-    /// An empty list approves nothing and shows the requests of devices in `status.gateway.pendingDevices`. Default: Creel does not look
-    /// at the devices of the gateway.
+    /// An empty list approves nothing and shows the requests of devices in `status.gateway.pendingDevices`. Default: an empty list with
+    /// the Control UI; without it, Creel does not look at the devices of the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

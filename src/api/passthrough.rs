@@ -56,14 +56,13 @@ impl Passthrough {
 fn collect(path: String, value: &Value, found: &mut Vec<(String, SecretSource)>) {
     match (Reference::of(value), value) {
         (Some(Reference::Secret(source)), _) => found.push((path, source)),
-        (Some(Reference::Malformed), _) => {}
         (None, Value::Object(fields)) => {
             fields.iter().for_each(|(key, value)| collect(below(&path, key), value, found));
         }
         (None, Value::Array(items)) => {
             items.iter().enumerate().for_each(|(position, value)| collect(item(&path, position), value, found));
         }
-        (None, _) => {}
+        (Some(Reference::Malformed) | None, _) => {}
     }
 }
 

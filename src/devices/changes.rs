@@ -77,7 +77,7 @@ pub fn new_removal<'a>(wishes: &'a Wishes, before: &DevicesStatus) -> Option<&'a
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub mod tests {
+pub(in crate::devices) mod tests {
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use kube::ResourceExt;
@@ -89,7 +89,7 @@ pub mod tests {
     use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
 
     /// What an Agent says with these devices `(name, scopes)`, whose id is their name, and these annotations.
-    pub fn wishes(devices: &[(&str, &[&str])], annotations: &[(&str, &str)]) -> Wishes {
+    pub(in crate::devices) fn wishes(devices: &[(&str, &[&str])], annotations: &[(&str, &str)]) -> Wishes {
         let entry = |(name, scopes): &(&str, &[&str])| json!({"name": name, "id": name, "scopes": scopes});
         let devices: Vec<Value> = devices.iter().map(entry).collect();
         let mut agent = agent("a", &json!({"gateway": {"devices": devices}}).to_string());
@@ -105,7 +105,7 @@ pub mod tests {
     }
 
     /// What a gateway lists, each with its scopes. The id of a request is `of-` and the device's.
-    pub fn listed(pending: &[(&str, &[&str])], paired: &[(&str, &[&str])]) -> Devices {
+    pub(in crate::devices) fn listed(pending: &[(&str, &[&str])], paired: &[(&str, &[&str])]) -> Devices {
         Devices {
             pending: pending.iter().map(|(id, scopes)| serde_json::from_value(one(id, scopes)).unwrap()).collect(),
             paired: paired.iter().map(|(id, scopes)| serde_json::from_value(one(id, scopes)).unwrap()).collect(),
@@ -113,14 +113,14 @@ pub mod tests {
     }
 
     /// A status with these devices let in by the spec.
-    pub fn let_in(ids: &[&str]) -> DevicesStatus {
+    pub(in crate::devices) fn let_in(ids: &[&str]) -> DevicesStatus {
         let paired = |id: &&str| PairedDevice { name: (*id).to_owned(), id: (*id).to_owned() };
         DevicesStatus { paired_devices: ids.iter().map(paired).collect(), ..DevicesStatus::default() }
     }
 
-    pub fn settled(request: &str) -> Option<DeviceRequest> {
+    pub(in crate::devices) fn settled(request: &str) -> DeviceRequest {
         let (request, time) = (request.to_owned(), Time(Timestamp::UNIX_EPOCH));
-        Some(DeviceRequest { request, time, reason: None, message: None })
+        DeviceRequest { request, time, reason: None, message: None }
     }
 
     const READ: &[&str] = &["operator.read"];
@@ -161,7 +161,7 @@ pub mod tests {
         let wishes = wishes(&[], &[(APPROVE_DEVICE, "of-browser")]);
         let asks = listed(&[("browser", ADMIN), ("other", READ)], &[]);
         assert_eq!(changes(&wishes, &DevicesStatus::default(), &asks), [(Cause::Annotation, approve("browser"))]);
-        let before = DevicesStatus { device_approval: settled("of-browser"), ..DevicesStatus::default() };
+        let before = DevicesStatus { device_approval: Some(settled("of-browser")), ..DevicesStatus::default() };
         assert_eq!(changes(&wishes, &before, &asks), nothing());
     }
 
@@ -175,7 +175,7 @@ pub mod tests {
         assert_eq!(sent("browser", &before), [(Cause::Annotation, remove("browser"))]);
         assert_eq!(sent(ALL, &before), [(Cause::Annotation, remove("board")), (Cause::Annotation, remove("browser"))]);
         assert_eq!(sent("stranger", &before), nothing());
-        assert_eq!(sent(ALL, &DevicesStatus { device_removal: settled(ALL), ..before }), nothing());
+        assert_eq!(sent(ALL, &DevicesStatus { device_removal: Some(settled(ALL)), ..before }), nothing());
     }
 
     #[test]

@@ -52,8 +52,8 @@ impl Look<'_> {
     #[must_use]
     pub fn ready(&self, status: &DevicesStatus) -> Desired {
         let condition = |status, reason, message: &str| Desired::new(DEVICES_READY, status, reason, message);
-        let refused = self.sent.iter().filter(|(cause, _, _)| *cause == Cause::Spec);
-        if let Some(words) = refused.filter_map(|(_, _, sent)| sent.as_ref().err()).next() {
+        let mut of_spec = self.sent.iter().filter(|(cause, _, _)| *cause == Cause::Spec);
+        if let Some(words) = of_spec.find_map(|(_, _, sent)| sent.as_ref().err()) {
             let message = format!("The gateway rejected a change of spec.gateway.devices: {words}");
             return condition(Status::False, reason::REJECTED, &message);
         }
@@ -274,7 +274,7 @@ mod tests {
 
         let change = Change::Approve { request_id: "of-browser".to_owned() };
         let sent = [(Cause::Annotation, change.clone(), Ok(()))];
-        assert_eq!(look(&asked, &nothing, &nobody, &sent).status().device_approval, settled("of-browser"));
+        assert_eq!(look(&asked, &nothing, &nobody, &sent).status().device_approval, Some(settled("of-browser")));
         let sent = [(Cause::Annotation, change, Err("missing scope".to_owned()))];
         let refused = look(&asked, &nothing, &nobody, &sent).status().device_approval.unwrap();
         assert_eq!(refused.reason.as_deref(), Some(reason::DEVICE_REQUEST_REJECTED));
@@ -285,7 +285,7 @@ mod tests {
     fn to_remove_all_of_none_is_done_and_of_too_many_is_put_off() {
         let (nothing, asked) = (DevicesStatus::default(), wishes(&[], &[(REMOVE_DEVICE, ALL)]));
         let nobody = listed(&[], &[]);
-        assert_eq!(look(&asked, &nothing, &nobody, &[]).status().device_removal, settled(ALL));
+        assert_eq!(look(&asked, &nothing, &nobody, &[]).status().device_removal, Some(settled(ALL)));
         let unfinished = Look { unfinished: true, ..look(&asked, &nothing, &nobody, &[]) };
         assert_eq!(unfinished.status().device_removal, None);
     }

@@ -41,10 +41,13 @@ pub struct Wanted {
 impl Wishes {
     #[must_use]
     pub fn of(agent: &Agent) -> Self {
-        let devices = agent.spec.gateway.as_ref().and_then(|gateway| gateway.devices.as_ref());
+        let gateway = agent.spec.gateway.as_ref();
+        let devices = gateway.and_then(|gateway| gateway.devices.as_ref());
+        // Whoever opens a page for browsers wants to see those that ask.
+        let is_page = gateway.and_then(|gateway| gateway.control_ui.as_ref()).is_some_and(|page| page.enabled);
         let (approve, remove) = (annotation(agent, APPROVE_DEVICE), annotation(agent, REMOVE_DEVICE));
         Self {
-            any: devices.is_some() || approve.is_some() || remove.is_some(),
+            any: devices.is_some() || is_page || approve.is_some() || remove.is_some(),
             wanted: devices.into_iter().flatten().filter_map(Wanted::of).collect(),
             approve,
             remove,
@@ -119,8 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_is_a_wish_and_none_is_not() {
+    fn an_empty_list_and_a_page_are_wishes_and_nothing_is_not() {
         assert!(wishes(&json!([])).any);
+        let page =
+            |enabled| Wishes::of(&agent("a", &json!({"gateway": {"controlUI": {"enabled": enabled}}}).to_string()));
+        assert!(page(true).any && !page(false).any);
         let mut agent = agent("a", "{}");
         assert_eq!(Wishes::of(&agent), Wishes::default());
         agent.annotations_mut().insert(APPROVE_DEVICE.to_owned(), " r1 ".to_owned());

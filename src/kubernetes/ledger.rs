@@ -145,7 +145,7 @@ mod tests {
         let edited = Shown { uid: "u".into(), own: Some(1), content: 1 };
         assert!(ledger.is_due(&key(), 7, Some(&edited), now));
         assert!(ledger.was_edited(&key(), &edited, now));
-        assert!(!ledger.was_edited(&key(), &shown(1).unwrap(), now));
+        assert!(shown(1).is_some_and(|unedited| !ledger.was_edited(&key(), &unedited, now)));
     }
 
     #[test]

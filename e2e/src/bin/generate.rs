@@ -10,7 +10,7 @@ use e2e::cluster::Programs;
 use e2e::explain::explain;
 use e2e::progress::Progress;
 
-/// Write the generated files: crds/, their copies in the chart, manifests/install.yaml, docs/reference/reasons.md and THIRD_PARTY.
+/// Write the generated files: crds/, their copies in the chart, manifests/install.yaml, docs/reference/reasons.md and `THIRD_PARTY`.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Write nothing, and fail if a committed file is stale.

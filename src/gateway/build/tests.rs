@@ -207,21 +207,15 @@ fn a_gateway_without_any_agent_to_render_gets_no_deployment() {
 }
 
 #[test]
-fn only_config_maps_of_ours_that_no_pod_mounts_are_obsolete() {
+fn only_config_maps_that_no_pod_mounts_are_obsolete() {
     let mut gathered = company();
     settle(&mut gathered);
     let owned = |name: &str| ConfigMap {
         metadata: metadata(&company().owner, &GatewayNames::of("concierge"), name),
         ..ConfigMap::default()
     };
-    let foreign = ConfigMap {
-        metadata: ObjectMeta { name: Some("foreign".into()), ..ObjectMeta::default() },
-        ..ConfigMap::default()
-    };
-    for map in
-        [owned("concierge-config-unused"), owned("concierge-config-mounted"), owned("concierge-accepted"), foreign]
-    {
-        keep(&mut gathered.live, map);
+    for name in ["concierge-config-unused", "concierge-config-mounted", "concierge-accepted"] {
+        keep(&mut gathered.live, owned(name));
     }
     let pod = serde_json::json!({"spec": {"containers": [], "volumes": [
         {"name": "config", "configMap": {"name": "concierge-config-mounted"}}]}});

@@ -16,6 +16,9 @@ use crate::gateway::plan::Plan;
 use crate::kubernetes::debounce::Debounce;
 use crate::kubernetes::observed::Observed;
 
+/// The hashes of our own fields of a Deployment, and of what is in them.
+type Seen = (Option<u64>, u64);
+
 /// The memory of all gateways.
 #[derive(Debug, Default)]
 pub struct RolloutMemory {
@@ -24,8 +27,8 @@ pub struct RolloutMemory {
     started: Mutex<HashMap<String, (String, Rollout)>>,
     /// The image that each Deployment was last sent with: the status of its owner may not show it yet.
     images: Mutex<HashMap<String, String>>,
-    /// The hashes of our own fields and of what is in them, of each outdated Deployment, as first seen.
-    outdated: Mutex<HashMap<String, Option<(Option<u64>, u64)>>>,
+    /// Each outdated Deployment as first seen.
+    outdated: Mutex<HashMap<String, Option<Seen>>>,
 }
 
 impl RolloutMemory {
