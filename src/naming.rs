@@ -79,6 +79,9 @@ pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
 pub const REJECTED_HASH: &str = "creel.dev/rejected-hash";
 /// On a ConfigMap: why the gateway rejected it, in its own words.
 pub const REJECTED_MESSAGE: &str = "creel.dev/rejected-message";
+/// The two above as earlier versions named them.
+pub const REFUSED_HASH: &str = "creel.dev/refused-hash";
+pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
 /// On a ConfigMap: `"true"` where the gateway did not start with the rejected configuration, which may have another cause.
 pub const FAILED_START: &str = "creel.dev/failed-start";
 /// On a ConfigMap: the hash of a configuration that is not why the gateway does not start.

@@ -125,12 +125,13 @@ pub struct DeviceRequest {
     pub message: Option<String>,
 }
 
-/// The devices of a gateway, as far as Creel looks after them: with `spec.gateway.devices` or an annotation about a device.
+/// The devices of a gateway, as far as Creel looks after them: with `spec.gateway.devices`, the Control UI or an annotation about a
+/// device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DevicesStatus {
-    /// Devices that ask to be paired and wait for approval, the first 20. Absent unless `spec.gateway.devices` or an annotation about a
-    /// device is set.
+    /// Devices that ask to be paired and wait for approval, the first 20. Absent unless `spec.gateway.devices`, the Control UI or an
+    /// annotation about a device is set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

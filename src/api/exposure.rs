@@ -105,6 +105,7 @@ pub struct Peer {
 
 /// A range of addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.except) || !isCIDR(self.cidr) || self.except.all(range, !isCIDR(range) || (range != self.cidr && cidr(self.cidr).containsCIDR(range)))").message("except lists ranges inside cidr"))]
 pub struct IpBlock {
     /// The range. Example: `192.0.2.0/28`.
     #[schemars(length(min = 1, max = 64))]

@@ -79,6 +79,7 @@ pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = Rule::new("self.matches('^[ -~]*$')").message("a header value consists of printable ASCII characters"))]
+    #[x_kube(validation = Rule::new("!self.matches('^ *[$][A-Z][A-Z0-9_]* *$')").message("OpenClaw takes this value for a variable of the gateway: use valueFrom for a secret"))]
     pub value: Option<String>,
     /// Takes the value from a Secret. When it changes, the Pods of the gateways that use it are recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use super::wishes::Wishes;
 use crate::api::devices::DevicesStatus;
-use crate::openclaw::pairing::Devices;
+use crate::openclaw::pairing::{Devices, Pending};
 
 /// The value of the annotation that removes every device.
 pub const ALL: &str = "all";
@@ -44,15 +44,25 @@ pub fn changes(wishes: &Wishes, before: &DevicesStatus, listed: &Devices) -> Vec
             changes.push((Cause::Spec, change));
         }
     }
-    for pending in &listed.pending {
-        let wanted = wishes.wanted(&pending.device_id).is_some_and(|wanted| wanted.covers(&pending.access));
+    // With a device go its requests.
+    let goes = |pending: &&Pending| changes.iter().any(|(_, change)| *change == remove(&pending.device_id));
+    let pending: Vec<_> = listed.pending.iter().filter(|pending| !goes(pending)).collect();
+    for pending in pending {
         if approval == Some(pending.request_id.as_str()) {
             changes.push((Cause::Annotation, approve(&pending.request_id)));
-        } else if wanted {
+        } else if is_wanted(wishes, listed, pending) {
             changes.push((Cause::Spec, approve(&pending.request_id)));
         }
     }
     changes
+}
+
+/// Whether the list approves the request. To approve it also gives back what the device has already, even if somebody has revoked that.
+#[must_use]
+pub fn is_wanted(wishes: &Wishes, listed: &Devices, pending: &Pending) -> bool {
+    let id = &pending.device_id;
+    let mut has = listed.paired.iter().filter(|paired| paired.device_id == *id);
+    wishes.cover(id, &pending.access) && has.all(|paired| wishes.cover(id, &paired.access))
 }
 
 /// Whether this value of the annotation names the device.

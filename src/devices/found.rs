@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::changes::{ALL, Cause, Change, new_approval, new_removal, removes};
-use super::wishes::Wishes;
+use super::changes::{ALL, Cause, Change, is_wanted, new_approval, new_removal, removes};
+use super::wishes::{Wanted, Wishes};
 use crate::api::devices::{DeviceRequest, DevicesStatus, PairedDevice, PendingDevice};
 use crate::kubernetes::conditions::{DEVICES_READY, Desired, Status, reason, whole_seconds};
 use crate::kubernetes::printable::printable;
@@ -60,7 +60,7 @@ impl Look<'_> {
         if let Some(exceeds) = status.pending_devices.iter().find_map(|one| Some((one.name.as_ref()?, one))) {
             let (name, one) = exceeds;
             let message = format!(
-                "Device \"{name}\" of spec.gateway.devices asks for more than its entry allows ({}): have it ask for less, add the scopes to its entry, or set the annotation {APPROVE_DEVICE}={} on this Agent.",
+                "Device \"{name}\" of spec.gateway.devices asks for more than its entry allows ({}): add the scopes to its entry, or have it ask for less after five minutes without an attempt, when this request has expired, or set the annotation {APPROVE_DEVICE}={} on this Agent.",
                 asks(one),
                 one.request_id,
             );
@@ -75,7 +75,7 @@ impl Look<'_> {
         if let Some(one) = status.pending_devices.first() {
             let more = match self.listed.pending.len() {
                 0 | 1 => String::new(),
-                all => format!(" {} more are in status.gateway.pendingDevices.", all - 1),
+                all => format!(" {} more wait; status.gateway.pendingDevices shows the first {SHOWN}.", all - 1),
             };
             let message = format!("{}{more}", remedy(one));
             return condition(Status::False, reason::PAIRING_REQUIRED, &message);
@@ -104,11 +104,16 @@ impl Look<'_> {
     fn holds_more(&self) -> Option<(&str, &str)> {
         self.listed.paired.iter().find_map(|paired| {
             let wanted = self.wishes.wanted(&paired.device_id)?;
-            (!wanted.covers(&paired.access)).then_some((wanted.name.as_str(), paired.device_id.as_str()))
+            (!self.wishes.cover(&paired.device_id, &paired.access))
+                .then_some((wanted.name.as_str(), paired.device_id.as_str()))
         })
     }
 
     fn pending(&self, one: &Pending) -> Option<PendingDevice> {
+        // What the list allows is approved at the next look.
+        if !self.wishes.paused && is_wanted(self.wishes, self.listed, one) {
+            return None;
+        }
         // A part of an id is no id.
         let is_shown = |id: &str| id.chars().count() <= ID;
         if !is_shown(&one.request_id) || !is_shown(&one.device_id) {
@@ -119,13 +124,18 @@ impl Look<'_> {
         Some(PendingDevice {
             request_id: bounded(&one.request_id, ID),
             device_id: bounded(&one.device_id, ID),
-            name: self.wishes.wanted(&one.device_id).map(|wanted| wanted.name.clone()),
+            name: self.exceeded(one).map(|wanted| wanted.name.clone()),
             client: one.client.as_ref().and_then(words),
             platform: one.platform.as_ref().and_then(words),
             role: one.access.roles().map(|roles| roles.join(",")).as_ref().and_then(words),
             scopes: scopes.map(|scope| bounded(scope, WORDS)).take(SCOPES).collect(),
             since: one.since().map(|since| Time(whole_seconds(since))),
         })
+    }
+
+    /// The entry of the list that the request goes beyond.
+    fn exceeded(&self, one: &Pending) -> Option<&Wanted> {
+        self.wishes.wanted(&one.device_id).filter(|_| !is_wanted(self.wishes, self.listed, one))
     }
 
     /// The devices of the list that are paired, and those that left the list and are still there.
@@ -245,6 +255,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_the_list_allows_is_not_one_that_waits_for_a_person() {
+        let (board, asks) = (wishes(&[("board", READ)], &[]), listed(&[("board", READ)], &[]));
+        let before = DevicesStatus::default();
+        let shown = |wishes: &Wishes| look(wishes, &before, &asks, &[]).status().pending_devices;
+        assert!(shown(&board).is_empty());
+        assert_eq!(ready(&board, &asks).1, reason::WAITING_FOR_DEVICE);
+        let paused = shown(&Wishes { paused: true, ..board });
+        assert!(paused.len() == 1 && paused[0].name.is_none());
+    }
+
+    #[test]
     fn a_listed_device_is_waited_for_and_then_all_is_well() {
         let wishes = wishes(&[("board", READ)], &[]);
         let (status, reason, _) = ready(&wishes, &listed(&[], &[("browser", ADMIN)]));
@@ -297,6 +318,10 @@ mod tests {
         let (nothing, none, many) = (DevicesStatus::default(), wishes(&[], &[]), listed(&pending, &[]));
         let look = look(&none, &nothing, &many, &[]);
         assert_eq!(look.status().pending_devices.len(), 20);
-        assert!(look.ready(&look.status()).message.ends_with("29 more are in status.gateway.pendingDevices."));
+        assert!(
+            look.ready(&look.status())
+                .message
+                .ends_with("29 more wait; status.gateway.pendingDevices shows the first 20.")
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::{DEVICES_READY, Desired, Status, reason};
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::spec_version::SpecVersion;
-use crate::openclaw::pairing::Devices;
+use crate::openclaw::pairing::{Devices, Paired, Pending};
 use crate::openclaw::rpc::{Endpoint, RpcError};
 use crate::world::devices_found::DevicesFound;
 use crate::world::facts::Fact;
@@ -32,6 +32,8 @@ const IDLE: Duration = Duration::from_mins(1);
 const UNREACHABLE: Duration = Duration::from_secs(15);
 /// Calls of one reconcile that change something: the gateway takes thirty a minute.
 const MOST_CHANGES: usize = 20;
+/// No call begins later than this after the first one: a reconcile has half a minute, and what was sent must be told.
+const SENDING: Duration = Duration::from_secs(8);
 
 /// What a look depends on, besides what the gateway lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,17 +131,34 @@ async fn look(
     changes.truncate(MOST_CHANGES);
     let sent = send(context, gateway, changes).await?;
     let unfinished = sent.len() < wanted;
-    // What was sent must be told: without a new list, what the old one shows too much is put right by the next look.
-    if !sent.is_empty()
-        && let Ok(again) = list(context, gateway, own.as_deref()).await
-    {
-        listed = again;
+    if !sent.is_empty() {
+        // What was sent must be told, with a new list or without one.
+        match list(context, gateway, own.as_deref()).await {
+            Ok(again) => listed = again,
+            Err(_) => sent.iter().for_each(|(_, change, answer)| done(&mut listed, change, answer)),
+        }
     }
     let look = Look { wishes, before, sent: &sent, unfinished, listed: &listed, now: Timestamp::now() };
     let status = look.status();
     let ready = look.ready(&status);
     let again = if look.is_in_motion() { SOON } else { IDLE };
     Ok((DevicesFound { agent: agent.clone(), status, ready }, again))
+}
+
+/// Takes a change that the gateway made into the list.
+fn done(listed: &mut Devices, change: &Change, answer: &Result<(), String>) {
+    match change {
+        _ if answer.is_err() => {}
+        Change::Remove { device_id } => listed.paired.retain(|paired| paired.device_id != *device_id),
+        Change::Approve { request_id } => {
+            let is_it = |pending: &mut Pending| pending.request_id == *request_id;
+            for Pending { device_id, access, .. } in listed.pending.extract_if(.., is_it) {
+                if !listed.paired.iter().any(|paired| paired.device_id == device_id) {
+                    listed.paired.push(Paired { device_id, access });
+                }
+            }
+        }
+    }
 }
 
 /// The devices without the operator's own one.
@@ -152,8 +171,11 @@ async fn list(context: &Context, gateway: &Endpoint, own: Option<&str>) -> Resul
 
 /// Makes the calls, until the gateway does not answer one. What it refuses ends none of the others.
 async fn send(context: &Context, gateway: &Endpoint, changes: Vec<(Cause, Change)>) -> Result<Vec<Sent>, RpcError> {
-    let mut sent = Vec::new();
+    let (mut sent, began) = (Vec::new(), Instant::now());
     for (cause, change) in changes {
+        if began.elapsed() > SENDING {
+            break;
+        }
         let answer = match &change {
             Change::Approve { request_id } => context.admin.approve_device(gateway, request_id).await,
             Change::Remove { device_id } => context.admin.remove_device(gateway, device_id).await,
@@ -166,6 +188,8 @@ async fn send(context: &Context, gateway: &Endpoint, changes: Vec<(Cause, Change
             Err(RpcError::Refused { status, message, .. }) if (400..500).contains(&status) && status != 429 => {
                 Err(message)
             }
+            // It takes so many a minute: the rest waits.
+            Err(RpcError::Refused { status: 429, .. }) => break,
             Err(error) if sent.is_empty() => return Err(error),
             Err(_) => break,
         };

@@ -55,10 +55,22 @@ impl Wishes {
         }
     }
 
-    /// The entry of the list about this device.
+    /// The first entry of the list about this device.
     #[must_use]
     pub fn wanted(&self, id: &str) -> Option<&Wanted> {
-        self.wanted.iter().find(|wanted| wanted.id == id)
+        self.about(id).next()
+    }
+
+    /// Whether the entries about this device, one for each role, together allow all of this.
+    #[must_use]
+    pub fn cover(&self, id: &str, access: &Access) -> bool {
+        let roles: Vec<&str> = self.about(id).map(|wanted| wanted.role.as_str()).collect();
+        let scopes: Vec<&str> = self.about(id).flat_map(|wanted| &wanted.scopes).map(String::as_str).collect();
+        access.is_within(&roles, &scopes)
+    }
+
+    fn about(&self, id: &str) -> impl Iterator<Item = &Wanted> {
+        self.wanted.iter().filter(move |wanted| wanted.id == id)
     }
 }
 
@@ -78,12 +90,6 @@ impl Wanted {
             DeviceRole::Node => Vec::new(),
         };
         Some(Self { name: device.name.clone(), id, role, scopes: device.scopes.clone().unwrap_or(default) })
-    }
-
-    /// Whether the entry allows all of this.
-    #[must_use]
-    pub fn covers(&self, access: &Access) -> bool {
-        access.is_within(self.role.as_str(), &self.scopes)
     }
 }
 
@@ -115,10 +121,18 @@ mod tests {
     fn an_entry_that_does_not_say_it_allows_an_operator_to_read() {
         let wishes =
             wishes(&json!([{"name": "board", "id": "0".repeat(64)}, {"name": "mac", "id": "1", "role": "node"}]));
-        let (board, mac) = (&wishes.wanted[0], &wishes.wanted[1]);
-        assert!(board.covers(&access("operator", &["operator.read"])));
-        assert!(!board.covers(&access("operator", &["operator.write"])) && !board.covers(&access("node", &[])));
-        assert!(mac.covers(&access("node", &[])) && !mac.covers(&access("operator", &[])));
+        let board = |asked: &Access| wishes.cover(&"0".repeat(64), asked);
+        assert!(board(&access("operator", &["operator.read"])));
+        assert!(!board(&access("operator", &["operator.write"])) && !board(&access("node", &[])));
+        assert!(wishes.cover("1", &access("node", &[])) && !wishes.cover("1", &access("operator", &[])));
+        assert!(!wishes.cover("2", &access("operator", &[])));
+    }
+
+    #[test]
+    fn a_device_with_two_roles_has_an_entry_for_each() {
+        let both = wishes(&json!([{"name": "a", "id": "1", "role": "node"}, {"name": "b", "id": "1"}]));
+        assert!(both.cover("1", &access("node", &[])) && both.cover("1", &access("operator", &["operator.read"])));
+        assert!(!both.cover("1", &access("operator", &["operator.write"])));
     }
 
     #[test]

@@ -120,7 +120,14 @@ async fn send(
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
     applied.sent |= fences.ensure(&gathered.owner.namespace().unwrap_or_default()).await?;
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
-    applied.sent |= sender.apply(network_policy, live.network_policy.as_deref(), &uid).await?;
+    let confined = match sender.apply(network_policy, live.network_policy.as_deref(), &uid).await {
+        // The peers that the user opens it for may be what is refused. The policy that exists stays, which is of Creel too.
+        Err(error) if error.api().is_some_and(is_refusal) && live.network_policy.is_some() => unexposed(&error),
+        sent => {
+            applied.sent |= sent?;
+            Ok(())
+        }
+    };
     if let Some(claim) = claim {
         match sender.apply(claim, live.claim.as_deref(), &uid).await {
             // The claim that exists stays in use; only the change to it is refused.
@@ -133,6 +140,9 @@ async fn send(
     }
     applied.sent |= sender.apply(service, live.service.as_deref(), &uid).await?;
     applied.service = true;
+    let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await;
+    let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await;
+    applied.exposed = Some(confined.and(ingress).and(http_route));
     if let Some(DesiredConfig { plan, revision, map }) = config {
         (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));
         let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
@@ -147,21 +157,24 @@ async fn send(
     for map in obsolete {
         sender.delete(&map.object).await?;
     }
-    let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await?;
-    let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await?;
-    applied.exposed = Some(ingress.and(http_route));
     Ok(())
 }
 
-/// Brings a way from outside about, or takes it away. What the API server refuses of it, or does not know, stands in the way of nothing else:
-/// the gateway works inside the cluster.
+/// A way from outside that is not there, whosever fault that is.
+fn unexposed(error: &ApplyError) -> Result<(), Fault> {
+    let other = || Fault { reason: reason::CHILD_REJECTED, message: error.to_string(), carried: false };
+    Err(fault(error).unwrap_or_else(other))
+}
+
+/// Brings a way from outside about, or takes it away. Whatever is wrong with it stands in the way of nothing else: the gateway works inside
+/// the cluster, and it is tried again.
 async fn expose<K: Child>(
     sender: &Applier,
     route: &Optional<K>,
     live: Option<&Observed<K>>,
     uid: &str,
     applied: &mut Applied,
-) -> Result<Result<(), Fault>, ApplyError> {
+) -> Result<(), Fault> {
     let sent = match route {
         Optional::Wanted(route) => sender.apply(route, live, uid).await,
         Optional::Obsolete(route) => sender.delete(&route.object).await.map(|()| true),
@@ -173,12 +186,12 @@ async fn expose<K: Child>(
             let message = format!(
                 "The cluster does not have the kind {kind} of {version}: install it, or expose the gateway otherwise"
             );
-            Ok(Err(Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message, carried: false }))
+            Err(Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message, carried: false })
         }
-        Err(error) => fault(&error).map(Err).ok_or(error),
+        Err(error) => unexposed(&error),
         Ok(sent) => {
             applied.sent |= sent;
-            Ok(Ok(()))
+            Ok(())
         }
     }
 }

@@ -49,6 +49,11 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
         return None;
     }
     let since = before.map_or_else(Instant::now, |before| before.since);
+    if since.elapsed() >= LONGEST_WAIT {
+        tracing::warn!(gateway = owner, namespace, ?leaving, "jobs of agents that leave could not be stopped in time");
+        context.facts.request_refresh(&namespace, &owner);
+        return None;
+    }
     // Before the gateway is asked: a reconcile that runs out of time ends there, and the next one goes on.
     context.leaving.put(&namespace, &owner, Leaving { since, agents: leaving.clone() });
     // From now on no job is declared for them.
@@ -63,7 +68,7 @@ pub async fn stop_leaving(context: &Context, gathered: &Gathered, plan: &Plan) -
     };
     let stopped = stop(context, &endpoint, &leaving, is_here).await;
     if let Err(error) = &stopped {
-        if let Some(wait) = wait_after(error).filter(|_| since.elapsed() < LONGEST_WAIT) {
+        if let Some(wait) = wait_after(error) {
             tracing::info!(
                 gateway = owner,
                 namespace,
@@ -98,6 +103,8 @@ async fn stop(
     let mut failed = Ok(());
     for job in context.admin.cron_list(gateway).await?.iter().filter(|job| job.is_ours()) {
         let stopped = match job.agent.as_deref().filter(|agent| leaving.contains(*agent)) {
+            // The gateway counts every call, whether or not it changes something.
+            Some(agent) if is_here(agent) && !job.enabled => Ok(()),
             Some(agent) if is_here(agent) => context.admin.cron_disable(gateway, &job.id).await,
             Some(_) => match context.admin.cron_remove(gateway, &job.id).await {
                 Err(error) if is_throttled(&error) && !job.enabled => Ok(()),

@@ -7,7 +7,9 @@ use kube::ResourceExt;
 
 use super::gather::Live;
 use super::plan::hash;
-use crate::naming::{self, ACQUITTED_HASH, FAILED_START, GatewayNames, REJECTED_HASH, REJECTED_MESSAGE};
+use crate::naming::{
+    self, ACQUITTED_HASH, FAILED_START, GatewayNames, REFUSED_HASH, REFUSED_MESSAGE, REJECTED_HASH, REJECTED_MESSAGE,
+};
 use crate::openclaw::config::document::ConfigDocument;
 
 /// Characters of the gateway's own words that are kept with a rejection.
@@ -77,13 +79,15 @@ impl Ruling {
     }
 
     fn read_back(annotations: &BTreeMap<String, String>) -> Option<Self> {
-        let annotation = |key| annotations.get(key).cloned();
+        let annotation = |key: &str| annotations.get(key).cloned();
+        // As earlier versions wrote it: forgotten, the configuration would be mounted again.
+        let either = |key, earlier| annotation(key).or_else(|| annotation(earlier));
         if let Some(hash) = annotation(ACQUITTED_HASH) {
             return Some(Self::Acquitted(hash));
         }
         Some(Self::Rejected(Rejection {
-            hash: annotation(REJECTED_HASH)?,
-            message: annotation(REJECTED_MESSAGE).unwrap_or_default(),
+            hash: either(REJECTED_HASH, REFUSED_HASH)?,
+            message: either(REJECTED_MESSAGE, REFUSED_MESSAGE).unwrap_or_default(),
             failed_start: annotations.contains_key(FAILED_START),
         }))
     }
@@ -141,6 +145,13 @@ impl ConfigRevision {
         let current = self.desired.clone().unwrap_or_else(|| Arc::clone(&self.current));
         let ruling = self.rejection().map(|rejection| Ruling::Acquitted(rejection.hash.clone()));
         Self { current, ruling, ..self.clone() }
+    }
+
+    /// The revision after the gateway started with the last good document: the desired one is to blame.
+    #[must_use]
+    pub fn convicted(&self) -> Self {
+        let ruling = self.rejection().map(|rejection| Rejection { failed_start: false, ..rejection.clone() });
+        Self { ruling: ruling.map(Ruling::Rejected), ..self.clone() }
     }
 
     /// Whether the Pod mounts what the plan asks for.
@@ -282,6 +293,30 @@ mod tests {
             keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &ruled));
             assert_eq!(select(&gathered, "bad", &image(&gathered)), ruled);
         }
+    }
+
+    #[test]
+    fn what_an_earlier_version_of_the_operator_rolled_back_stays_so() {
+        let mut gathered = rejected();
+        let bad = select(&gathered, "bad", &image(&gathered));
+        let mut map = config_map::mounted(&gathered.owner, &names(), &bad);
+        let annotations = map.annotations_mut();
+        for (now, earlier) in [(REJECTED_HASH, REFUSED_HASH), (REJECTED_MESSAGE, REFUSED_MESSAGE)] {
+            let value = annotations.remove(now).unwrap();
+            annotations.insert(earlier.to_owned(), value);
+        }
+        keep(&mut gathered.live, map);
+        assert_eq!(select(&gathered, "bad", &image(&gathered)), bad);
+    }
+
+    #[test]
+    fn a_rejection_is_certain_once_the_gateway_runs_the_last_good_configuration() {
+        let gathered = rejected();
+        let suspected =
+            select(&gathered, "bad", &image(&gathered)).rolled_back(&gathered.live, &names(), "code 1", true);
+        let convicted = suspected.convicted();
+        assert!(!convicted.rejection().unwrap().failed_start && !convicted.is_desired());
+        assert_eq!(convicted.rejection().unwrap().hash, suspected.rejection().unwrap().hash);
     }
 
     #[test]

@@ -277,8 +277,8 @@ where
     Ok(())
 }
 
-/// A child must have this controller. A retained claim has none, but our labels; what never has an owner may have lost them by hand, and
-/// then we have applied it. The labels alone count too: a restored backup has no managedFields.
+/// A child must have this controller. A retained claim and what never has an owner have none, but our labels, or have lost them by hand, and
+/// then we have applied them. The labels alone count too: a restored backup has no managedFields.
 fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Result<(), ApplyError> {
     let object = &present.object;
     let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
@@ -286,7 +286,7 @@ fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Resu
     let same = |key: &str| object.labels().get(key) == desired.labels().get(key);
     let labelled = same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);
     let is_ownerless = !K::ADOPTABLE && desired.owner_references().is_empty();
-    let unowned = K::ADOPTABLE && labelled || is_ownerless && (labelled || present.own.is_some());
+    let unowned = (K::ADOPTABLE || is_ownerless) && (labelled || present.own.is_some());
     let ours = controller.map_or(unowned, |controller| controller.uid == owner);
     if ours {
         return Ok(());

@@ -56,7 +56,7 @@ types! {
     /// The checks from inside the sandbox found it isolated.
     ISOLATION_VERIFIED = "IsolationVerified", "Agent with a sandbox";
     /// The devices of `spec.gateway.devices` are paired, and no other device waits for approval.
-    DEVICES_READY = "DevicesReady", "Agent with `spec.gateway.devices` or an annotation about a device";
+    DEVICES_READY = "DevicesReady", "Agent with `spec.gateway.devices`, the Control UI or an annotation about a device";
     /// Every Secret and key that the Provider names exists.
     CREDENTIALS_RESOLVED = "CredentialsResolved", "Provider";
     /// The gateway has exactly the job that the CronJob describes.

@@ -107,13 +107,16 @@ pub fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// The variables that OpenClaw puts into the text: those in `${VARIABLE}` without another `$` before it, as its own scanner finds them.
+/// The variables that OpenClaw puts into the text: those in `${VARIABLE}` without another `$` before it, as its own scanner finds them, and
+/// the one of a text that is `$VARIABLE` as a whole, which OpenClaw takes for a secret.
 #[must_use]
 pub fn substituted(text: &str) -> Vec<&str> {
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let is_name = |name: &&str| !name.starts_with(|first: char| first.is_ascii_digit()) && name.bytes().all(is_letter);
     let name = |rest: &str| rest.split_once('}').map(|(name, _)| name.len()).filter(|length| *length > 0);
-    let (mut found, mut rest) = (Vec::new(), text);
+    let is_first = |name: &&str| name.starts_with(|first: char| first.is_ascii_uppercase());
+    let whole = text.trim().strip_prefix('$').filter(is_first).filter(is_name);
+    let (mut found, mut rest) = (Vec::from_iter(whole), text);
     while let Some((_, after)) = rest.split_once('$') {
         let escaped = after.strip_prefix("${");
         let start = escaped.or_else(|| after.strip_prefix('{'));

@@ -105,16 +105,16 @@ impl Access {
         Some(once(self.scopes.as_ref()?.iter().chain(self.approved_scopes.as_ref()?)))
     }
 
-    /// Whether this is no more than this role with these scopes. What was not understood may be more.
+    /// Whether this is no more than these roles with these scopes. What was not understood may be more.
     #[must_use]
-    pub fn is_within(&self, role: &str, scopes: &[String]) -> bool {
+    pub fn is_within(&self, roles: &[&str], scopes: &[&str]) -> bool {
         let allows = |asked: &str| {
-            let has = |scope: &str| scopes.iter().any(|one| one == scope);
+            let has = |scope: &str| scopes.contains(&scope);
             has(asked)
                 || asked.starts_with("operator.") && has(ADMIN)
                 || asked == "operator.read" && has("operator.write")
         };
-        self.roles().is_some_and(|roles| roles.iter().all(|asked| *asked == role))
+        self.roles().is_some_and(|asked| asked.iter().all(|role| roles.contains(role)))
             && self.scopes().is_some_and(|asked| asked.into_iter().all(allows))
     }
 }
@@ -168,8 +168,7 @@ mod tests {
     }
 
     fn is_within(told: &Value, scopes: &[&str]) -> bool {
-        let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        access(told).is_within("operator", &scopes)
+        access(told).is_within(&["operator"], scopes)
     }
 
     #[test]

@@ -108,7 +108,7 @@ async fn openclaw(root: &Path, tools: &Path) -> Result<(), Error> {
     let app = root.join("app");
     install(&app, &OPENCLAW, &path).await?;
     // The only script of a package that is run: without it, OpenClaw would try to complete its installation at each start.
-    npm(&app, &path, &["rebuild", "openclaw"]).await?;
+    npm(&app, &path, &["rebuild", "--ignore-scripts=false", "openclaw"]).await?;
     let disk = |path: PathBuf| move |source| Error::Disk { path, source };
     let script = app.join("openclaw.mjs");
     std::os::unix::fs::symlink("node_modules/openclaw/openclaw.mjs", &script).map_err(disk(script))?;
@@ -123,7 +123,8 @@ async fn install(directory: &Path, locked: &Locked, path: &OsStr) -> Result<(), 
     std::fs::create_dir_all(directory).map_err(disk)?;
     std::fs::write(directory.join("package.json"), locked.manifest).map_err(disk)?;
     std::fs::write(directory.join("package-lock.json"), locked.lock).map_err(disk)?;
-    npm(directory, path, &["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]).await
+    npm(directory, path, &["ci", "--ignore-scripts", "--omit=dev", "--include=optional", "--no-audit", "--no-fund"])
+        .await
 }
 
 async fn npm(directory: &Path, path: &OsStr, arguments: &[&str]) -> Result<(), Error> {

@@ -170,26 +170,28 @@ async fn test_on_cluster(wanted: &Wanted, tests: &[Test], progress: &Progress, r
     };
     let variables = [(KUBECONFIG_VARIABLE, cluster.kubeconfig().as_os_str().to_owned())];
     for stage in stages::on_cluster(tests, |part| wanted.includes(part), Machine::this()) {
+        // A look back at what the others left does not depend on how busy the machine is.
+        let most = if stage.iter().any(|group| group.part == Part::WholeRun) { 0 } else { MOST_AGAIN };
         let failed = run_stage(stage, &variables, progress, report).await;
         if !failed.is_empty() {
             evidence::print(&cluster).await;
         }
-        try_again(failed, &variables, progress, report).await;
+        let again = failed.len() <= most;
+        for (test, first) in failed {
+            if again {
+                try_again(&test, first, &variables, progress, report).await;
+            } else {
+                report.test(&test, first);
+            }
+        }
     }
 }
 
-/// Runs what failed once more, one after the other and beside nothing else: what passes then failed because the machine was busy, which
-/// says nothing of Creel. It is told, with what it said at first. Many that failed are no accident.
-async fn try_again(failed: Vec<(Test, Ended)>, variables: &[Variable], progress: &Progress, report: &mut Report) {
-    let again = failed.len() <= MOST_AGAIN;
-    for (test, first) in failed {
-        if !again {
-            report.test(&test, first);
-            continue;
-        }
-        let second = progress.during(&test.name, run::run(&test, variables, stages::limit(Part::Alone))).await;
-        report.again(&test, first, second);
-    }
+/// Runs a test that failed once more, beside nothing else: what passes then failed because the machine was busy, which says nothing of
+/// Creel. It is told, with what it said at first. Many that failed are no accident.
+async fn try_again(test: &Test, first: Ended, variables: &[Variable], progress: &Progress, report: &mut Report) {
+    let second = progress.during(&test.name, run::run(test, variables, stages::limit(Part::Alone))).await;
+    report.again(test, first, second);
 }
 
 /// Runs the tests of each group, so many at once, and all groups side by side. Those that failed are returned, and not counted yet.

@@ -135,35 +135,47 @@ fn exposed(route: &serde_json::Value) -> Gathered {
 }
 
 #[tokio::test]
-async fn a_way_from_outside_comes_last_and_is_taken_away_with_the_field() {
+async fn a_way_from_outside_is_there_with_the_field_and_goes_with_it_before_what_could_fail() {
     let (api, mut gathered) = (RecordingApi::default(), exposed(&serde_json::json!({"ingress": {}})));
     let sender = Senders::refused(&api, "nothing", 403);
     let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert_eq!(applied.exposed, Some(Ok(())));
-    assert_eq!(api.take_writes().last().unwrap(), "PATCH ingresses/concierge-gateway");
+    let writes = api.take_writes();
+    let place = |write: &str| writes.iter().position(|sent| sent == write).unwrap();
+    assert!(place("PATCH ingresses/concierge-gateway") < place("PATCH deployments/concierge-gateway"), "{writes:?}");
     let Optional::Wanted(ingress) = desired(&gathered).ingress else { panic!("no Ingress") };
     gathered.live.ingress = Some(Arc::new(Observed::new(ingress, AGENT_MANAGER)));
     edit(&mut gathered, "concierge", |agent| agent.spec.gateway.as_mut().unwrap().exposure = None);
     let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
     assert_eq!(applied.exposed, Some(Ok(())));
-    assert_eq!(api.take_writes().last().unwrap(), "DELETE ingresses/concierge-gateway");
+    assert!(api.take_writes().contains(&"DELETE ingresses/concierge-gateway".to_owned()));
 }
 
 #[tokio::test]
 async fn a_route_that_is_refused_or_unknown_is_in_nobodys_way() {
     let route = serde_json::json!({"httpRoute": {"parentRefs": [{"name": "edge"}]}});
-    for (code, reason) in [(404, reason::ROUTE_KIND_NOT_SERVED), (403, reason::CHILD_REJECTED)] {
+    let rejected = reason::CHILD_REJECTED;
+    for (code, reason) in [(404, reason::ROUTE_KIND_NOT_SERVED), (403, rejected), (500, rejected)] {
         let (api, gathered) = (RecordingApi::default(), exposed(&route));
         let (applied, sent) = Senders::refused(&api, "httproutes/", code).apply(&gathered).await;
         sent.unwrap();
         assert!(applied.fault.is_none() && applied.deployment.unwrap().sent);
         assert_eq!(applied.exposed.unwrap().unwrap_err().reason, reason);
     }
-    let (api, gathered) = (RecordingApi::default(), exposed(&route));
-    let (applied, sent) = Senders::refused(&api, "httproutes/", 500).apply(&gathered).await;
-    assert!(sent.is_err() && applied.exposed.is_none());
+}
+
+#[tokio::test]
+async fn peers_that_kubernetes_refuses_leave_the_policy_as_it_is_and_stop_nothing() {
+    let (api, mut gathered) = (RecordingApi::default(), exposed(&serde_json::json!({"ingress": {}})));
+    settle(&mut gathered);
+    let Desired { network_policy, .. } = desired(&gathered);
+    gathered.live.network_policy = Some(Arc::new(Observed::new(network_policy, AGENT_MANAGER)));
+    let (applied, sent) = Senders::refused(&api, "networkpolicies/concierge-gateway", 422).apply(&gathered).await;
+    sent.unwrap();
+    assert!(applied.fault.is_none() && applied.deployment.is_some());
+    assert_eq!(applied.exposed.unwrap().unwrap_err().reason, reason::CHILD_REJECTED);
 }
 
 #[tokio::test]

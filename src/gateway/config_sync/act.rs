@@ -35,7 +35,9 @@ pub async fn take(
     let next = step.revision(&config, &gathered.live, &names);
     let map = match step {
         Step::SaveLastGood => Some(config_map::last_good(&gathered.owner, &names, &next.current)),
-        Step::RollBack { .. } | Step::Acquit => Some(config_map::mounted(&gathered.owner, &names, &next)),
+        Step::RollBack { .. } | Step::Acquit | Step::Convict => {
+            Some(config_map::mounted(&gathered.owner, &names, &next))
+        }
         Step::Wait | Step::ReplacePod => None,
     };
     if let Some(map) = map

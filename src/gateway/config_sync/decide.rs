@@ -21,6 +21,8 @@ pub enum Step<'a> {
     RollBack { message: &'a str, replace_pod: bool, failed_start: bool },
     /// The gateway does not start with the last good configuration either: the desired one is written back, and not suspected any more.
     Acquit,
+    /// The gateway started with the last good configuration: the suspected one is to blame, whatever happens later.
+    Convict,
     /// The Pod is replaced.
     ReplacePod,
 }
@@ -34,6 +36,7 @@ impl Step<'_> {
             Step::SaveLastGood => ConfigRevision { ruling: None, ..config.clone() },
             Step::RollBack { message, failed_start, .. } => config.rolled_back(live, names, message, failed_start),
             Step::Acquit => config.acquitted(),
+            Step::Convict => config.convicted(),
         }
     }
 
@@ -43,7 +46,7 @@ impl Step<'_> {
         match self {
             Step::ReplacePod => true,
             Step::RollBack { replace_pod, .. } => replace_pod && !mounted.is_desired(),
-            Step::Wait | Step::SaveLastGood | Step::Acquit => false,
+            Step::Wait | Step::SaveLastGood | Step::Acquit | Step::Convict => false,
         }
     }
 }
@@ -80,6 +83,7 @@ pub fn decide<'a>(look: Look<'a>, config: &ConfigRevision, before: Before) -> St
         }
         // What it runs, it has accepted, whatever it said before.
         (_, Some(ConfigState::Applied)) if config.is_desired() => Step::SaveLastGood,
+        (_, Some(ConfigState::Applied)) if config.rejection().is_some_and(|it| it.failed_start) => Step::Convict,
         (_, Some(ConfigState::Rejected(message))) if config.rejection().is_none() => {
             Step::RollBack { message, replace_pod: false, failed_start: false }
         }

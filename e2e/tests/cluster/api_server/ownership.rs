@@ -219,11 +219,15 @@ async fn a_retained_claim_survives_its_agent_and_is_taken_up_by_the_next_of_that
         make(&namespace, &merged(resting("a"), json!({"spec": {"gateway": {"storage": {"retention": "Delete"}}}})))
             .await;
         reason(&namespace, "a", "Ready", "Suspended").await;
-        let taken_up = namespace.get("PersistentVolumeClaim", "a-claim").await;
-        assert_eq!(taken_up.metadata.uid.as_ref(), Some(&claim));
         let owner = uid(&namespace, "Agent", "a").await;
-        let owners = taken_up.metadata.owner_references.expect("an owner: it is to go with the Agent now");
-        assert_eq!(owners[0].uid, owner);
+        namespace
+            .eventually("the claim is to go with the Agent now", SOON, async || {
+                let taken_up = namespace.get("PersistentVolumeClaim", "a-claim").await.metadata;
+                assert_eq!(taken_up.uid.as_ref(), Some(&claim));
+                let owners = taken_up.owner_references.unwrap_or_default();
+                if owners.iter().any(|one| one.uid == owner) { Ok(()) } else { Err(format!("{owners:?}")) }
+            })
+            .await;
 
         // Changed back in time, it stays again.
         let retain = json!({"spec": {"gateway": {"storage": {"retention": "Retain"}}}});

@@ -23,6 +23,23 @@ pub type Owned = (&'static str, &'static str);
 const NO_FIELD: &str = "Creel sets it, and it can't be changed";
 const LIMITS: &str = "it limits what agents can do in the gateway's own process";
 
+const OWN_WORKSPACE: &str = "an agent reads its own workspace only";
+const SANDBOX: &str = "it runs a program in the gateway's own process: put it into the image of a Sandbox";
+
+/// Keys that name code or a program that the gateway runs itself, wherever they are.
+const PROGRAMS: [&str; 8] = [
+    "agentRuntime",
+    "cliPath",
+    "command",
+    "executable",
+    "executablePath",
+    "extensionPath",
+    "piperExecutable",
+    "transform",
+];
+/// Below it `command` is what people type.
+const CHANNELS: &str = "channels";
+
 const PLUGINS: &str =
     "use enabled of each plugin in plugins.entries: Creel asks the gateway through a plugin, which must stay";
 const DEFAULTS: &str = "OpenClaw has it for all agents of a gateway only: use agents.defaults in spec.gateway.config of the Agent that \
@@ -32,6 +49,7 @@ const DEFAULTS: &str = "OpenClaw has it for all agents of a gateway only: use ag
 pub const GATEWAY: &[Owned] = &[
     ("$include", "write the keys of the included file here"),
     ("acp", LIMITS),
+    ("agents.defaults.cliBackends", LIMITS),
     ("agents.defaults.heartbeat", "use spec.heartbeat of each Agent"),
     ("agents.defaults.model", "use spec.model of each Agent"),
     ("agents.defaults.repoRoot", NO_FIELD),
@@ -67,17 +85,25 @@ pub const GATEWAY: &[Owned] = &[
     ("gateway.terminal", LIMITS),
     ("gateway.tls", "end TLS at a proxy in front of the Service"),
     ("gateway.trustedProxies", "use spec.gateway.trustedProxies"),
+    ("hooks.internal.load", LIMITS),
+    ("hooks.transformsDir", LIMITS),
     ("logging.consoleLevel", "Creel reads the log"),
     ("logging.consoleStyle", "Creel reads the log"),
     ("logging.file", "the log goes to the standard output of the Pod"),
     ("logging.level", "Creel reads the log"),
+    ("memory.qmd", OWN_WORKSPACE),
+    ("memory.search.extraPaths", OWN_WORKSPACE),
+    ("memory.search.local.modelPath", LIMITS),
+    ("memory.search.qmd", OWN_WORKSPACE),
     ("meta", NO_FIELD),
     ("models", "use a Provider"),
     ("plugins.allow", PLUGINS),
     ("plugins.deny", PLUGINS),
     ("plugins.enabled", PLUGINS),
+    ("plugins.load", LIMITS),
     ("plugins.entries.admin-http-rpc", "Creel asks the gateway through this plugin"),
     ("secrets", "use valueFrom.secretKeyRef in place of the value"),
+    ("security.installPolicy", LIMITS),
     ("session.dmScope", "it keeps what people say to an agent apart"),
     ("session.store", "sessions are on the claim of spec.gateway.storage"),
     ("telemetry", NO_FIELD),
@@ -112,6 +138,9 @@ pub const AGENT: &[Owned] = &[
     ("maxConcurrent", DEFAULTS),
     ("mediaMaxMb", DEFAULTS),
     ("mediaModels", DEFAULTS),
+    ("memory.search.extraPaths", OWN_WORKSPACE),
+    ("memory.search.local.modelPath", LIMITS),
+    ("memory.search.qmd", OWN_WORKSPACE),
     ("model", "use spec.model"),
     ("modelSelectionScope", DEFAULTS),
     ("name", "it is the name of the Agent; for people there is identity.name"),
@@ -147,7 +176,8 @@ impl Place {
     /// What to do instead of writing this path; `None`: users may write it.
     #[must_use]
     pub fn remedy(self, path: &str) -> Option<&'static str> {
-        self.owned().iter().find(|(owned, _)| is_within(path, owned)).map(|(_, remedy)| *remedy)
+        let owned = self.owned().iter().find(|(owned, _)| is_within(path, owned)).map(|(_, remedy)| *remedy);
+        owned.or_else(|| names_a_program(path).then_some(SANDBOX))
     }
 
     /// Whether Creel writes something below this path, so that it has to be an object.
@@ -155,6 +185,12 @@ impl Place {
     pub fn is_shared(self, path: &str) -> bool {
         self.owned().iter().any(|(owned, _)| *owned != path && is_within(owned, path))
     }
+}
+
+/// Whether the last key of the path names code or a program.
+fn names_a_program(path: &str) -> bool {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    PROGRAMS.contains(&key) && !is_within(path, CHANNELS)
 }
 
 /// Whether `path` is `above` or below it.
