@@ -122,7 +122,9 @@ async fn send(
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
     let confined = match sender.apply(network_policy, live.network_policy.as_deref(), &uid).await {
         // The peers that the user opens it for may be what is refused. The policy that exists stays, which is of Creel too.
-        Err(error) if error.api().is_some_and(is_refusal) && live.network_policy.is_some() => unexposed(&error),
+        Err(error) if error.api().is_some_and(is_refusal) && live.network_policy.is_some() && is_opened(gathered) => {
+            unexposed(&error)
+        }
         sent => {
             applied.sent |= sent?;
             Ok(())
@@ -158,6 +160,12 @@ async fn send(
         sender.delete(&map.object).await?;
     }
     Ok(())
+}
+
+/// Whether the user lets others in than the namespace's own.
+fn is_opened(gathered: &Gathered) -> bool {
+    let gateway = gathered.owner.spec.gateway.as_ref();
+    gateway.and_then(|gateway| gateway.exposure.as_ref()).is_some_and(|exposure| !exposure.from.is_empty())
 }
 
 /// A way from outside that is not there, whosever fault that is.

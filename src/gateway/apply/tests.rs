@@ -168,14 +168,21 @@ async fn a_route_that_is_refused_or_unknown_is_in_nobodys_way() {
 
 #[tokio::test]
 async fn peers_that_kubernetes_refuses_leave_the_policy_as_it_is_and_stop_nothing() {
-    let (api, mut gathered) = (RecordingApi::default(), exposed(&serde_json::json!({"ingress": {}})));
-    settle(&mut gathered);
-    let Desired { network_policy, .. } = desired(&gathered);
-    gathered.live.network_policy = Some(Arc::new(Observed::new(network_policy, AGENT_MANAGER)));
-    let (applied, sent) = Senders::refused(&api, "networkpolicies/concierge-gateway", 422).apply(&gathered).await;
-    sent.unwrap();
-    assert!(applied.fault.is_none() && applied.deployment.is_some());
-    assert_eq!(applied.exposed.unwrap().unwrap_err().reason, reason::CHILD_REJECTED);
+    let peers = serde_json::json!({"ingress": {}, "from": [{"podSelector": {}}]});
+    for (mut gathered, is_opened) in [(exposed(&peers), true), (company(), false)] {
+        let api = RecordingApi::default();
+        settle(&mut gathered);
+        let Desired { network_policy, .. } = desired(&gathered);
+        gathered.live.network_policy = Some(Arc::new(Observed::new(network_policy, AGENT_MANAGER)));
+        let (applied, sent) = Senders::refused(&api, "networkpolicies/concierge-gateway", 422).apply(&gathered).await;
+        sent.unwrap();
+        let route = applied.exposed.and_then(Result::err).map(|fault| fault.reason);
+        let whole = applied.fault.map(|fault| fault.reason);
+        let rejected = Some(reason::CHILD_REJECTED);
+        assert_eq!((route, whole), if is_opened { (rejected, None) } else { (None, rejected) });
+        let is_deployed = api.take_writes().iter().any(|write| write == "PATCH deployments/concierge-gateway");
+        assert_eq!(is_deployed, is_opened);
+    }
 }
 
 #[tokio::test]
