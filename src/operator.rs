@@ -189,7 +189,7 @@ async fn control(settings: Settings, health: Arc<Health>, metrics: Arc<Metrics>)
     metrics.leads(true);
     let client = client().await?;
     let (queues, receivers) = queues();
-    let Watching { stores, filling, watches } = registry::watch(&client, &queues);
+    let Watching { stores, filling, watches } = registry::watch(&client, &queues, &settings.proxy_namespaces);
     let facts = Arc::new(Facts::new(Arc::clone(&stores), queues));
     let runtime = Runtime::new(receivers, Arc::clone(&metrics));
     let runtime = controllers(runtime, &client, &stores, &facts, settings, &metrics)?;

@@ -44,6 +44,16 @@ pub struct Settings {
     #[arg(long, env = "CREEL_MAX_EGRESS", value_enum, default_value_t = Egress::All)]
     pub max_egress: Egress,
 
+    /// The namespaces of ingress controllers and of Gateways' proxies, separated by commas. Pods there that an Agent's
+    /// `gateway.exposure.from` selects are trusted proxies of its gateway.
+    #[arg(
+        long,
+        env = "CREEL_PROXY_NAMESPACES",
+        value_delimiter = ',',
+        default_value = "ingress-nginx,traefik,envoy-gateway-system"
+    )]
+    pub proxy_namespaces: Vec<String>,
+
     /// What is logged: a level (error, warn, info, debug, trace) or a filter such as `info,creel::gateway=debug`. Because values of Secrets
     /// pass through libraries, these log no more than info, and the Kubernetes client logs errors only.
     #[arg(long, env = "CREEL_LOG", default_value = "info")]

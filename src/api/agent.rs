@@ -162,7 +162,8 @@ pub struct Gateway {
     /// OpenClaw's page for browsers, and the pages that may connect to the gateway. A change is applied without a restart. Default: no page.
     #[serde(default, rename = "controlUI", skip_serializing_if = "Option::is_none")]
     pub control_ui: Option<ControlUi>,
-    /// The addresses of the reverse proxies in front of the gateway, or narrow ranges of them, at most 32. OpenClaw answers 403 to a request
+    /// The addresses of the reverse proxies in front of the gateway, or narrow ranges of them, at most 32, beside the Pods that
+    /// `exposure.from` selects in the namespaces of proxies that the operator knows. OpenClaw answers 403 to a request
     /// with forwarding headers from any other address, and to a request without such headers from one of these. So a range that contains
     /// the operator, the gateway or its node has no effect: the operator and the kubelet send none. A change is applied without a restart;
     /// connected clients have to connect again. Default: none. Example: `10.244.3.17`.

@@ -83,6 +83,7 @@ pub fn company() -> Gathered {
         sandboxes: BTreeMap::new(),
         own_sandboxes: BTreeMap::new(),
         reads: BTreeMap::new(),
+        proxies: BTreeSet::new(),
         existing_claim: None,
         live: Live::default(),
     };

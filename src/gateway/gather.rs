@@ -1,6 +1,7 @@
 //! Reads what a gateway's spec refers to: stores first, the API server for what no store holds. Touches the network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -28,6 +29,7 @@ use crate::pods::workspace;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::read::Versions;
+use crate::world::proxies;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::gateway_owner;
 
@@ -45,6 +47,8 @@ pub struct Gathered {
     /// The Agents' own sandboxes, by Agent.
     pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     pub reads: BTreeMap<SourceName, Read>,
+    /// The addresses of the proxies that the gateway is exposed to.
+    pub proxies: BTreeSet<IpAddr>,
     /// Whether the claim that the user names exists; `None`: names none.
     pub existing_claim: Option<bool>,
     pub live: Live,
@@ -140,7 +144,8 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let namespace = owner.namespace().unwrap_or_default();
     let names = GatewayNames::of(&owner.name_any());
     let stores = &context.stores;
-    let Look { joined, unparsable, providers, sandboxes, mut own_sandboxes, sources, mut live } = look(stores, &owner);
+    let Look { joined, unparsable, providers, sandboxes, mut own_sandboxes, sources, proxies, mut live } =
+        look(stores, &owner);
     for agent in std::iter::once(&owner).chain(&joined) {
         if let Some(own) = own_sandboxes.get_mut(&agent.name_any()) {
             own.host_key = context.host_keys.of(&context.client, stores, agent).await?;
@@ -156,7 +161,18 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
-    Ok(Gathered { owner, joined, unparsable, providers, sandboxes, own_sandboxes, reads, existing_claim, live })
+    Ok(Gathered {
+        owner,
+        joined,
+        unparsable,
+        providers,
+        sandboxes,
+        own_sandboxes,
+        reads,
+        proxies,
+        existing_claim,
+        live,
+    })
 }
 
 /// The image in the status of an Agent that owns its gateway.
@@ -175,6 +191,7 @@ pub struct Look {
     pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     /// What has to be read.
     pub sources: BTreeSet<SourceName>,
+    pub proxies: BTreeSet<IpAddr>,
     pub live: Live,
 }
 
@@ -200,7 +217,8 @@ pub fn look(stores: &Stores, owner: &Agent) -> Look {
         is_own.then(|| (agent.clone(), OwnSandbox { service: Some(service), ..OwnSandbox::default() }))
     }));
     let sources = wanted(owner, &joined, &providers, &live);
-    Look { joined, unparsable, providers, sandboxes, own_sandboxes, sources, live }
+    let proxies = proxies::addresses(&stores.proxies, owner);
+    Look { joined, unparsable, providers, sandboxes, own_sandboxes, sources, proxies, live }
 }
 
 /// The Agents in the live configuration that do not parse and that no store has kept from before.

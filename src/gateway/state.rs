@@ -52,7 +52,7 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
     GatewayState {
         ready,
         config,
-        exposed: exposed(&gathered.owner, decision.is_none(), applied),
+        exposed: exposed(gathered, decision.is_none(), applied),
         fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
         status: GatewayStatus {
             passthrough: in_force(synced.config.as_ref().or(applied.config.as_ref())),
@@ -135,7 +135,8 @@ fn origin(owner: &Agent) -> Option<String> {
 }
 
 /// Whether the way from outside is there.
-fn exposed(owner: &Agent, is_paused: bool, applied: &Applied) -> Option<Desired> {
+fn exposed(gathered: &Gathered, is_paused: bool, applied: &Applied) -> Option<Desired> {
+    let owner = &gathered.owner;
     let origin = origin(owner)?;
     if is_paused {
         return Some(paused(EXPOSED));
@@ -143,15 +144,26 @@ fn exposed(owner: &Agent, is_paused: bool, applied: &Applied) -> Option<Desired>
     Some(match &applied.exposed {
         None => Desired::new(EXPOSED, Status::Unknown, reason::PENDING, "The gateway is not exposed yet."),
         Some(Err(fault)) => Desired::new(EXPOSED, Status::False, fault.reason, &fault.message),
+        Some(Ok(())) if trusts_nobody(gathered) => {
+            let message = format!(
+                "The route from {origin} to the gateway is as specified, but no proxy is known: OpenClaw answers 403 to what an unknown proxy \
+                 forwards. No Pod that spec.gateway.exposure.from of Agent \"{}\" selects is in a namespace of proxies \
+                 (network.proxyNamespaces of the chart), and spec.gateway.trustedProxies is empty.",
+                owner.name_any()
+            );
+            Desired::new(EXPOSED, Status::False, reason::PROXY_UNKNOWN, message)
+        }
         Some(Ok(())) => {
-            let no_proxy = owner.spec.gateway.as_ref().is_some_and(|gateway| gateway.trusted_proxies.is_empty());
-            let hint =
-                " spec.gateway.trustedProxies is empty: OpenClaw answers 403 to a proxy that adds forwarding headers.";
-            let hint = if no_proxy { hint } else { "" };
-            let message = format!("The route from {origin} to the gateway is as specified.{hint}");
+            let message = format!("The route from {origin} to the gateway is as specified.");
             Desired::new(EXPOSED, Status::True, reason::EXPOSED, message)
         }
     })
+}
+
+/// Whether no proxy is listed, and none was found.
+fn trusts_nobody(gathered: &Gathered) -> bool {
+    let listed = gathered.owner.spec.gateway.as_ref().is_some_and(|gateway| !gateway.trusted_proxies.is_empty());
+    !listed && gathered.proxies.is_empty()
 }
 
 /// What users wrote of the configuration that the Pod mounts.

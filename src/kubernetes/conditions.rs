@@ -49,7 +49,7 @@ types! {
     GATEWAY_READY = "GatewayReady", "Agent";
     /// The gateway itself confirmed that it runs this configuration.
     CONFIG_APPLIED = "ConfigApplied", "Agent";
-    /// The Ingress or HTTPRoute that leads to the gateway is as specified.
+    /// The Ingress or HTTPRoute that leads to the gateway is as specified, and the gateway knows the proxy.
     EXPOSED = "Exposed", "Agent with `spec.gateway.exposure`";
     /// Commands of the Agent can run in its sandbox.
     SANDBOX_READY = "SandboxReady", "Agent with a sandbox";

@@ -145,7 +145,7 @@ async fn fill(stores: Vec<Filling>) {
 
 #[tokio::test]
 async fn the_stores_fill_whatever_is_in_an_object_and_hold_it_too() {
-    let Watching { stores, filling, watches } = watch(&api_server(), &queues().0);
+    let Watching { stores, filling, watches } = watch(&api_server(), &queues().0, &[]);
     while_watching(watches, fill(filling)).await;
     let all: BTreeSet<_> = poisons().iter().map(|(name, _)| (*name).to_owned()).chain(["healthy".to_owned()]).collect();
     let held = [
@@ -174,7 +174,7 @@ async fn the_stores_fill_whatever_is_in_an_object_and_hold_it_too() {
 #[tokio::test]
 async fn a_watch_goes_on_after_an_object_whatever_is_in_it() {
     let (queues, mut receivers) = queues();
-    let Watching { watches, .. } = watch(&api_server(), &queues);
+    let Watching { watches, .. } = watch(&api_server(), &queues, &[]);
     while_watching(watches, async {
         for controller in [Controller::Agent, Controller::Provider, Controller::SandboxTemplate, Controller::CronJob] {
             let mut queue = receivers.take(controller);
@@ -235,7 +235,7 @@ fn no_byte_of_a_secret_is_logged_or_reported_at_any_level_though_it_does_not_par
             let reported = format!("{reads:?}");
             assert!(!VALUE.iter().any(|value| reported.contains(value)), "{reported}");
             tracing::trace!("the Secrets are read");
-            let Watching { filling, watches, .. } = watch(&api_server(), &queues().0);
+            let Watching { filling, watches, .. } = watch(&api_server(), &queues().0, &[]);
             while_watching(watches, fill(filling)).await;
         });
     });

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{GatewayNames, SandboxNames};
+use crate::world::proxies::ProxyPod;
 use crate::world::stores::Stores;
 
 pub const NAMESPACE: &str = "assistants";
@@ -33,6 +34,7 @@ pub struct SmallWorld {
     pub claims: Vec<PersistentVolumeClaim>,
     pub network_policies: Vec<NetworkPolicy>,
     pub pods: Vec<Pod>,
+    pub proxies: Vec<ProxyPod>,
 }
 
 impl SmallWorld {
@@ -76,6 +78,7 @@ impl SmallWorld {
             http_routes: filled(Vec::new()),
             claims: filled(self.claims.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
             pods: filled(self.pods.clone()),
+            proxies: vec![filled(self.proxies.clone())],
             unparsable: Arc::default(),
             readers: Arc::default(),
         }
@@ -83,7 +86,7 @@ impl SmallWorld {
 }
 
 /// A store that has seen one complete list.
-fn filled<K: Lookup<DynamicType = ()> + Clone + 'static>(objects: Vec<K>) -> Store<K> {
+pub fn filled<K: Lookup<DynamicType = ()> + Clone + 'static>(objects: Vec<K>) -> Store<K> {
     let mut writer = Writer::default();
     let events = objects.into_iter().map(Event::InitApply);
     let events = std::iter::once(Event::Init).chain(events).chain([Event::InitDone]);

@@ -46,8 +46,16 @@ fn agents(agents: impl IntoIterator<Item = std::sync::Arc<Agent>>) -> impl Itera
 fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     let look = gateway::gather::look(stores, owner);
     // Of the Providers and Sandboxes of the namespace those that no Agent here names are only suggested, by name.
-    let gateway::gather::Look { joined, unparsable: _, providers: _, sandboxes: _, own_sandboxes, sources, live } =
-        look;
+    let gateway::gather::Look {
+        joined,
+        unparsable: _,
+        providers: _,
+        sandboxes: _,
+        own_sandboxes,
+        sources,
+        proxies: _,
+        live,
+    } = look;
     let used = || std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
     let mut reads = Reads::from([Seen::Agent(owner.name_any()), secret(GatewayNames::of(&owner.name_any()).secret)]);
     reads.extend(used().flat_map(providers_of).map(Seen::Provider));

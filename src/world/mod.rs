@@ -9,6 +9,7 @@
 //! | `gateways`, `gateway_state`, `sandbox_states`, `jobs_found`, `devices_found` | what the facts say | nothing |
 //! | `relations` | how Agents belong together | nothing |
 //! | `readers` | who reads which Secret and ConfigMap | nothing |
+//! | `proxies` | where the proxies are that expose gateways | nothing |
 //! | `pruning` | what the stores keep of watched objects | nothing |
 //! | `memo` | a value that lasts until an object changes | memory |
 //! | `triggers` | whom a change of an object concerns | nothing |
@@ -28,6 +29,7 @@ pub mod gateways;
 pub mod jobs_found;
 pub mod memo;
 pub mod namespaces;
+pub mod proxies;
 pub mod pruning;
 pub mod queues;
 pub mod readers;

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::ObjectMeta;
 
+use super::proxies::ProxyPod;
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::managed_fields;
 use crate::kubernetes::observed::Observed;
@@ -41,6 +42,19 @@ pub fn pod(mut pod: Pod) -> Pod {
         return pod;
     }
     Pod { metadata: identity(&pod.metadata), ..Pod::default() }
+}
+
+/// A Pod in a namespace of proxies: its labels, and the addresses that it has.
+#[must_use]
+pub fn proxy(pod: Pod) -> ProxyPod {
+    let labels = pod.metadata.labels.clone();
+    let host_network = pod.spec.and_then(|spec| spec.host_network);
+    let status = pod.status.unwrap_or_default();
+    ProxyPod(Pod {
+        metadata: ObjectMeta { labels, ..metadata(&pod.metadata) },
+        spec: Some(PodSpec { host_network, ..PodSpec::default() }),
+        status: Some(PodStatus { phase: status.phase, pod_ips: status.pod_ips, ..PodStatus::default() }),
+    })
 }
 
 /// What is read of the metadata of a Secret or ConfigMap. Of labels alone each may have a mebibyte.
@@ -142,6 +156,16 @@ mod tests {
         let policy = |name| child(object::<NetworkPolicy>(name, None, &json!({"spec": {"podSelector": {}}}))).object;
         assert!(policy(FENCE_NAME).spec.is_some());
         assert!(policy("another").spec.is_none());
+    }
+
+    #[test]
+    fn of_a_proxy_only_labels_and_addresses_are_kept() {
+        let containers = json!([{"name": "nginx", "env": [{"name": "A", "value": "long"}]}]);
+        let status = json!({"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}], "message": "long"});
+        let kept = proxy(object("nginx-1", None, &json!({"spec": {"containers": containers}, "status": status}))).0;
+        assert_eq!((kept.metadata.labels.unwrap().len(), kept.metadata.annotations), (3, None));
+        assert_eq!(json!(kept.spec), json!({"containers": []}));
+        assert_eq!(json!(kept.status), json!({"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}]}));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::memo::Memo;
+use super::proxies::ProxyPod;
 use super::pruning;
 use super::queues::Queues;
 use super::stores::{Index, Stores};
@@ -33,7 +34,7 @@ use crate::kubernetes::received::{Received, Unreadable};
 use crate::naming::{LABEL_MANAGED_BY, MANAGED_BY};
 
 /// Every watched kind, one line each.
-fn register(kinds: &mut Kinds) -> Stores {
+fn register(kinds: &mut Kinds, proxy_namespaces: &[String]) -> Stores {
     Stores {
         agents: kinds.ours(Required),
         providers: kinds.ours(Required),
@@ -50,6 +51,8 @@ fn register(kinds: &mut Kinds) -> Stores {
         http_routes: kinds.children(Optional),
         claims: kinds.children(Required),
         pods: kinds.pods(Required),
+        // An empty name would be that of all namespaces.
+        proxies: proxy_namespaces.iter().filter(|name| !name.is_empty()).map(|name| kinds.proxies(name)).collect(),
         unparsable: Arc::clone(&kinds.unparsable),
         readers: Arc::clone(&kinds.readers),
     }
@@ -68,11 +71,11 @@ impl Kind {
     }
 }
 
-/// Every watched kind.
+/// Every watched kind. Proxies are Pods.
 #[must_use]
 pub fn kinds(client: &Client) -> Vec<Kind> {
     let mut kinds = Kinds::new(client.clone());
-    register(&mut kinds);
+    register(&mut kinds, &[]);
     kinds.watched
 }
 
@@ -114,11 +117,11 @@ pub struct Filling {
     pub filled: BoxFuture<'static, Result<(), WriterDropped>>,
 }
 
-/// Starts every watch.
+/// Starts every watch. Proxies are looked for in these namespaces.
 #[must_use]
-pub fn watch(client: &Client, queues: &Queues) -> Watching {
+pub fn watch(client: &Client, queues: &Queues, proxy_namespaces: &[String]) -> Watching {
     let mut kinds = Kinds::new(client.clone());
-    let stores = Arc::new(register(&mut kinds));
+    let stores = Arc::new(register(&mut kinds, proxy_namespaces));
     let started = kinds.pending.into_iter().map(|start| start(Arc::clone(&stores), queues.clone()));
     let watches = future::join_all(started.collect::<Vec<_>>()).map(drop).boxed();
     Watching { stores, filling: kinds.filling, watches }
@@ -153,7 +156,7 @@ impl Kinds {
     where
         K: Resource<DynamicType = ()> + Watched + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        self.store(need, all(), |object: Received<K>| {
+        self.store(need, self.cluster(), all(), |object: Received<K>| {
             let mut object = parsed(object)?;
             object.meta_mut().managed_fields = None;
             Ok(object)
@@ -166,11 +169,17 @@ impl Kinds {
         K: Child + 'static,
         Observed<K>: Watched,
     {
-        self.store(need, labelled(), |child: Received<K>| parsed(child).map(pruning::child))
+        self.store(need, self.cluster(), labelled(), |child: Received<K>| parsed(child).map(pruning::child))
     }
 
     pub fn pods(&mut self, need: Need) -> Store<Pod> {
-        self.store(need, labelled(), |pod: Received<Pod>| parsed(pod).map(pruning::pod))
+        self.store(need, self.cluster(), labelled(), |pod: Received<Pod>| parsed(pod).map(pruning::pod))
+    }
+
+    /// The Pods in a namespace of proxies, whoever made them. The namespace need not exist.
+    pub fn proxies(&mut self, namespace: &str) -> Store<ProxyPod> {
+        let api = Api::namespaced(self.client.clone(), namespace);
+        self.store(Required, api, all(), |pod: Received<Pod>| parsed(pod).map(pruning::proxy))
     }
 
     /// Only what the code reads of their metadata: what users keep in these objects does not belong in our memory.
@@ -185,17 +194,28 @@ impl Kinds {
             + 'static,
         PartialObjectMeta<K>: Watched,
     {
-        self.store(need, all(), |object: Received<PartialObjectMeta<K>>| {
+        self.store(need, self.cluster(), all(), |object: Received<PartialObjectMeta<K>>| {
             Ok(PartialObjectMeta { types: None, metadata: pruning::metadata(object.meta()), _phantom: PhantomData })
         })
     }
 
-    fn store<W, K>(&mut self, need: Need, config: watcher::Config, convert: Convert<Received<W>, K>) -> Store<K>
+    /// The objects of a kind in all namespaces.
+    fn cluster<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    fn store<W, K>(
+        &mut self,
+        need: Need,
+        api: Api<Received<W>>,
+        config: watcher::Config,
+        convert: Convert<Received<W>, K>,
+    ) -> Store<K>
     where
         W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
         K: Lookup<DynamicType = ()> + Watched + Clone + Debug + Send + Sync + 'static,
     {
-        let stream = watcher(Api::<Received<W>>::all(self.client.clone()), config);
+        let stream = watcher(api, config);
         let writer = Writer::<K>::default();
         let reader = writer.as_reader();
         let (waits, unparsable) = (reader.clone(), Arc::clone(&self.unparsable));

@@ -11,6 +11,7 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
 use super::memo::Memo;
+use super::proxies::ProxyPod;
 use super::queues::Trigger;
 use super::unparsable::Unparsable;
 use crate::api::{Agent, CronJob, Provider, Sandbox};
@@ -42,6 +43,8 @@ pub struct Stores {
     pub http_routes: Store<Observed<HttpRoute>>,
     pub claims: Store<Observed<PersistentVolumeClaim>>,
     pub pods: Store<Pod>,
+    /// One for each namespace of proxies.
+    pub proxies: Vec<Store<ProxyPod>>,
     pub unparsable: Arc<Unparsable>,
     /// Who reads which Secret and ConfigMap, by namespace.
     pub readers: Arc<Memo<Index>>,

@@ -11,6 +11,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::reflector;
 use kube::{Resource, ResourceExt};
 
+use super::proxies::ProxyPod;
 use super::queues::{Controller, Trigger};
 use super::readers::readers_of;
 pub use super::relations::{agents_on_gateway, gateway_owner, providers_of, sandbox_name};
@@ -252,6 +253,18 @@ impl Watched for Pod {
     }
 }
 
+impl Watched for ProxyPod {
+    /// The gateways that are exposed to it.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let exposed = stores.agents.state_filter(|agent| self.serves(agent));
+        let gateway = |agent: &Arc<Agent>| {
+            let (namespace, name) = key_of(agent.as_ref());
+            Trigger::new(Controller::Gateway, &namespace, name)
+        };
+        exposed.iter().map(gateway).collect()
+    }
+}
+
 impl Watched for Observed<PersistentVolumeClaim> {
     /// How a sandbox mounts its gateway's claim depends on the access modes.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
@@ -342,6 +355,21 @@ mod tests {
         let agent = json!({"apiVersion": "creel.dev/v1alpha1", "kind": "Agent", "metadata": metadata, "spec": spec,
                            "status": {"conditions": [condition]}});
         serde_json::from_value(agent).unwrap()
+    }
+
+    #[test]
+    fn a_proxy_concerns_the_gateways_that_are_exposed_to_it() {
+        let mut exposed = agent(1, "True");
+        let from = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}]);
+        let gateway = json!({"exposure": {"host": "claw.example.com", "ingress": {}, "from": from}});
+        exposed.spec.gateway = serde_json::from_value(gateway).unwrap();
+        let world = SmallWorld { agents: vec![exposed, SmallWorld::agent("other")], ..SmallWorld::default() };
+        let proxy = |namespace: &str| {
+            ProxyPod(serde_json::from_value(json!({"metadata": {"name": "a", "namespace": namespace}})).unwrap())
+        };
+        let gateway = Trigger::new(Controller::Gateway, "assistants", "writer");
+        assert_eq!(proxy("edge").concerns(&world.stores()), BTreeSet::from([gateway]));
+        assert_eq!(proxy("elsewhere").concerns(&world.stores()), BTreeSet::new());
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn resolve(gathered: &Gathered, settings: &Settings) -> Resolved {
     Resolved { sections: access::sections(&access), warnings }
 }
 
-/// The proxies that can be trusted, and what is wrong with the others.
+/// The proxies that can be trusted, listed or found, and what is wrong with the others that are listed.
 fn proxies(gateway: &Gateway, gathered: &Gathered, settings: &Settings) -> (Vec<String>, Vec<Fault>) {
     let callers = callers(&gathered.live, settings);
     let (mut trusted, mut rejected) = (Vec::new(), Vec::new());
@@ -56,6 +56,12 @@ fn proxies(gateway: &Gateway, gathered: &Gathered, settings: &Settings) -> (Vec<
                 );
                 rejected.push(Fault { reason: reason::PROXY_REJECTED, message, carried: true });
             }
+        }
+    }
+    let found = gathered.proxies.iter().filter(|address| !callers.iter().any(|(caller, _)| caller == *address));
+    for address in found.map(ToString::to_string) {
+        if !trusted.contains(&address) {
+            trusted.push(address);
         }
     }
     (trusted, rejected)
@@ -141,6 +147,18 @@ mod tests {
         assert_eq!(gateway["trustedProxies"], json!(["10.20.0.0/28", "fd00::1"]));
         let endpoints = json!({"responses": {"enabled": false}, "chatCompletions": {"enabled": true}});
         assert_eq!(gateway["http"]["endpoints"], endpoints);
+        assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn proxies_that_are_found_are_trusted_beside_those_that_are_listed() {
+        let mut gathered = with(json!({"trustedProxies": ["10.20.0.0/28", "10.9.0.2"]}));
+        gathered.proxies = ["10.9.0.1", "10.9.0.2", "10.9.3.4", "fd00::1"].map(|proxy| proxy.parse().unwrap()).into();
+        // The operator cannot be a proxy, wherever it runs.
+        let settings = Settings { pod_ip: Some("10.9.3.4".parse().unwrap()), ..settings() };
+        let plan = validate(&gathered, &settings);
+        let trusted = plan.config.unwrap().value()["gateway"]["trustedProxies"].clone();
+        assert_eq!(trusted, json!(["10.20.0.0/28", "10.9.0.2", "10.9.0.1", "fd00::1"]));
         assert!(plan.warnings.is_empty());
     }
 

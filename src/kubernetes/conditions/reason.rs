@@ -146,6 +146,8 @@ reasons! {
     "Exposure", "`Exposed`, also with `ChildRejected` and `NameConflict`" {
         /// The Ingress or HTTPRoute is as specified. Whether the proxy uses it is in its own status.
         EXPOSED = "Exposed", "";
+        /// The Ingress or HTTPRoute is as specified, but the gateway knows no proxy. OpenClaw answers 403 to what an unknown proxy forwards.
+        PROXY_UNKNOWN = "ProxyUnknown", "If the proxy is a Pod, select it in `spec.gateway.exposure.from` and have the administrator add its namespace to `network.proxyNamespaces` of the chart. Otherwise list the addresses of the proxies in `spec.gateway.trustedProxies`.";
         /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
         ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
     }
@@ -181,13 +183,19 @@ reasons! {
         /// The sandbox has not reported the result of its checks yet, or the checks have changed since.
         NOT_VERIFIED = "NotVerified", "Wait until the sandbox runs. If the message says that the next Pod is checked again, delete the Pod to have it checked now.";
     }
-    "Devices", "`DevicesReady` of an Agent; Events of the Agent report each new request with `PairingRequired` or `ScopesExceeded`" {
+    "Devices", "`DevicesReady` of an Agent, also with `ProxyUnknown`; Events of the Agent report each new request with `PairingRequired` or `ScopesExceeded`, and refused clients" {
         /// All devices of `spec.gateway.devices` are paired, and no other device waits for approval.
         DEVICES_PAIRED = "DevicesPaired", "";
         /// A device asks to be paired, and nothing approves it.
         PAIRING_REQUIRED = "PairingRequired", "If you know the device, set the annotation `creel.dev/approve-device` on the Agent to the id of the request, which the message has, or add the device to `spec.gateway.devices`. Otherwise ignore it: it expires 5 minutes after the last attempt.";
         /// A device of `spec.gateway.devices` asks for more than its entry allows, or has more.
         SCOPES_EXCEEDED = "ScopesExceeded", "Have the device ask for less, add the scopes to its entry, or approve the one request with the annotation `creel.dev/approve-device`. If the device has more than it should, remove it with the annotation `creel.dev/remove-device`: its next request is checked again.";
+        /// In the last ten minutes, the gateway refused a page because of its origin.
+        ORIGIN_NOT_ALLOWED = "OriginNotAllowed", "If the page is yours, add its origin to `spec.gateway.controlUI.allowedOrigins`: scheme, host and port as the browser shows them.";
+        /// In the last ten minutes, the gateway refused a client because its token was missing or wrong.
+        TOKEN_MISMATCH = "TokenMismatch", "Use the token in the Secret that `status.gateway.tokenSecret` names, in `connect.params.auth.token`.";
+        /// In the last ten minutes, the gateway refused a device whose stored device token is no longer valid.
+        DEVICE_TOKEN_MISMATCH = "DeviceTokenMismatch", "Delete the stored device token of the client, or have it send the token of the gateway too. Otherwise remove the device with the annotation `creel.dev/remove-device` and approve its next request.";
         /// A device of `spec.gateway.devices` has not asked to be paired yet.
         WAITING_FOR_DEVICE = "WaitingForDevice", "Connect the device with the token of the gateway. If it fails with `device token mismatch`, delete its stored device token.";
     }

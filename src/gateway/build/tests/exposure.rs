@@ -126,10 +126,13 @@ fn the_condition_says_what_stands_in_the_way_and_nothing_else_fails() {
         observe(&Reconciled { gathered, plan: &plan, decision, applied, synced: Synced::default() })
     };
     assert_eq!(said(&company(), None).exposed, None);
-    let well = said(&by_ingress(), Some(Ok(())));
+    let condition = said(&by_ingress(), Some(Ok(()))).exposed.unwrap();
+    assert_eq!((condition.status, condition.reason), (Status::False, reason::PROXY_UNKNOWN));
+    assert!(condition.message.contains("spec.gateway.trustedProxies is empty"), "{}", condition.message);
+    let found = Gathered { proxies: ["10.0.0.7".parse().unwrap()].into(), ..by_ingress() };
+    let well = said(&found, Some(Ok(())));
     let condition = well.exposed.unwrap();
     assert_eq!((condition.status, condition.reason), (Status::True, reason::EXPOSED));
-    assert!(condition.message.contains("spec.gateway.trustedProxies is empty"), "{}", condition.message);
     assert_eq!(well.status.url.as_deref(), Some("https://claw.example.com"));
     let fault = Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message: "no such kind".into(), carried: false };
     let without = said(&by_route(), Some(Err(fault)));
