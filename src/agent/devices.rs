@@ -15,6 +15,9 @@ use crate::world::facts::Fact;
 
 /// New requests of one look that are told by an Event each.
 const TOLD: usize = 5;
+/// Why a gateway does not let a client in.
+const REFUSALS: [&str; 4] =
+    [reason::ORIGIN_NOT_ALLOWED, reason::TOKEN_MISMATCH, reason::DEVICE_TOKEN_MISMATCH, reason::PROXY_UNKNOWN];
 
 /// Puts what is known of the devices into the next status. What is not known yet stays as the present status has it.
 pub fn put(next: &mut AgentStatus, agent: &Agent, found: &Fact<Option<Arc<DevicesFound>>>, now: Timestamp) {
@@ -41,9 +44,10 @@ fn devices_of(status: Option<&AgentStatus>) -> DevicesStatus {
     status.and_then(|status| status.gateway.as_ref()).map(|gateway| gateway.devices.clone()).unwrap_or_default()
 }
 
-/// Events about requests that are new, and about what came of annotations.
+/// Events about requests that are new, about clients that are refused, and about what came of annotations.
 #[must_use]
 pub fn events(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Event> {
+    let refused = new_refusal(before, after);
     let (before, after) = (devices_of(before), devices_of(Some(after)));
     let is_new = |one: &&PendingDevice| before.pending_devices.iter().all(|other| other.request_id != one.request_id);
     let pending = after.pending_devices.iter().filter(is_new).take(TOLD).map(|one| {
@@ -54,7 +58,16 @@ pub fn events(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Event> {
         .map(|told| of_annotation(told, reason::DEVICE_APPROVED, "Approved request"));
     let removal = new_request(before.device_removal.as_ref(), after.device_removal.as_ref())
         .map(|told| of_annotation(told, reason::DEVICE_REMOVED, "Removed device"));
-    pending.chain(approval).chain(removal).collect()
+    pending.chain(approval).chain(removal).chain(refused).collect()
+}
+
+/// A client that the gateway did not let in, if the condition did not say so before.
+fn new_refusal(before: Option<&AgentStatus>, after: &AgentStatus) -> Option<Event> {
+    let ready = find(&after.conditions, DEVICES_READY).filter(|ready| REFUSALS.contains(&ready.reason.as_str()))?;
+    let told = before.and_then(|before| find(&before.conditions, DEVICES_READY));
+    let is_new = told.is_none_or(|told| (&told.reason, &told.message) != (&ready.reason, &ready.message));
+    let reason = REFUSALS.into_iter().find(|reason| *reason == ready.reason)?;
+    is_new.then(|| event(EventType::Warning, reason, &ready.message))
 }
 
 fn new_request<'a>(before: Option<&DeviceRequest>, after: Option<&'a DeviceRequest>) -> Option<&'a DeviceRequest> {
@@ -146,6 +159,19 @@ mod tests {
         assert_eq!((told(None, &one).len(), told(Some(&two), &two).len()), (1, 0));
         let new = told(Some(&one), &two);
         assert!(new.len() == 1 && new[0].contains("creel.dev/approve-device=r2"), "{new:?}");
+    }
+
+    #[test]
+    fn a_client_that_is_refused_is_told_once() {
+        let status = |reason: &'static str| {
+            let ready = Desired::new(DEVICES_READY, Status::False, reason, "Why, and what to do.");
+            AgentStatus { conditions: merge(&[], &[ready], Some(1), Timestamp::UNIX_EPOCH), ..AgentStatus::default() }
+        };
+        let told = |before, after: &AgentStatus| events(before, after).pop().map(|event| event.reason);
+        let (well, refused) = (status(reason::DEVICES_PAIRED), status(reason::ORIGIN_NOT_ALLOWED));
+        assert_eq!(told(Some(&well), &refused).as_deref(), Some("OriginNotAllowed"));
+        assert_eq!(told(None, &refused).as_deref(), Some("OriginNotAllowed"));
+        assert_eq!((told(Some(&refused), &refused), told(Some(&refused), &well)), (None, None));
     }
 
     #[test]

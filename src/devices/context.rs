@@ -7,7 +7,8 @@ use kube::Client;
 
 use super::sync::Inputs;
 use crate::kubernetes::caches::by_name::ByName;
-use crate::openclaw::rpc::AdminClient;
+use crate::openclaw::refusals::{Refusal, Told};
+use crate::openclaw::rpc::{AdminClient, Endpoint};
 use crate::references::own_device::OwnDevices;
 use crate::world::facts::Facts;
 use crate::world::stores::Stores;
@@ -19,12 +20,29 @@ pub struct Context {
     pub admin: AdminClient,
     pub own: OwnDevices,
     idle: ByName<(Inputs, Instant)>,
+    refusals: ByName<Refusals>,
+}
+
+/// Whom a gateway did not let in, as far as its log was read.
+#[derive(Clone, Debug, Default)]
+struct Refusals {
+    /// The run of the gateway's process: a new one begins a new log.
+    run: String,
+    cursor: Option<i64>,
+    last: Option<Refusal>,
 }
 
 impl Context {
     #[must_use]
     pub fn new(client: &Client, (stores, facts): (Arc<Stores>, Arc<Facts>), admin: AdminClient) -> Self {
-        Self { stores, facts, admin, own: OwnDevices::new(client), idle: ByName::default() }
+        Self {
+            stores,
+            facts,
+            admin,
+            own: OwnDevices::new(client),
+            idle: ByName::default(),
+            refusals: ByName::default(),
+        }
     }
 
     /// How long the gateway may still be left alone; `None`: its time has come, or something is new.
@@ -40,8 +58,25 @@ impl Context {
         self.idle.put(namespace, owner, (inputs, until));
     }
 
-    /// The gateway is not to be left alone, or is gone.
+    /// The last client that the gateway did not let in. A log that cannot be read says nothing new.
+    pub async fn last_refusal(&self, owner: &str, run: &str, gateway: &Endpoint) -> Option<Refusal> {
+        let known = self.refusals.get(&gateway.namespace, owner).filter(|known| known.run == run);
+        let Refusals { cursor, last, .. } = known.unwrap_or_default();
+        let told = self.admin.refusals(gateway, cursor).await.unwrap_or(Told { cursor, last: None });
+        let last = told.last.or(last);
+        let now = Refusals { run: run.to_owned(), cursor: told.cursor, last: last.clone() };
+        self.refusals.put(&gateway.namespace, owner, now);
+        last
+    }
+
+    /// The gateway is not to be left alone.
     pub fn forget(&self, namespace: &str, owner: &str) {
         self.idle.take(namespace, owner);
+    }
+
+    /// The gateway is gone.
+    pub fn is_gone(&self, namespace: &str, owner: &str) {
+        self.forget(namespace, owner);
+        self.refusals.take(namespace, owner);
     }
 }

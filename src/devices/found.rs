@@ -1,4 +1,4 @@
-//! What the gateway lists, and what came of the calls → the status of the devices and condition `DevicesReady`. Pure: `now` is an argument.
+//! What the gateway lists, and what came of the calls → the status of the devices. Pure: `now` is an argument.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -6,18 +6,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::changes::{ALL, Cause, Change, is_wanted, new_approval, new_removal, removes};
 use super::wishes::{Wanted, Wishes};
 use crate::api::devices::{DeviceRequest, DevicesStatus, PairedDevice, PendingDevice};
-use crate::kubernetes::conditions::{DEVICES_READY, Desired, Status, reason, whole_seconds};
+use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::kubernetes::printable::printable;
-use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
 use crate::openclaw::pairing::{Devices, Pending};
-use crate::world::devices_found::{asks, remedy};
+use crate::openclaw::refusals::Refusal;
 
 /// Requests that the status shows.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 /// Scopes of a request that it shows.
 const SCOPES: usize = 16;
 /// Characters of what a device says of itself, of an id, and of the gateway's own words.
-const WORDS: usize = 64;
+pub(super) const WORDS: usize = 64;
 const ID: usize = 128;
 const MESSAGE: usize = 400;
 
@@ -34,6 +33,8 @@ pub struct Look<'a> {
     pub unfinished: bool,
     /// What the gateway lists afterwards, without the operator's own device.
     pub listed: &'a Devices,
+    /// The last client that the gateway did not let in.
+    pub refusal: Option<&'a Refusal>,
     pub now: Timestamp,
 }
 
@@ -48,46 +49,6 @@ impl Look<'_> {
         }
     }
 
-    /// Condition `DevicesReady`; `status`: the one above.
-    #[must_use]
-    pub fn ready(&self, status: &DevicesStatus) -> Desired {
-        let condition = |status, reason, message: &str| Desired::new(DEVICES_READY, status, reason, message);
-        let mut of_spec = self.sent.iter().filter(|(cause, _, _)| *cause == Cause::Spec);
-        if let Some(words) = of_spec.find_map(|(_, _, sent)| sent.as_ref().err()) {
-            let message = format!("The gateway rejected a change of spec.gateway.devices: {words}");
-            return condition(Status::False, reason::REJECTED, &message);
-        }
-        if let Some(exceeds) = status.pending_devices.iter().find_map(|one| Some((one.name.as_ref()?, one))) {
-            let (name, one) = exceeds;
-            let message = format!(
-                "Device \"{name}\" of spec.gateway.devices asks for more than its entry allows ({}): add the scopes to its entry, or have it ask for less after five minutes without an attempt, when this request has expired, or set the annotation {APPROVE_DEVICE}={} on this Agent.",
-                asks(one),
-                one.request_id,
-            );
-            return condition(Status::False, reason::SCOPES_EXCEEDED, &message);
-        }
-        if let Some((name, id)) = self.holds_more() {
-            let message = format!(
-                "Device \"{name}\" of spec.gateway.devices has more scopes than its entry allows: add them to its entry, or set the annotation {REMOVE_DEVICE}={id} on this Agent, so that the device asks again."
-            );
-            return condition(Status::False, reason::SCOPES_EXCEEDED, &message);
-        }
-        if let Some(one) = status.pending_devices.first() {
-            let more = match self.listed.pending.len() {
-                0 | 1 => String::new(),
-                all => format!(" {} more wait; status.gateway.pendingDevices shows the first {SHOWN}.", all - 1),
-            };
-            let message = format!("{}{more}", remedy(one));
-            return condition(Status::False, reason::PAIRING_REQUIRED, &message);
-        }
-        if let Some(wanted) = self.wishes.wanted.iter().find(|wanted| !self.is_paired(&wanted.id)) {
-            let message = format!("Device \"{}\" of spec.gateway.devices has not asked to be paired yet.", wanted.name);
-            return condition(Status::Unknown, reason::WAITING_FOR_DEVICE, &message);
-        }
-        let message = "All devices of spec.gateway.devices are paired, and no other one waits for approval.";
-        condition(Status::True, reason::DEVICES_PAIRED, message)
-    }
-
     /// Whether something is about to change, so that the gateway is looked at again soon.
     #[must_use]
     pub fn is_in_motion(&self) -> bool {
@@ -96,17 +57,8 @@ impl Look<'_> {
             || self.wishes.wanted.iter().any(|wanted| !self.is_paired(&wanted.id))
     }
 
-    fn is_paired(&self, id: &str) -> bool {
+    pub(super) fn is_paired(&self, id: &str) -> bool {
         self.listed.paired.iter().any(|paired| paired.device_id == id)
-    }
-
-    /// The first device of the list that has more than its entry allows: its name and id.
-    fn holds_more(&self) -> Option<(&str, &str)> {
-        self.listed.paired.iter().find_map(|paired| {
-            let wanted = self.wishes.wanted(&paired.device_id)?;
-            (!self.wishes.cover(&paired.device_id, &paired.access))
-                .then_some((wanted.name.as_str(), paired.device_id.as_str()))
-        })
     }
 
     fn pending(&self, one: &Pending) -> Option<PendingDevice> {
@@ -210,68 +162,23 @@ impl Look<'_> {
     }
 }
 
-fn bounded(text: &str, most: usize) -> String {
+/// So much of a text that others write.
+pub(super) fn bounded(text: &str, most: usize) -> String {
     printable(text).chars().take(most).collect()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::devices::changes::tests::{let_in, listed, settled, wishes};
+    use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
 
     const READ: &[&str] = &["operator.read"];
     const ADMIN: &[&str] = &["operator.admin"];
 
-    fn look<'a>(wishes: &'a Wishes, before: &'a DevicesStatus, listed: &'a Devices, sent: &'a [Sent]) -> Look<'a> {
-        Look { wishes, before, sent, unfinished: false, listed, now: Timestamp::UNIX_EPOCH }
-    }
-
-    /// The condition's status, reason and message.
-    fn ready(wishes: &Wishes, listed: &Devices) -> (Status, &'static str, String) {
-        let before = DevicesStatus::default();
-        let look = look(wishes, &before, listed, &[]);
-        let Desired { status, reason, message, .. } = look.ready(&look.status());
-        (status, reason, message)
-    }
-
-    #[test]
-    fn a_request_is_shown_with_the_annotation_that_approves_it() {
-        let (status, reason, message) = ready(&wishes(&[], &[]), &listed(&[("browser", ADMIN)], &[]));
-        assert_eq!((status, reason), (Status::False, reason::PAIRING_REQUIRED));
-        let expected = "Device browser (cli on linux) asks to be paired with role operator, scopes operator.admin: if you know it, set the annotation creel.dev/approve-device=of-browser on this Agent, or add the device to spec.gateway.devices.";
-        assert_eq!(message, expected);
-    }
-
-    #[test]
-    fn a_listed_device_that_asks_for_more_or_has_more_is_reported_first() {
-        let wishes = wishes(&[("board", READ)], &[]);
-        let (_, reason, message) = ready(&wishes, &listed(&[("other", READ), ("board", ADMIN)], &[]));
-        assert_eq!(reason, reason::SCOPES_EXCEEDED);
-        assert!(message.contains("\"board\"") && message.contains("creel.dev/approve-device=of-board"), "{message}");
-        let (_, reason, message) = ready(&wishes, &listed(&[("other", READ)], &[("board", ADMIN)]));
-        assert_eq!(reason, reason::SCOPES_EXCEEDED);
-        assert!(message.contains("creel.dev/remove-device=board"), "{message}");
-    }
-
-    #[test]
-    fn a_request_that_the_list_allows_is_not_one_that_waits_for_a_person() {
-        let (board, asks) = (wishes(&[("board", READ)], &[]), listed(&[("board", READ)], &[]));
-        let before = DevicesStatus::default();
-        let shown = |wishes: &Wishes| look(wishes, &before, &asks, &[]).status().pending_devices;
-        assert!(shown(&board).is_empty());
-        assert_eq!(ready(&board, &asks).1, reason::WAITING_FOR_DEVICE);
-        let paused = shown(&Wishes { paused: true, ..board });
-        assert!(paused.len() == 1 && paused[0].name.is_none());
-    }
-
-    #[test]
-    fn a_listed_device_is_waited_for_and_then_all_is_well() {
-        let wishes = wishes(&[("board", READ)], &[]);
-        let (status, reason, _) = ready(&wishes, &listed(&[], &[("browser", ADMIN)]));
-        assert_eq!((status, reason), (Status::Unknown, reason::WAITING_FOR_DEVICE));
-        let (status, reason, _) = ready(&wishes, &listed(&[], &[("board", READ)]));
-        assert_eq!((status, reason), (Status::True, reason::DEVICES_PAIRED));
+    pub fn look<'a>(wishes: &'a Wishes, before: &'a DevicesStatus, listed: &'a Devices, sent: &'a [Sent]) -> Look<'a> {
+        Look { wishes, before, sent, unfinished: false, listed, refusal: None, now: Timestamp::UNIX_EPOCH }
     }
 
     #[test]

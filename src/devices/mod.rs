@@ -10,9 +10,11 @@
 //! | `context` | what the reconciles share | memory |
 //! | `wishes` | what an Agent says of devices | nothing |
 //! | `changes` | what is wished for and what the gateway lists → what to send | nothing |
-//! | `found` | what the gateway lists, and what came of the calls → status and condition | nothing |
+//! | `found` | what the gateway lists, and what came of the calls → status | nothing |
+//! | `condition` | the same, and whom the gateway did not let in → condition | nothing |
 
 pub mod changes;
+pub mod condition;
 pub mod context;
 pub mod found;
 pub mod sync;

@@ -56,7 +56,7 @@ impl Reconciler for Context {
 
     fn forget(&self, gone: &Gone<'_>) {
         self.facts.devices.forget(gone.namespace, gone.name);
-        Self::forget(self, gone.namespace, gone.name);
+        self.is_gone(gone.namespace, gone.name);
     }
 }
 
@@ -89,7 +89,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Result<Duration, Reconci
         return Ok(left);
     }
     context.forget(&namespace, &name);
-    match look(context, &gateway.endpoint, &inputs, &before).await {
+    match look(context, (&name, &gateway.endpoint), &inputs, &before).await {
         Ok((found, again)) => {
             let is_over = !inputs.wishes.any && found.status.paired_devices.is_empty();
             publish((!is_over).then_some(found));
@@ -120,11 +120,11 @@ fn before(owner: &Agent, context: &Context) -> DevicesStatus {
 /// Looks at the gateway's devices and changes what has to change; what was found, and when to look again.
 async fn look(
     context: &Context,
-    gateway: &Endpoint,
+    (owner, gateway): (&str, &Endpoint),
     inputs: &Inputs,
     before: &DevicesStatus,
 ) -> Result<(DevicesFound, Duration), RpcError> {
-    let Inputs { agent, wishes, own, .. } = inputs;
+    let Inputs { agent, wishes, own, run } = inputs;
     let mut listed = list(context, gateway, own.as_deref()).await?;
     let mut changes = changes(wishes, before, &listed);
     let wanted = changes.len();
@@ -138,7 +138,9 @@ async fn look(
             Err(_) => sent.iter().for_each(|(_, change, answer)| done(&mut listed, change, answer)),
         }
     }
-    let look = Look { wishes, before, sent: &sent, unfinished, listed: &listed, now: Timestamp::now() };
+    let refusal = context.last_refusal(owner, run, gateway).await;
+    let refusal = refusal.as_ref();
+    let look = Look { wishes, before, sent: &sent, unfinished, listed: &listed, refusal, now: Timestamp::now() };
     let status = look.status();
     let ready = look.ready(&status);
     let again = if look.is_in_motion() { SOON } else { IDLE };

@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer};
 /// Characters of a text that are kept: an error may hold all that a model's provider answered.
 pub const WORDS: usize = 400;
 
+/// Characters of a line of a log that are kept.
+const LINE: usize = 8192;
+
 /// Entries of a list that are kept: the most that a gateway puts on one page.
 pub const ENTRIES: usize = 200;
 
@@ -76,11 +79,14 @@ enum Leaf {
 
 impl<'de> Deserialize<'de> for Leaf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LeafVisitor)
+        deserializer.deserialize_any(LeafVisitor { characters: WORDS })
     }
 }
 
-struct LeafVisitor;
+struct LeafVisitor {
+    /// Of a text.
+    characters: usize,
+}
 
 impl<'de> Visitor<'de> for LeafVisitor {
     type Value = Leaf;
@@ -100,7 +106,7 @@ impl<'de> Visitor<'de> for LeafVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Leaf, E> {
-        let end = text.char_indices().nth(WORDS).map_or(text.len(), |(end, _)| end);
+        let end = text.char_indices().nth(self.characters).map_or(text.len(), |(end, _)| end);
         Ok(Leaf::Text { text: text[..end].to_owned(), whole: end == text.len() })
     }
 
@@ -119,6 +125,19 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
         Leaf::Text { text, .. } => Some(text),
         _ => None,
     })
+}
+
+/// A line of a log, cut where it is too long.
+#[derive(Debug, Default)]
+pub struct Line(pub String);
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match deserializer.deserialize_any(LeafVisitor { characters: LINE })? {
+            Leaf::Text { text, .. } => Self(text),
+            _ => Self::default(),
+        })
+    }
 }
 
 /// A text that only counts as a whole, and as one that people can read: a name or an id.

@@ -33,5 +33,6 @@ pub mod paths;
 pub mod places;
 pub mod proof;
 pub mod redact;
+pub mod refusals;
 pub mod rpc;
 pub mod socket;
