@@ -4,6 +4,7 @@
 //! Each is built by its own room and written by `archive`; `Cluster::load` brings it into the node's image store.
 
 mod archive;
+mod edge;
 mod gateway;
 mod pause;
 mod sandbox;
@@ -12,6 +13,7 @@ mod workspace;
 use std::path::{Path, PathBuf};
 
 pub use archive::Image;
+pub use edge::{EDGE_IMAGE, edge};
 pub use gateway::GATEWAY_IMAGE;
 pub use pause::pause;
 pub use sandbox::SANDBOX_IMAGE;

@@ -15,10 +15,12 @@
 
 mod admin;
 mod ask;
+mod browser;
 mod columns;
 mod connection;
 mod cron;
 mod devices;
+mod edge;
 mod enforcer;
 pub mod evidence;
 mod fake_nodes;
@@ -36,9 +38,11 @@ mod shared;
 mod wait;
 
 pub use admin::{Admin, AdminError};
+pub use browser::Browser;
 pub use columns::rows;
 pub use connection::{client, client_as};
 pub use cron::{RUN_NOW, second};
+pub use edge::{EDGE_NAMESPACE, EXPOSED_HOST, Edge};
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};

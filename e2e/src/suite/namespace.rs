@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Client;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::objects::{Condition, condition};
@@ -156,8 +156,15 @@ impl TestNamespace {
     }
 }
 
+/// A namespace that tests share. Applied, not created: tests that come at the same time write the same.
+pub(super) async fn apply_namespace(client: &Client, name: &str) {
+    let all: Api<Namespace> = Api::all(client.clone());
+    let applied = all.patch(name, &PatchParams::apply("suite").force(), &Patch::Apply(&manifest(name))).await;
+    applied.expect("a namespace can be applied");
+}
+
 /// A namespace in which Pod Security `restricted` is enforced.
-pub(super) fn manifest(name: &str) -> serde_json::Value {
+fn manifest(name: &str) -> serde_json::Value {
     let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 }

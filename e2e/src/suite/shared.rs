@@ -4,12 +4,11 @@
 //! The names of a test's objects are its own (`TestNamespace::named`), and its Providers have no credentials: a new one would recreate
 //! the gateway's Pod under all other tests.
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, PostParams};
 
 use super::fixtures::{agent, base_url, joined_agent, keyless_provider, provider, secret};
-use super::namespace::{START, TestNamespace, manifest, run};
+use super::namespace::{START, TestNamespace, apply_namespace, run};
 use super::{connection, models, secrets};
 
 /// Where all of them are.
@@ -50,7 +49,7 @@ pub async fn on_shared(gateway: Shared, name: &str, test: impl AsyncFnOnce(TestN
 impl TestNamespace {
     /// Applied, not created: tests that come at the same time write the same.
     async fn ensure_host(&self, owner: &str) {
-        apply_namespace(&self.client).await;
+        apply_namespace(&self.client, NAMESPACE).await;
         self.make_key().await;
         self.apply(&provider(PROVIDER, &base_url("shared", PROVIDER))).await;
         self.apply(&agent(owner, &format!("{PROVIDER}/small"))).await;
@@ -98,10 +97,4 @@ impl TestNamespace {
             }
         }
     }
-}
-
-async fn apply_namespace(client: &Client) {
-    let all: Api<Namespace> = Api::all(client.clone());
-    let applied = all.patch(NAMESPACE, &PatchParams::apply("suite").force(), &Patch::Apply(&manifest(NAMESPACE))).await;
-    applied.expect("a namespace can be applied");
 }

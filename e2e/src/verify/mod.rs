@@ -29,6 +29,7 @@ use crate::command::{CommandError, run as run_command};
 use crate::dependencies;
 use crate::images::{self, Profile};
 use crate::progress::Progress;
+use crate::suite::EDGE_NAMESPACE;
 
 /// A part of the verification that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -254,7 +255,8 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     let images = report.step("images", progress, Box::pin(images::load_all(&cluster, Profile::E2e, progress))).await?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
-    let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest];
+    let proxies = ("network.proxyNamespaces[0]", EDGE_NAMESPACE);
+    let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest, proxies];
     let installed = report.step("install the chart", progress, cluster.install_creel(&values, progress)).await;
     if installed.is_none() {
         evidence::print(&cluster).await;
