@@ -75,6 +75,14 @@ pub fn settings() -> Settings {
 
 /// The gateway of `concierge` in [`COMPANY`], nothing of it made yet, and its Secrets with their data.
 pub fn company() -> Gathered {
+    let mut gathered = gathered(COMPANY);
+    secret(&mut gathered, "keys", &[("openai", "one"), ("litellm", "two")]);
+    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "k")]);
+    gathered
+}
+
+/// The gateway of these resources, nothing of it made yet, without any Secret.
+pub fn gathered(yaml: &str) -> Gathered {
     let mut gathered = Gathered {
         owner: Arc::new(Agent::new("none", serde_yaml::from_str("model: {primary: {provider: a, model: b}}").unwrap())),
         joined: Vec::new(),
@@ -87,18 +95,24 @@ pub fn company() -> Gathered {
         existing_claim: None,
         live: Live::default(),
     };
-    for document in serde_yaml::Deserializer::from_str(COMPANY) {
+    for document in serde_yaml::Deserializer::from_str(yaml) {
         let value = serde_json::Value::deserialize(document).unwrap();
-        if value["kind"] == "Provider" {
-            let provider: Provider = serde_json::from_value(value).unwrap();
-            gathered.providers.insert(provider.name_any(), Arc::new(provider));
-        } else {
-            let agent: Arc<Agent> = Arc::new(serde_json::from_value(value).unwrap());
-            if agent.spec.gateway_ref.is_some() { gathered.joined.push(agent) } else { gathered.owner = agent }
+        match value["kind"].as_str() {
+            Some("Provider") => {
+                let provider: Provider = serde_json::from_value(value).unwrap();
+                gathered.providers.insert(provider.name_any(), Arc::new(provider));
+            }
+            Some("Sandbox") => {
+                let sandbox: Sandbox = serde_json::from_value(value).unwrap();
+                gathered.sandboxes.insert(sandbox.name_any(), Arc::new(sandbox));
+            }
+            Some("Agent") => {
+                let agent: Arc<Agent> = Arc::new(serde_json::from_value(value).unwrap());
+                if agent.spec.gateway_ref.is_some() { gathered.joined.push(agent) } else { gathered.owner = agent }
+            }
+            _ => {}
         }
     }
-    secret(&mut gathered, "keys", &[("openai", "one"), ("litellm", "two")]);
-    secret(&mut gathered, "concierge-secret", &[("token", "t"), ("ssh-key", "k")]);
     gathered
 }
 

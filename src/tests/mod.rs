@@ -9,6 +9,7 @@
 //! | `poisoned` | no object hinders another one, whatever is in it |
 //! | `answering` | a gateway of which a test says what it answers |
 //! | `gateway_answers` | whatever a gateway answers, the API server takes the statuses |
+//! | `moving` | what people configure elsewhere has a place here, or waits by name |
 //! | `creel_shell` | `creel-shell` understands what Pods run |
 //! | `stand_in` | the gateway that stands in for the real one, and a namespace around it |
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -18,6 +19,7 @@ mod creel_shell;
 mod facts;
 mod gateway_answers;
 mod layers;
+mod moving;
 mod poisoned;
 pub(crate) mod small_world;
 pub(crate) mod stand_in;

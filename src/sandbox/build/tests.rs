@@ -43,6 +43,22 @@ fn claim_mount(pod: &Pod, name: &str) -> Option<VolumeMount> {
     container(pod, name).volume_mounts.unwrap().into_iter().find(|mount| mount.name == "claim")
 }
 
+/// `HOME` is the user's here: Creel sets none.
+#[test]
+fn reserved_variables_of_a_whole_secret_have_no_effect_in_a_sandbox_and_are_named() {
+    let mut office = office();
+    let env_from = json!([{"secretRef": {"name": "team"}}]);
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.env_from = serde_json::from_value(env_from).unwrap());
+    let names = ["API_KEY", "HOME", "LD_PRELOAD", "NODE_OPTIONS", "OPENCLAW_SKIP_CRON"];
+    fixtures::secret(&mut office, "team", &names.map(|name| (name, "the user's")));
+    let environment = container(&pod_of(&office), "shell").env.unwrap();
+    let empty = environment.iter().filter(|variable| variable.value.as_deref() == Some(""));
+    assert_eq!(empty.map(|variable| variable.name.as_str()).collect::<Vec<_>>(), names[2..]);
+    let warnings = crate::sandbox::validate::validate(&office).warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(names.map(|name| warnings[0].message.contains(name)), [false, false, true, true, true]);
+}
+
 #[test]
 fn the_children_of_a_sandbox_look_like_this() {
     let names = SandboxNames::of("writer");

@@ -53,9 +53,11 @@ async fn the_api_server_accepts_install_yaml() {
 async fn the_api_server_accepts_every_sample() {
     in_namespace("samples", async |namespace| {
         let cluster = Cluster::open().await.expect("a cluster");
-        let mut files: Vec<_> = std::fs::read_dir(workspace().join("manifests/samples"))
-            .expect("manifests/samples")
+        let mut files: Vec<_> = ["manifests/samples", "manifests/samples/moving"]
+            .iter()
+            .flat_map(|directory| std::fs::read_dir(workspace().join(directory)).expect(directory))
             .map(|file| file.expect("a file").path())
+            .filter(|path| path.is_file())
             .collect();
         files.sort();
         assert!(!files.is_empty());

@@ -15,6 +15,7 @@ mod joining;
 mod judge;
 mod manifests;
 mod manual;
+mod moving;
 mod nodes;
 mod ownership;
 mod pause;
