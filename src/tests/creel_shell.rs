@@ -31,6 +31,7 @@ fn subcommands(command: &[String]) -> Vec<&'static str> {
         Command::Isolation { .. } => vec!["isolation"],
         Command::Serve(_) => vec!["serve"],
         Command::Mux(_) => vec!["mux"],
+        Command::Relay(_) => vec!["relay"],
         Command::Run { program, .. } if program == *command[0] => {
             ["run"].into_iter().chain(subcommands(&command[3..])).collect()
         }
