@@ -3,6 +3,7 @@
 //! The body is copied field by field. Three fields decide about more than the answer, and are the relay's: `model` is the agent, `user` is
 //! the session, and so is `previous_response_id`. A field is written once, so that the gateway reads no other one than was checked.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
@@ -13,6 +14,9 @@ use sha2::{Digest, Sha256};
 use super::clients::Client;
 use super::refusal::Refusal;
 
+/// Characters of an error.
+const MESSAGE: usize = 200;
+
 /// What is passed on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Question {
@@ -22,9 +26,9 @@ pub struct Question {
 
 /// Checks what this client asks.
 pub fn check(body: &[u8], client: &Client) -> Result<Question, Refusal> {
+    let invalid = |error: serde_json::Error| invalid(&error);
     let mut copy = Vec::with_capacity(body.len() + 256);
     let mut input = serde_json::Deserializer::from_slice(body);
-    let invalid = |error: serde_json::Error| Refusal::Invalid(format!("The body is not a valid request: {error}."));
     let mut output = serde_json::Serializer::new(&mut copy);
     let mut map = output.serialize_map(None).map_err(invalid)?;
     let own = input.deserialize_map(Fields(&mut map)).map_err(invalid)?;
@@ -40,6 +44,12 @@ pub fn check(body: &[u8], client: &Client) -> Result<Question, Refusal> {
     }
     SerializeMap::end(map).map_err(invalid)?;
     Ok(Question { agent, body: copy })
+}
+
+/// The parser quotes what it did not expect, which may be the whole body.
+fn invalid(error: &serde_json::Error) -> Refusal {
+    let error: String = error.to_string().chars().take(MESSAGE).collect();
+    Refusal::Invalid(format!("The body is not a valid request: {error}."))
 }
 
 /// The agent that the model means. A client with one agent need not name it.
@@ -82,10 +92,10 @@ impl<'de, M: SerializeMap> Visitor<'de> for Fields<'_, M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Own, A::Error> {
         let mut own = Own::default();
-        let (mut model, mut user) = (false, false);
+        let mut seen = BTreeSet::new();
         while let Some(field) = fields.next_key::<String>()? {
             match field.as_str() {
-                "model" | "user" if std::mem::replace(if field == "model" { &mut model } else { &mut user }, true) => {
+                "model" | "user" if !seen.insert(field.clone()) => {
                     return Err(A::Error::custom(format_args!("duplicate field `{field}`")));
                 }
                 "model" => own.model = fields.next_value()?,
@@ -93,7 +103,7 @@ impl<'de, M: SerializeMap> Visitor<'de> for Fields<'_, M> {
                 "previous_response_id" => own.continues |= fields.next_value::<Option<String>>()?.is_some(),
                 _ => {
                     self.0.serialize_key(&field).map_err(A::Error::custom)?;
-                    fields.next_value_seed(Copy(self.0))?;
+                    fields.next_value_seed(Value(self.0))?;
                 }
             }
         }
@@ -102,9 +112,9 @@ impl<'de, M: SerializeMap> Visitor<'de> for Fields<'_, M> {
 }
 
 /// Copies the value of a field.
-struct Copy<'a, M>(&'a mut M);
+struct Value<'a, M>(&'a mut M);
 
-impl<'de, M: SerializeMap> DeserializeSeed<'de> for Copy<'_, M> {
+impl<'de, M: SerializeMap> DeserializeSeed<'de> for Value<'_, M> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {

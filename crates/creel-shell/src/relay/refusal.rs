@@ -48,7 +48,8 @@ impl Refusal {
         }
     }
 
-    fn code(&self) -> &'static str {
+    /// One word for programs, and for the log.
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized => "invalid_api_key",
             Self::NotFound => "not_found",
@@ -71,7 +72,7 @@ impl Refusal {
         }
     }
 
-    pub fn message(&self) -> String {
+    fn message(&self) -> String {
         match self {
             Self::Unauthorized => "Send a valid token as `Authorization: Bearer`.".to_owned(),
             Self::NotFound => "Not found. Use /v1/chat/completions, /v1/responses, /v1/models or /metrics.".to_owned(),

@@ -146,6 +146,8 @@ async fn a_body_that_could_be_read_in_two_ways_or_not_at_all_is_refused() {
     }
     let deep = format!(r#"{{"model":"openclaw/ada","messages":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(stage.refused(&chat(HOME), &deep).await.0, 400);
+    let (status, said) = stage.refused(&chat(HOME), &json!("x".repeat(10_000)).to_string()).await;
+    assert!(status == 400 && said.len() < 500, "{status}: {said}");
     let said = stage.refused(&chat(HOME), r#"{"model":"openclaw/ada","previous_response_id":"resp_1"}"#).await.1;
     assert!(said.contains("Send the same `user`"), "{said}");
 }
