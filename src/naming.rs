@@ -128,6 +128,8 @@ pub struct GatewayNames {
     pub device: String,
     /// The ConfigMap with the last configuration that the gateway accepted.
     pub accepted: String,
+    /// The ConfigMap with the clients of its relay.
+    pub clients: String,
     owner: String,
 }
 
@@ -141,6 +143,7 @@ impl GatewayNames {
             secret: format!("{owner}-secret"),
             device: format!("{owner}-device"),
             accepted: format!("{owner}-accepted"),
+            clients: format!("{owner}-clients"),
             owner: owner.to_owned(),
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 use super::access::{ControlUi, HttpApis};
+use super::clients::{Auth, Client};
 use super::devices::{Device, DevicesStatus};
 use super::environment::{EnvFromSource, EnvVar};
 use super::exposure::Exposure;
@@ -184,6 +185,20 @@ pub struct Gateway {
     pub config: Passthrough,
 }
 
+impl Gateway {
+    /// Where the user's token of the gateway is. `None`: it is generated.
+    #[must_use]
+    pub fn token(&self) -> Option<&SecretSource> {
+        self.auth.as_ref()?.token.as_ref()
+    }
+
+    /// The clients with tokens of their own.
+    #[must_use]
+    pub fn clients(&self) -> &[Client] {
+        self.auth.as_ref().map(|auth| auth.clients.as_slice()).unwrap_or_default()
+    }
+}
+
 /// When the kubelet pulls an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ImagePullPolicy {
@@ -264,13 +279,6 @@ impl AccessMode {
 pub enum Retention {
     Retain,
     Delete,
-}
-
-/// How callers of the gateway authenticate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct Auth {
-    /// The token that callers send as `Authorization: Bearer`. A change recreates the Pod.
-    pub token: SecretSource,
 }
 
 /// What Creel observed of an Agent.

@@ -24,9 +24,9 @@ pub struct Exposure {
     /// Exposes the gateway by an HTTPRoute of the Gateway API, named `<agent>-gateway`. The cluster must have the Gateway API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_route: Option<GatewayRoute>,
-    /// Who may connect to the gateway's port 18789 besides its own namespace: the Pods of the proxy, at most 16 entries. Those in the
-    /// namespaces of proxies that the operator knows (`network.proxyNamespaces` of the chart) become trusted proxies of the gateway. Default:
-    /// nothing more, for a proxy in the namespace of the Agent.
+    /// Who may connect to the gateway's port 18789, and with clients in `auth` to port 18790, besides its own namespace: the Pods of the
+    /// proxy, at most 16 entries. Those in the namespaces of proxies that the operator knows (`network.proxyNamespaces` of the chart) become
+    /// trusted proxies of the gateway. Default: nothing more, for a proxy in the namespace of the Agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -41,7 +41,7 @@ impl Exposure {
     }
 }
 
-/// An Ingress for the host, with one backend: the gateway.
+/// An Ingress for the host, which leads to the gateway. With clients in `auth`, the path `/v1` leads to their relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressRoute {
@@ -61,7 +61,7 @@ pub struct IngressRoute {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An HTTPRoute for the host, with one backend: the gateway.
+/// An HTTPRoute for the host, which leads to the gateway. With clients in `auth`, the path `/v1` leads to their relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRoute {

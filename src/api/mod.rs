@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod clients;
 mod crds;
 pub mod cron_job;
 pub mod devices;

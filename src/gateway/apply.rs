@@ -115,8 +115,18 @@ async fn send(
     desired: &Desired,
     applied: &mut Applied,
 ) -> Result<(), ApplyError> {
-    let Desired { service_account, network_policy, claim, service, ingress, http_route, config, deployment, obsolete } =
-        desired;
+    let Desired {
+        service_account,
+        network_policy,
+        claim,
+        service,
+        ingress,
+        http_route,
+        clients,
+        config,
+        deployment,
+        obsolete,
+    } = desired;
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
     applied.sent |= fences.ensure(&gathered.owner.namespace().unwrap_or_default()).await?;
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
@@ -145,6 +155,10 @@ async fn send(
     let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await;
     let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await;
     applied.exposed = Some(confined.and(ingress).and(http_route));
+    if let Some(clients) = clients {
+        let cached = live.config_maps.get(&clients.name_any()).map(AsRef::as_ref);
+        applied.sent |= sender.apply(clients, cached, &uid).await?;
+    }
     if let Some(DesiredConfig { plan, revision, map }) = config {
         (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));
         let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);

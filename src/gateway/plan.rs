@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::EnvVar;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::agent::{Gateway, ImagePullPolicy};
@@ -29,6 +29,8 @@ pub struct Plan {
     pub pod: Result<PodPlan, Fault>,
     /// openclaw.json; `None`: no Agent of the gateway can be rendered, so nothing is written.
     pub config: Option<Arc<ConfigDocument>>,
+    /// Who may use which Agents with a token of its own; `None`: the gateway has no relay.
+    pub clients: Option<Vec<RelayClient>>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
     /// What is wrong with the gateway's own environment and yet blocks nothing.
@@ -60,6 +62,16 @@ pub struct PodPlan {
     pub digests: Digests,
     /// One short hash per part, so that a rollout can name what changed.
     pub parts: BTreeMap<String, String>,
+}
+
+/// A client, as the relay reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayClient {
+    pub name: String,
+    /// The ids of its agents.
+    pub agents: Vec<String>,
+    /// The digest of its token, in hexadecimal digits.
+    pub digest: String,
 }
 
 /// A variable whose value is a key of a Secret.
@@ -95,7 +107,8 @@ impl PodPlan {
             ("spec.gateway.imagePullPolicy", json!(policy)),
             ("spec.gateway.imagePullSecrets", json!(gateway.image_pull_secrets)),
             ("spec.gateway.resources", json!(gateway.resources)),
-            ("spec.gateway.auth", json!(gateway.auth)),
+            ("spec.gateway.auth", gateway.token().map_or(Value::Null, |token| json!({"token": token}))),
+            ("the relay for spec.gateway.auth.clients", json!((!gateway.clients().is_empty()).then_some(true))),
             ("spec.gateway.env", json!(gateway.env)),
             ("spec.gateway.envFrom", json!(gateway.env_from)),
             ("spec.gateway.podTemplate", json!(gateway.pod_template)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::contributions::{self, ResolvedAgents, access};
+use super::contributions::{self, ResolvedAgents, access, clients};
 use super::credentials;
 use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
@@ -36,7 +36,9 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
     let ignored = ignored_variables(&gathered.owner, &own.digests);
     let access = access::resolve(gathered, settings);
-    let warnings = missing.into_iter().chain(carried).chain(ignored).chain(access.warnings).collect();
+    let clients = clients::resolve(gathered);
+    let warnings =
+        missing.into_iter().chain(carried).chain(ignored).chain(access.warnings).chain(clients.warnings).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
@@ -49,7 +51,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     // A Pod that cannot be replaced now has to do with the variables that it has.
     let config = document.filter(|document| pod.is_ok() || suits_live_pod(&gathered.live, document, &agents));
     let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
-    Plan { pod, config, faults: agents.faults, warnings, agent_warnings: agents.warnings }
+    Plan { pod, config, clients: clients.list, faults: agents.faults, warnings, agent_warnings: agents.warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.

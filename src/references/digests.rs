@@ -61,16 +61,21 @@ pub enum Read {
 pub struct KeyDigest {
     /// See [`digest`].
     pub digest: String,
+    /// See [`token_digest`].
+    pub token: TokenDigest,
     /// Whether it is empty, or nothing but whitespace.
     pub blank: bool,
 }
+
+/// By which a value is known where it is the token of a client.
+pub type TokenDigest = [u8; 32];
 
 impl KeyDigest {
     /// What is kept of the value of this key.
     #[must_use]
     pub fn of(digest_key: &[u8], source: &SourceName, key: &str, value: &[u8]) -> Self {
         let blank = std::str::from_utf8(value).is_ok_and(|text| text.trim().is_empty());
-        Self { digest: digest(digest_key, source, key, value), blank }
+        Self { digest: digest(digest_key, source, key, value), token: token_digest(digest_key, value), blank }
     }
 }
 
@@ -112,6 +117,17 @@ pub fn digest(key: &[u8], source: &SourceName, name: &str, value: &[u8]) -> Stri
         mac.update(part);
     }
     hex::encode(&mac.finalize().into_bytes()[..8])
+}
+
+/// What is authenticated besides the token, so that its digest means nothing anywhere else.
+const CLIENT_TOKEN: &[u8] = b"creel client token\0";
+
+/// The digest by which `creel-shell relay` knows a token, under the gateway's key. A line break at the end cannot be sent, and does not
+/// count.
+#[must_use]
+pub fn token_digest(key: &[u8], value: &[u8]) -> TokenDigest {
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key) else { return TokenDigest::default() };
+    mac.chain_update(CLIENT_TOKEN).chain_update(value.trim_ascii_end()).finalize().into_bytes().into()
 }
 
 /// Digests of everything the sources name; what is missing is carried over from `previous` where it was known.

@@ -3,6 +3,8 @@
 use kube::ResourceExt;
 
 use super::digests::{Source, SourceKind};
+use crate::api::agent::Gateway;
+use crate::api::clients::Client;
 use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::passthrough::Passthrough;
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
@@ -39,7 +41,7 @@ pub const HOST_KEY: &str = "host-key";
 pub fn of_gateway(agent: &Agent) -> Vec<Source> {
     let name = agent.name_any();
     let gateway = agent.spec.gateway.as_ref();
-    let field = if gateway.is_some_and(|gateway| gateway.auth.is_some()) {
+    let field = if gateway.is_some_and(|gateway| gateway.token().is_some()) {
         "spec.gateway.auth.token.secretKeyRef"
     } else {
         "the generated token"
@@ -87,6 +89,15 @@ fn of_passthrough(config: &Passthrough, field: &str, agent: &Agent) -> Vec<Sourc
         .collect()
 }
 
+/// The clients of an Agent's gateway, and where the token of each is.
+pub fn of_clients(agent: &Agent) -> impl Iterator<Item = (&Client, Source)> {
+    let clients = agent.spec.gateway.as_ref().map(Gateway::clients).unwrap_or_default();
+    clients.iter().map(|client| {
+        let field = format!("spec.gateway.auth.clients[{}].secretRef of Agent \"{}\"", client.name, agent.name_any());
+        (client, secret(&SecretSource { secret_key_ref: client.secret_ref.clone() }, field))
+    })
+}
+
 /// What a live gateway reads on behalf of this last good state.
 #[must_use]
 pub fn of_live(secret: &str, key: &str, of: &str) -> Source {
@@ -116,10 +127,10 @@ fn of_environment(env: &[EnvVar], env_from: &[EnvFromSource], path: &str, of: &s
 /// Where the token of a gateway is: in the user's Secret, or in the generated one.
 #[must_use]
 pub fn token(owner: &Agent) -> SecretKeySelector {
-    let auth = owner.spec.gateway.as_ref().and_then(|gateway| gateway.auth.as_ref());
-    auth.map_or_else(
+    let token = owner.spec.gateway.as_ref().and_then(Gateway::token);
+    token.map_or_else(
         || SecretKeySelector { name: GatewayNames::of(&owner.name_any()).secret, key: TOKEN_KEY.to_owned() },
-        |auth| auth.token.secret_key_ref.clone(),
+        |token| token.secret_key_ref.clone(),
     )
 }
 

@@ -2,9 +2,12 @@
 
 use clap::Parser;
 use creel_shell::arguments::{Arguments, Command};
+use creel_shell::relay::clients::Clients;
 use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::json;
 
 use crate::gateway;
+use crate::gateway::gather::Gathered;
 use crate::naming::GatewayNames;
 use crate::openclaw::paths;
 use crate::pods::containers::SHELL_DIRECTORY;
@@ -31,6 +34,7 @@ fn subcommands(command: &[String]) -> Vec<&'static str> {
         Command::Isolation { .. } => vec!["isolation"],
         Command::Serve(_) => vec!["serve"],
         Command::Mux(_) => vec!["mux"],
+        Command::Relay(_) => vec!["relay"],
         Command::Run { program, .. } if program == *command[0] => {
             ["run"].into_iter().chain(subcommands(&command[3..])).collect()
         }
@@ -47,6 +51,33 @@ fn creel_shell_understands_the_commands_of_a_gateways_pod() {
     let plan = gateway::fixtures::plan(&gateway::fixtures::company()).pod.unwrap();
     let pod = gateway::build::pod_spec::build(&GatewayNames::of("concierge"), &plan, "creel:test").spec.unwrap();
     assert_eq!(all_subcommands(&pod), ["install", "keep", "ready", "run"]);
+}
+
+/// The gateway of `concierge` with one client, whose token is `one`.
+fn with_a_client() -> Gathered {
+    let mut gathered = gateway::fixtures::company();
+    gateway::fixtures::secret(&mut gathered, "tokens", &[("home", "one\n")]);
+    let auth = json!({"clients": [{"name": "home", "secretRef": {"name": "tokens", "key": "home"}}]});
+    gateway::fixtures::edit(&mut gathered, "concierge", |agent| {
+        agent.spec.gateway.as_mut().unwrap().auth = Some(serde_json::from_value(auth).unwrap());
+    });
+    gathered
+}
+
+#[test]
+fn creel_shell_understands_the_command_of_a_relay_and_knows_its_clients() {
+    let (gathered, names) = (with_a_client(), GatewayNames::of("concierge"));
+    let plan = gateway::fixtures::plan(&gathered);
+    let pod = gateway::build::pod_spec::build(&names, &plan.pod.unwrap(), "creel:test").spec.unwrap();
+    assert_eq!(all_subcommands(&pod), ["install", "keep", "ready", "relay", "run"]);
+    let relay = pod.init_containers.unwrap().pop().unwrap();
+    assert_eq!(relay.env.unwrap()[0].name, creel_shell::relay::TOKEN_VARIABLE);
+    let map = gateway::build::relay::config_map(&gathered.owner, &names, &plan.clients.unwrap());
+    let document = map.data.unwrap().into_values().next().unwrap();
+    let clients = Clients::parse(document.as_bytes(), b"key", &Clients::default()).unwrap();
+    let client = clients.identify(b"one").unwrap();
+    assert_eq!((client.name.as_str(), client.agents.as_slice()), ("home", &["concierge".to_owned()][..]));
+    assert!(clients.identify(b"two").is_none() && clients.identify(b"").is_none());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{client, prepare, server};
+use crate::{client, prepare, relay, server};
 
 /// The part of Creel that runs in the Pods of OpenClaw gateways and sandboxes.
 ///
@@ -83,6 +83,25 @@ pub enum Command {
     ///
     /// Exits with 0 after SIGTERM, or when the drain file says `true` and no call has run for a second.
     Serve(Serve),
+    /// Passes the HTTP APIs of a gateway on to clients with tokens of their own, each for its own agents.
+    ///
+    /// The variable `CREEL_GATEWAY_TOKEN` holds the token of the gateway. The file of the clients is read again when it changes.
+    Relay(Relay),
+}
+
+#[derive(Debug, Args)]
+pub struct Relay {
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The address of the gateway.
+    #[arg(long, value_name = "ADDRESS")]
+    upstream: SocketAddr,
+    /// The clients in JSON: their names, their agents, and the digests of their tokens.
+    #[arg(long, value_name = "FILE")]
+    clients: PathBuf,
+    /// The key of the digests.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +130,13 @@ pub struct Pod {
     /// Distinguishes the locks of one network namespace. Not needed where each Pod has its own.
     #[arg(long = "pod", default_value = "")]
     pub name: String,
+}
+
+impl From<Relay> for relay::Settings {
+    fn from(relay: Relay) -> Self {
+        let Relay { listen, upstream, clients, key } = relay;
+        Self { listen, upstream, clients, key }
+    }
 }
 
 impl From<Serve> for server::Settings {

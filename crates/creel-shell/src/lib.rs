@@ -10,6 +10,8 @@
 //! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
 //! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |
 //! | `client`     | what OpenClaw runs instead of `ssh`                          | network, disk, a socket           |
+//! | `relay`      | what programs call instead of the gateway                    | network, disk                     |
+//! | `log`        | one line per event                                           | standard error                    |
 //!
 //! A *call* is one command that OpenClaw runs in a sandbox: one run of the client, one channel at the server.
 
@@ -18,6 +20,8 @@ pub mod claim_lock;
 pub mod client;
 pub mod install;
 pub mod isolation;
+mod log;
 pub mod prepare;
+pub mod relay;
 pub mod run;
 pub mod server;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use creel_shell::arguments::{Arguments, Command};
-use creel_shell::{claim_lock, client, install, isolation, prepare, run, server};
+use creel_shell::{claim_lock, client, install, isolation, prepare, relay, run, server};
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         }
         Command::Mux(arguments) => exit_code(client::mux_master::run(&arguments)),
         Command::Serve(serve) => exit_code(server::serve(&serve.into())),
+        Command::Relay(arguments) => {
+            exit_code(relay::relay(&arguments.into(), std::env::var(relay::TOKEN_VARIABLE).ok()))
+        }
     }
 }
 

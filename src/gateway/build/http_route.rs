@@ -1,8 +1,8 @@
-//! The gateway's HTTPRoute: one host, one backend.
+//! The gateway's HTTPRoute: one host, which leads to the gateway, and the paths of clients to their relay.
 
 use serde_json::json;
 
-use super::metadata;
+use super::{metadata, relay};
 use crate::api::Agent;
 use crate::api::exposure::Exposure;
 use crate::kubernetes::http_route::{HttpRoute, HttpRouteSpec};
@@ -13,11 +13,14 @@ use crate::openclaw::paths;
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, exposure: &Exposure) -> Option<HttpRoute> {
     let route = exposure.http_route.as_ref()?;
-    let backend = json!({"name": names.gateway, "port": paths::PORT});
+    let backend = |port: u16| json!([{"name": names.gateway, "port": port}]);
+    let prefix = json!({"path": {"type": "PathPrefix", "value": relay::PATH}});
+    let clients = json!({"matches": [prefix], "backendRefs": backend(relay::PORT)});
+    let rules = relay::is_wanted(owner).then_some(clients).into_iter();
     let spec = HttpRouteSpec {
         parent_refs: route.parent_refs.iter().map(|parent| json!(parent)).collect(),
         hostnames: vec![exposure.host.clone()],
-        rules: vec![json!({"backendRefs": [backend]})],
+        rules: rules.chain([json!({"backendRefs": backend(paths::PORT)})]).collect(),
         ..HttpRouteSpec::default()
     };
     Some(HttpRoute { metadata: metadata(owner, names, &names.gateway), spec })

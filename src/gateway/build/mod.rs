@@ -11,6 +11,7 @@ pub mod http_route;
 pub mod ingress;
 pub mod network_policy;
 pub mod pod_spec;
+pub mod relay;
 pub mod service;
 pub mod service_account;
 
@@ -43,6 +44,8 @@ pub struct Desired {
     pub service: Service,
     pub ingress: Optional<Ingress>,
     pub http_route: Optional<HttpRoute>,
+    /// `None`: the gateway has no relay.
+    pub clients: Option<ConfigMap>,
     /// `None`: the configuration stays as it is.
     pub config: Option<DesiredConfig>,
     /// `None`: the Deployment stays as it is.
@@ -102,6 +105,7 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         service: service::build(owner, &names),
         ingress: Optional::new(ingress, gathered.live.ingress.as_ref(), owner),
         http_route: Optional::new(http_route, gathered.live.http_route.as_ref(), owner),
+        clients: plan.clients.as_ref().map(|clients| relay::config_map(owner, &names, clients)),
         obsolete: obsolete(gathered, &names, config.as_ref()),
         config,
         deployment,
@@ -133,7 +137,9 @@ fn obsolete(
         return Vec::new();
     }
     let mounted: BTreeSet<String> = live.pods.iter().filter_map(|pod| mounted_config(pod)).collect();
-    let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted;
+    let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
+    let keeps =
+        |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted || is_of_relay(name);
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }
 

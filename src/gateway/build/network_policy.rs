@@ -5,7 +5,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
-use super::metadata;
+use super::{metadata, relay};
 use crate::api::Agent;
 use crate::api::sandbox::Egress;
 use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_SANDBOX_GATEWAY, MANAGED_BY, SANDBOX};
@@ -15,7 +15,7 @@ use crate::pods::egress::opened;
 use crate::pods::network::{labelled, namespace, port};
 use crate::settings::Settings;
 
-/// In: the gateway's port, from its own namespace except from sandboxes, from the operator's, and from the peers to which the gateway is
+/// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator's, and from the peers to which the gateway is
 /// exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
@@ -28,6 +28,7 @@ pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> Networ
     if settings.max_egress < Egress::All {
         egress.push(sandboxes(names.owner()));
     }
+    let ports = std::iter::once(paths::PORT).chain(relay::is_wanted(owner).then_some(relay::PORT));
     NetworkPolicy {
         metadata: metadata(owner, names, &names.gateway),
         spec: Some(NetworkPolicySpec {
@@ -35,7 +36,7 @@ pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> Networ
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
                 from: Some(others.chain([operator]).chain(exposed_to(owner)).collect()),
-                ports: Some(vec![port("TCP", paths::PORT)]),
+                ports: Some(ports.map(|number| port("TCP", number)).collect()),
             }]),
             egress: Some(egress),
         }),

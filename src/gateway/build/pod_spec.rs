@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::affinity;
+use super::relay;
 use super::service::PORT_NAME;
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
@@ -41,6 +42,7 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
     labels.extend(names.labels());
     let mut annotations = user_metadata.annotations;
     annotations.insert(naming::PLAN.to_owned(), plan.hash());
+    let relay = (!gateway.clients().is_empty()).then(|| relay::container(plan, shell_image));
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
@@ -49,7 +51,9 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
             // process is gone, which it looks for on the host of the same name only, and elsewhere refuses to start for five minutes.
             hostname: Some(names.gateway.clone()),
             termination_grace_period_seconds: Some(paths::TERMINATION_GRACE_SECONDS),
-            init_containers: Some(vec![install_container(shell_image), claim_lock_container(shell_image)]),
+            init_containers: Some(
+                [install_container(shell_image), claim_lock_container(shell_image)].into_iter().chain(relay).collect(),
+            ),
             containers: vec![gateway_container(plan)],
             volumes: Some(volumes(names, plan)),
             affinity: Some(affinity::build(names.owner(), user.affinity.clone())),
@@ -151,7 +155,9 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
     all.into_values().collect()
 }
 
-fn secret_variable(name: &str, secret: &str, key: &str, optional: bool) -> EnvVar {
+/// A variable whose value is a key of a Secret.
+#[must_use]
+pub fn secret_variable(name: &str, secret: &str, key: &str, optional: bool) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: None,
@@ -168,7 +174,8 @@ fn secret_variable(name: &str, secret: &str, key: &str, optional: bool) -> EnvVa
 
 fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
-    vec![
+    let clients = (!plan.gateway.clients().is_empty()).then(|| relay::volume(names));
+    let all = [
         Volume {
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                 claim_name: plan.claim.clone(),
@@ -185,7 +192,8 @@ fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
         },
         scratch(SHELL_VOLUME, "64Mi"),
         scratch(TEMPORARY_VOLUME, "2Gi"),
-    ]
+    ];
+    all.into_iter().chain(clients).collect()
 }
 
 fn bytes(amount: &Quantity) -> Option<u64> {

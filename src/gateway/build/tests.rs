@@ -1,4 +1,5 @@
 mod exposure;
+mod relay;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! How the gateway is reached, as its owner says it. It stays whatever is wrong with the owner's own agent. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use kube::ResourceExt;
@@ -44,7 +44,10 @@ pub fn resolve(gathered: &Gathered, settings: &Settings) -> Resolved {
 
 /// The proxies that can be trusted, listed or found, and what is wrong with the others that are listed.
 fn proxies(gateway: &Gateway, gathered: &Gathered, settings: &Settings) -> (Vec<String>, Vec<Fault>) {
-    let callers = callers(&gathered.live, settings);
+    let mut callers = callers(&gathered.live, settings);
+    if !gateway.clients().is_empty() {
+        callers.push((Ipv4Addr::LOCALHOST.into(), "the relay for spec.gateway.auth.clients"));
+    }
     let (mut trusted, mut rejected) = (Vec::new(), Vec::new());
     for proxy in &gateway.trusted_proxies {
         match reject(proxy, &callers) {
@@ -91,8 +94,8 @@ fn reject(proxy: &str, callers: &[Caller]) -> Option<String> {
     };
     let (address, whose) = callers.iter().find(|(address, _)| range.contains(address))?;
     Some(format!(
-        "it contains {address}, the address of {whose}, and OpenClaw would answer 403 to the operator or the kubelet. List the \
-         addresses of the proxies alone"
+        "it contains {address}, the address of {whose}, and OpenClaw would answer 403 to it. List the addresses of the \
+         proxies alone"
     ))
 }
 
@@ -196,8 +199,7 @@ mod tests {
         assert_eq!(
             messages[0],
             "The gateway does not trust \"10.9.0.0/16\" (spec.gateway.trustedProxies of Agent \"concierge\"): it contains 10.9.3.4, \
-             the address of the operator, and OpenClaw would answer 403 to the operator or the kubelet. List the addresses of the \
-             proxies alone"
+             the address of the operator, and OpenClaw would answer 403 to it. List the addresses of the proxies alone"
         );
         assert!(messages[1].contains("192.0.2.7, the address of the node of the gateway"), "{}", messages[1]);
         assert!(messages[2].contains("10.244.1.5, the address of the gateway itself"), "{}", messages[2]);

@@ -82,8 +82,10 @@ reasons! {
         MODEL_ID_UNSUPPORTED = "ModelIdUnsupported", "Use another model, or give the model a name without `@` at its endpoint.";
         /// A Sandbox does not exist. A sandbox Pod that already runs keeps running.
         SANDBOX_NOT_FOUND = "SandboxNotFound", "Create the Sandbox, or correct `spec.sandbox.ref`.";
-        /// The Agent that a CronJob names does not exist.
-        AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef`. The CronJob waits for it.";
+        /// The Agent that a CronJob names does not exist; or an Agent that `spec.gateway.auth.clients` names is not on the gateway.
+        AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef` or the list `agents` of the client. The CronJob waits for it; the client can use its other Agents.";
+        /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
+        CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";
         /// The Agent whose gateway to use does not exist.
         GATEWAY_NOT_FOUND = "GatewayNotFound", "Create the Agent that `spec.gatewayRef` names, or create a new Agent with another `gatewayRef`.";
         /// The Agent whose gateway to join has no gateway of its own.

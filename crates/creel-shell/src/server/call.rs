@@ -17,8 +17,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::calls::{Calls, RunningCall};
 use super::program::{Environment, Process, ProcessControl, Program, Stdin, Terminal};
+use super::signal;
 use super::stdin::{self, Receiver, Sender, WindowExceeded};
-use super::{log, signal};
+use crate::log;
 
 /// Read from a program at once; also the usual size of a packet.
 const READ_SIZE: usize = 32 * 1024;

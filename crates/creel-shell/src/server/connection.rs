@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use super::call::{self, CANNOT_EXECUTE, Call, CallRequest, Event, ReplyChannel};
 use super::calls::Calls;
 use super::program::{Environment, Program, Terminal};
-use super::{environment, log, removal, signal, stdin};
+use super::{environment, removal, signal, stdin};
+use crate::log;
 
 /// Channels open at the same time.
 const MAX_OPEN_CHANNELS: usize = 64;

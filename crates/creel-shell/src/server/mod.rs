@@ -11,7 +11,6 @@
 //! | `environment` | which variables a client may set                                         |
 //! | `removal`     | recognizes OpenClaw's removal of a sandbox                               |
 //! | `signal`      | names and numbers of signals                                             |
-//! | `log`         | one line per event                                                       |
 //!
 //! One thread: a sandbox has few calls at a time, and idle threads would take most of the server's memory.
 
@@ -20,7 +19,6 @@ mod calls;
 mod connection;
 mod environment;
 mod keys;
-mod log;
 mod program;
 mod removal;
 mod signal;
@@ -42,6 +40,7 @@ use tokio::signal::unix::{SignalKind, signal as listen_for};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::log;
 use calls::Calls;
 use connection::{Connection, LOGIN_GRACE_TIME, Shared};
 pub use keys::KeyError;

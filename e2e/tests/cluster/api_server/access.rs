@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use e2e::suite::{SOON, TestNamespace, in_namespace, operator};
+use e2e::suite::{SOON, TestNamespace, in_namespace, operator, secret, secret_value};
 use serde_json::{Value, json};
 
 use super::stage::{config_name, edit, reason, with_children};
@@ -149,6 +149,69 @@ async fn without_the_gateway_api_the_condition_says_so_and_nothing_else_fails() 
         assert!(said.message.contains("HTTPRoute of gateway.networking.k8s.io/v1"), "{}", said.message);
         reason(&namespace, "a", "Ready", "Suspended").await;
         says(&namespace, "/controlUi/allowedOrigins", &json!(["https://claw.example.com"])).await;
+    })
+    .await;
+}
+
+/// Waits until the clients of the relay are these, by name and with their agents.
+async fn clients_are(namespace: &TestNamespace, wanted: &Value) {
+    namespace
+        .eventually(&format!("the clients are {wanted}"), SOON, async || {
+            let map = namespace.find("ConfigMap", "a-clients").await.ok_or("there is no ConfigMap")?;
+            let text = map.data["data"]["clients.json"].as_str().ok_or("it has no file")?;
+            let document: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            let clients = document["clients"].as_array().ok_or("it has no clients")?;
+            let found: Vec<_> = clients.iter().map(|client| json!([client["name"], client["agents"]])).collect();
+            if json!(found) == *wanted { Ok(()) } else { Err(text.to_owned()) }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn clients_come_change_and_go_and_what_is_wrong_with_one_is_told_and_disturbs_nothing() {
+    in_namespace("clients", async |namespace| {
+        let client =
+            |agents: Value| json!([{"name": "home", "agents": agents, "secretRef": {"name": "tokens", "key": "home"}}]);
+        let set = async |clients: Value| {
+            let auth = json!({"spec": {"gateway": {"auth": {"clients": clients}}}});
+            edit(&namespace, "Agent", "a", &auth).await.expect("it is accepted");
+        };
+        with_children(&namespace, json!({"gateway": {}})).await;
+        let before = plan(&namespace).await;
+        set(client(json!(["a"]))).await;
+        let said = reason(&namespace, "a", "ReferencesResolved", "SecretNotFound").await;
+        assert!(said.message.contains("spec.gateway.auth.clients[home].secretRef"), "{}", said.message);
+        assert_eq!(said.status, "False");
+        clients_are(&namespace, &json!([])).await;
+        let another = async || match plan(&namespace).await {
+            plan if plan != before => Ok(plan),
+            plan => Err(format!("{plan:?}")),
+        };
+        let with_relay = namespace.eventually("the Pod has a relay", SOON, another).await;
+
+        namespace.apply(&secret("tokens", "home", &secret_value("client"))).await;
+        clients_are(&namespace, &json!([["home", ["a"]]])).await;
+        reason(&namespace, "a", "ReferencesResolved", "Resolved").await;
+        set(client(json!(["a", "nobody"]))).await;
+        let said = reason(&namespace, "a", "ReferencesResolved", "AgentNotFound").await;
+        assert!(said.message.contains("Agent \"nobody\" is not on this gateway"), "{}", said.message);
+        clients_are(&namespace, &json!([["home", ["a"]]])).await;
+        assert_eq!(plan(&namespace).await, with_relay, "the Pod is another");
+        let ports = namespace.get("Service", "a-gateway").await.data["spec"]["ports"].clone();
+        assert_eq!((&ports[0]["port"], &ports[1]["port"]), (&json!(18_789), &json!(18_790)));
+
+        edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"auth": null}}})).await.expect("it is accepted");
+        let gone = async || match namespace.find("ConfigMap", "a-clients").await {
+            Some(map) => Err(format!("{map:?}")),
+            None => Ok(()),
+        };
+        namespace.eventually("the ConfigMap is gone", SOON, gone).await;
+        let closed = async || {
+            let ports = namespace.get("Service", "a-gateway").await.data["spec"]["ports"].clone();
+            let same = plan(&namespace).await == before && ports.as_array().is_some_and(|ports| ports.len() == 1);
+            if same { Ok(()) } else { Err(ports.to_string()) }
+        };
+        namespace.eventually("the Pod and the Service are as before", SOON, closed).await;
     })
     .await;
 }

@@ -59,6 +59,32 @@ async fn an_agent_owns_a_gateway_or_joins_one_and_never_both() {
 }
 
 #[tokio::test]
+async fn a_client_has_a_name_a_token_of_its_own_and_agents() {
+    let server = Server::new().await;
+    let secret = |key: &str| json!({"name": "tokens", "key": key});
+    let client = |changes: Value| merged(json!({"name": "open-webui", "secretRef": secret("web")}), changes);
+    let clients = |clients: Vec<Value>| json!({"gateway": {"auth": {"clients": clients}}});
+    for name in ["Open", "a_b", "-a", "", &"a".repeat(41)] {
+        refused(&server, clients(vec![client(json!({"name": name}))]), "spec.gateway.auth.clients[0].name").await;
+    }
+    for agents in [json!([]), json!(["Ada"]), json!(["a.b"]), json!(vec!["a"; 33])] {
+        refused(&server, clients(vec![client(json!({"agents": agents}))]), "spec.gateway.auth.clients[0].agents").await;
+    }
+    refused(&server, clients(vec![client(json!({"agents": ["ada", "ada"]}))]), "Duplicate value").await;
+    refused(&server, clients(vec![client(json!({})), client(json!({}))]), "Duplicate value").await;
+    refused(&server, clients(vec![json!({"name": "a"})]), "secretRef: Required value").await;
+    let many = (0..33).map(|number| client(json!({"name": format!("c{number}")}))).collect();
+    refused(&server, clients(many), "must have at most 32 items").await;
+    let token = |key: &str| json!({"secretKeyRef": secret(key)});
+    let both = |key: &str| json!({"gateway": {"auth": {"token": token(key), "clients": [client(json!({}))]}}});
+    refused(&server, both("web"), "a client needs a token of its own: the token of the gateway opens every Agent")
+        .await;
+    accepted(&server, both("gateway")).await;
+    accepted(&server, clients(vec![client(json!({})), client(json!({"name": "home", "agents": ["a", "b"]}))])).await;
+    accepted(&server, json!({"gateway": {"auth": {"token": token("gateway")}}})).await;
+}
+
+#[tokio::test]
 async fn an_agent_cannot_join_itself() {
     let server = Server::new().await;
     refused(&server, json!({"gatewayRef": {"name": "a"}}), "spec.gatewayRef names this Agent itself").await;

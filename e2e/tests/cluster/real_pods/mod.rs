@@ -4,10 +4,11 @@
 //! what does not), `live` (edits that are live without a restart), `passthrough` (keys of openclaw.json), `successor` (a Pod that is
 //! gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
 //! (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its namespace),
-//! `devices` (who talks to a gateway over its WebSocket), `contract` (what Creel relies on of a gateway).
+//! `devices` (who talks to a gateway over its WebSocket), `clients` (who may ask some of its Agents only), `contract` (what Creel relies on of a gateway).
 
 mod access;
 mod browser;
+mod clients;
 mod contract;
 pub mod cron;
 mod devices;

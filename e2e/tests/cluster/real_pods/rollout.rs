@@ -5,6 +5,8 @@ use std::time::Duration;
 use e2e::suite::{Condition, SOON, TestNamespace, agent, in_namespace, joined_agent, secret, secret_value};
 use serde_json::json;
 
+use super::clients::ask_their_agents_only;
+
 /// A change settles within two seconds, so a restart that should not be shows well within this.
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -99,6 +101,8 @@ async fn a_gateway_that_starts_without_a_key_says_whose_and_gets_it_once_it_is_b
         assert_eq!(status["reason"], "the availability of Secret \"main\" changed");
         let seen = namespace.ask_and_see("support", "s", "with the key").await;
         assert!(seen.api_key == Some(key), "another key was on the wire");
+
+        ask_their_agents_only(&namespace, "support", "writer").await;
     })
     .await;
 }

@@ -72,6 +72,30 @@ fn a_route_has_one_host_and_one_backend() {
 }
 
 #[test]
+fn with_clients_their_paths_lead_to_the_relay() {
+    let clients = json!([{"name": "home", "secretRef": {"name": "tokens", "key": "home"}}]);
+    let with_clients = |mut gathered: Gathered| {
+        edit(&mut gathered, "concierge", |agent| {
+            let auth = Value::from_iter([("clients", clients.clone())]);
+            agent.spec.gateway.as_mut().unwrap().auth = Some(serde_json::from_value(auth).unwrap());
+        });
+        desired(&gathered)
+    };
+    let Optional::Wanted(ingress) = with_clients(by_ingress()).ingress else { panic!("no Ingress") };
+    let path = |path: &str, port: &str| {
+        let service = json!({"service": {"name": "concierge-gateway", "port": {"name": port}}});
+        json!({"path": path, "pathType": "Prefix", "backend": service})
+    };
+    let paths = json!(ingress.spec)["rules"][0]["http"]["paths"].clone();
+    assert_eq!(paths, json!([path("/v1", "clients"), path("/", "gateway")]));
+    let Optional::Wanted(route) = with_clients(by_route()).http_route else { panic!("no HTTPRoute") };
+    let backend = |port: u16| json!([{"name": "concierge-gateway", "port": port}]);
+    let prefix = json!({"path": {"type": "PathPrefix", "value": "/v1"}});
+    let rules = json!([{"matches": [prefix], "backendRefs": backend(18790)}, {"backendRefs": backend(18789)}]);
+    assert_eq!(json!(route.spec)["rules"], rules);
+}
+
+#[test]
 fn what_the_spec_no_longer_asks_for_goes_if_it_is_ours() {
     let Optional::Wanted(ours) = desired(&by_ingress()).ingress else { panic!("no Ingress") };
     let mut foreign = ours.clone();
