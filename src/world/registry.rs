@@ -42,6 +42,7 @@ fn register(kinds: &mut Kinds) -> Stores {
         secrets: kinds.metadata(Required),
         config_map_metadata: kinds.metadata(Required),
         deployments: kinds.children(Required),
+        replica_sets: kinds.identities(Required),
         config_maps: kinds.children(Required),
         services: kinds.children(Required),
         service_accounts: kinds.children(Required),
@@ -187,6 +188,23 @@ impl Kinds {
     {
         self.store(need, all(), |object: Received<PartialObjectMeta<K>>| {
             Ok(PartialObjectMeta { types: None, metadata: pruning::metadata(object.meta()), _phantom: PhantomData })
+        })
+    }
+
+    /// Of what carries our label, only whose it is.
+    pub fn identities<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        PartialObjectMeta<K>: Watched,
+    {
+        self.store(need, labelled(), |object: Received<PartialObjectMeta<K>>| {
+            Ok(PartialObjectMeta { types: None, metadata: pruning::identity(object.meta()), _phantom: PhantomData })
         })
     }
 

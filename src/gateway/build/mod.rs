@@ -132,7 +132,7 @@ fn obsolete(
     if in_use.is_empty() {
         return Vec::new();
     }
-    let mounted: BTreeSet<String> = live.pods.iter().filter_map(|pod| mounted_config(pod)).collect();
+    let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted;
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }
