@@ -36,7 +36,8 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let carried = own.faults.iter().filter(|fault| fault.carried).cloned();
     let ignored = ignored_variables(&gathered.owner, &own.digests);
     let access = access::resolve(gathered, settings);
-    let warnings = missing.into_iter().chain(carried).chain(ignored).chain(access.warnings).collect();
+    let memory = low_memory(&gathered.owner);
+    let warnings = missing.into_iter().chain(carried).chain(ignored).chain(memory).chain(access.warnings).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
@@ -56,6 +57,21 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
 fn ignored_variables(owner: &Agent, digests: &Digests) -> Option<Fault> {
     let loaded = reserved::loaded(&owner.spec.gateway.as_ref()?.env_from, digests);
     reserved::ignored(&loaded, &format!("spec.gateway.envFrom of Agent \"{}\"", owner.name_any()))
+}
+
+/// A memory limit with which the gateway will not start, or not for long.
+fn low_memory(owner: &Agent) -> Option<Fault> {
+    let limit = owner.spec.gateway.as_ref()?.resources.as_ref()?.limits.get("memory")?;
+    let bytes = limit.bytes()?;
+    (bytes < paths::LEAST_MEMORY).then(|| Fault {
+        reason: reason::MEMORY_LIMIT_LOW,
+        message: format!(
+            "spec.gateway.resources.limits.memory of Agent \"{}\" is {} MiB: OpenClaw needs about 1 GiB and will run out of memory; raise it, or remove it to use the default",
+            owner.name_any(),
+            bytes / (1024 * 1024),
+        ),
+        carried: true,
+    })
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {
