@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
 use crate::api::Agent;
@@ -35,6 +35,8 @@ pub const GATEWAY: &str = "gateway";
 pub const SANDBOX: &str = "sandbox";
 /// A value of [`LABEL_COMPONENT`].
 pub const FENCE: &str = "fence";
+/// Labels of the operator's own Pod, as the chart sets them.
+pub const OPERATOR: [(&str, &str); 2] = [(LABEL_NAME, "creel"), (LABEL_COMPONENT, "operator")];
 /// The `NetworkPolicy` of a namespace that selects all Pods of ours there. No child of an Agent can have this name: none ends so.
 pub const FENCE_NAME: &str = "creel-fence";
 /// On a gateway's children: the Agent that owns the gateway.
@@ -108,11 +110,32 @@ pub fn child_of(agent: &Agent, name: &str, labels: BTreeMap<String, String>) -> 
     }
 }
 
+/// What controls the object.
+#[must_use]
+pub fn controller_of<K: Resource>(object: &K) -> Option<&OwnerReference> {
+    object.owner_references().iter().find(|reference| reference.controller == Some(true))
+}
+
 /// Whether the Agent controls the object.
 #[must_use]
 pub fn is_child_of<K: Resource>(object: &K, agent: &Agent) -> bool {
-    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
-    controller.is_some_and(|controller| Some(&controller.uid) == agent.uid().as_ref())
+    controller_of(object).is_some_and(|controller| Some(&controller.uid) == agent.uid().as_ref())
+}
+
+/// Whether an Agent of the same name that was deleted controls the object: garbage collection removes it soon.
+#[must_use]
+pub fn is_child_of_predecessor<K: Resource>(object: &K, agent: &Agent) -> bool {
+    agent.controller_owner_ref(&()).is_some_and(|owner| is_of_predecessor(object, &owner))
+}
+
+/// The same, for what refers to its controller so.
+#[must_use]
+pub fn is_of_predecessor<K: Resource>(object: &K, owner: &OwnerReference) -> bool {
+    controller_of(object).is_some_and(|controller| {
+        let group = |reference: &OwnerReference| reference.api_version.split('/').next().map(str::to_owned);
+        (group(controller), &controller.kind, &controller.name) == (group(owner), &owner.kind, &owner.name)
+            && controller.uid != owner.uid
+    })
 }
 
 /// The names of a gateway's children, all from the name of the Agent that owns it.

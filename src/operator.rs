@@ -3,6 +3,8 @@
 //! The Lease, health and signals have a thread of their own, and the watches and controllers have others: however long these compute,
 //! the Lease is renewed in time and the kubelet gets its answer.
 
+mod core_dumps;
+
 use std::collections::BTreeSet;
 use std::future::{self, Future};
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub enum OperatorError {
     NotServed(Box<NotServed>),
     #[error("cannot listen on {listen} for health and metrics")]
     Listen { listen: std::net::SocketAddr, source: std::io::Error },
+    #[error("cannot forbid core dumps")]
+    CoreDumps(#[source] std::io::Error),
     #[error("cannot start threads")]
     Threads(#[source] std::io::Error),
     #[error("cannot receive signals")]
@@ -77,6 +81,7 @@ pub enum OperatorError {
 
 /// Runs until a signal, or until something makes going on wrong.
 pub fn run(mut settings: Settings) -> Result<(), OperatorError> {
+    core_dumps::forbid().map_err(OperatorError::CoreDumps)?;
     if settings.dns_servers.is_empty() {
         settings.dns_servers = dns_servers();
     }
@@ -166,21 +171,31 @@ async fn while_leading(
     }
 }
 
-/// A fresh `helm install` may start the operator a moment before its CRDs are served. An API server that does not answer is waited for.
+/// A fresh `helm install` may start the operator a moment before its CRDs are served. An API server that does not answer, or refuses, is
+/// waited for however long it takes, and `/readyz` has its words.
 async fn wait_for_kinds(client: &Client, health: &Health) -> Result<(), OperatorError> {
-    health.set_missing(Some("not every kind that is watched can be listed yet: see the log".to_owned()));
-    let started = Instant::now();
+    health.set_missing(Some("the API server has not been asked yet".to_owned()));
+    let mut absence = Absence::default();
     loop {
-        match registry::served(client).await {
-            Ok(()) => return Ok(()),
-            Err(missing) if is_not_found(&missing.source) && started.elapsed() > CRDS_TAKE => {
-                return Err(OperatorError::NotServed(Box::new(missing)));
-            }
-            Err(missing) => {
-                tracing::info!(%missing, "waiting for the API server");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+        let Err(missing) = registry::served(client).await else { return Ok(()) };
+        if absence.lasts(is_not_found(&missing.source), Instant::now()) {
+            return Err(OperatorError::NotServed(Box::new(missing)));
         }
+        tracing::info!(%missing, "waiting for the API server");
+        health.set_missing(Some(missing.to_string()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Since when the API server says that a kind is not there. While it says something else, nothing is known of that.
+#[derive(Default)]
+struct Absence(Option<Instant>);
+
+impl Absence {
+    /// Whether it has said so for longer than CRDs take that were just applied.
+    fn lasts(&mut self, is_absent: bool, now: Instant) -> bool {
+        self.0 = is_absent.then(|| self.0.unwrap_or(now));
+        self.0.is_some_and(|since| now.saturating_duration_since(since) > CRDS_TAKE)
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Settings {
     #[arg(long, env = "CREEL_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// The namespace of the operator. It contains the operator's Lease, and gateways accept calls from it.
+    /// The namespace of the operator. It contains the operator's Lease, and gateways accept calls from the operator's Pod in it.
     #[arg(long, env = "POD_NAMESPACE", default_value = "creel-system")]
     pub namespace: String,
 

@@ -239,15 +239,13 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
             let message = format!("Waiting for the gateway of Agent \"{}\".", gateway_owner(agent));
             return (Summary::Reconciling { reason: reason::PENDING, message }, None);
         }
-        GatewayLookup::Blocked(fault) => {
-            return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
-        }
+        GatewayLookup::Blocked(fault) => return (in_the_way(fault), None),
         GatewayLookup::Nowhere(fault) => return missing(agent, fault.reason, &fault.message, now),
     };
     // A suspended gateway has children too: what is in their way is reported.
     let owns = agent.spec.gateway_ref.is_none();
     if let Some(fault) = state.fault.as_ref().filter(|fault| owns && !is_reference(fault.reason)) {
-        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
+        return (in_the_way(fault), None);
     }
     let Some(member) = member_now(agent, state) else {
         return (Summary::Reconciling { reason: reason::PENDING, message: NOT_SEEN.to_owned() }, None);
@@ -263,7 +261,7 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         if is_reference(fault.reason) {
             return missing(agent, fault.reason, &fault.message, now);
         }
-        return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
+        return (in_the_way(fault), None);
     }
     if let Some(fault) = &member.lacking {
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
@@ -272,6 +270,12 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     let config = from_condition(&state.config).filter(|_| !answers);
     let of_gateway = from_condition(&state.ready).or(config);
     (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
+}
+
+/// What is in the way of the children.
+fn in_the_way(fault: &Fault) -> Summary {
+    let (reason, message) = (fault.reason, fault.message.clone());
+    if fault.is_transient() { Summary::Reconciling { reason, message } } else { Summary::Stalled { reason, message } }
 }
 
 /// Whether a configuration that is on its way or rejected is about something else than this Agent's spec: it was ready as it is now, and

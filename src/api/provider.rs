@@ -21,6 +21,7 @@ use super::references::SecretSource;
     derive = "PartialEq",
     doc = "A Provider is an endpoint that serves models, the credentials for it, and the models that Agents of this namespace may use. Anyone who can create a Provider can use every Secret of its namespace, as with Pods.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of a Provider must be a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
+    validation = Rule::new("!(self.metadata.name in ['constructor', 'prototype'])").message("OpenClaw cannot use the names 'constructor' and 'prototype': choose another name"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "API", type_ = "string", json_path = ".spec.api"),
@@ -42,10 +43,11 @@ pub struct ProviderSpec {
     /// to a host whose name ends in `.local`. When the value changes, the Pods of the gateways that use it are recreated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<SecretSource>,
-    /// Additional HTTP headers for each request, at most 16. Default: none.
+    /// Additional HTTP headers for each request, at most 16. No two names may differ only in case. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("self.all(one, self.exists_one(other, other.name.lowerAscii() == one.name.lowerAscii()))").message("two headers have the same name: HTTP does not distinguish case"))]
     pub headers: Vec<Header>,
     /// The models of this endpoint, at least one and at most 256: the only names that Agents may use.
     #[schemars(length(min = 1, max = 256))]

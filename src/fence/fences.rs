@@ -11,7 +11,6 @@ use tokio::sync::Mutex;
 use super::build::build;
 use crate::kubernetes::apply::{Applier, ApplyError};
 use crate::kubernetes::backoff::resync;
-use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{AGENT_MANAGER, FENCE_NAME};
@@ -120,7 +119,7 @@ impl NamespaceReconciler for Fences {
     async fn reconcile(&self, namespace: &str) -> Result<Option<Duration>, ReconcileError> {
         match self.settle(namespace, Instant::now()).await {
             // The Agents, which can't go on without it, say so in their conditions.
-            Err(error) if error.is_name_conflict() || error.api().is_some_and(is_refusal) => {
+            Err(error) if error.reason().is_some() => {
                 tracing::info!(namespace, %error, "no fence");
                 Ok(Some(resync()))
             }

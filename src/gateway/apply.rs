@@ -87,9 +87,20 @@ pub async fn apply(
                 return (applied, stopped);
             }
         }
-        sent => return (applied, sent),
+        sent => {
+            let contested = || contested(sender, &gathered.owner.uid().unwrap_or_default());
+            applied.fault = applied.fault.or_else(contested);
+            return (applied, sent);
+        }
     }
     (applied, Ok(()))
+}
+
+/// A child that somebody else keeps changing.
+#[must_use]
+pub fn contested(sender: &Applier, owner: &str) -> Option<Fault> {
+    let message = sender.disputed(owner)?.to_string();
+    Some(Fault { reason: reason::CONTESTED, message, carried: false })
 }
 
 /// Stops the Pod of a gateway that would rest on what is somebody else's: its configuration, its token, its policy.
@@ -100,12 +111,10 @@ pub async fn stop(sender: &Applier, deployment: Option<&Observed<Deployment>>) -
     }
 }
 
-/// What only a person can repair: a child that the API server refuses, or whose name is taken.
+/// What the next try does not help: a child that the API server refuses, or whose name is taken.
 #[must_use]
 pub fn fault(error: &ApplyError) -> Option<Fault> {
-    let refused = || error.api().is_some_and(is_refusal).then_some(reason::CHILD_REJECTED);
-    let reason = if error.is_name_conflict() { Some(reason::NAME_CONFLICT) } else { refused() };
-    Some(Fault { reason: reason?, message: error.to_string(), carried: false })
+    Some(Fault { reason: error.reason()?, message: error.to_string(), carried: false })
 }
 
 /// Named one by one, so that a child that nothing sends does not compile. The fence first: without it there is no Pod.

@@ -31,7 +31,7 @@ use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::read::Versions;
 use crate::world::proxies;
 use crate::world::stores::{Stores, key_of, named, within};
-use crate::world::triggers::gateway_owner;
+use crate::world::triggers::{gateway_owner, pods_of_gateway};
 
 /// Everything that the reconcile of one gateway depends on.
 #[derive(Debug)]
@@ -79,7 +79,10 @@ pub struct Live {
     pub edited: bool,
     /// All ConfigMaps of the gateway by name.
     pub config_maps: BTreeMap<String, Arc<Observed<ConfigMap>>>,
+    /// The Pods of the Deployment.
     pub pods: Vec<Arc<Pod>>,
+    /// All Pods with the label of the gateway, whoever made them.
+    pub labelled_pods: Vec<Arc<Pod>>,
     /// The image that the gateway was last made with, as this process remembers it or else the status of its owner says: whoever may edit
     /// the Deployment must not choose it.
     pub image: Option<String>,
@@ -289,7 +292,8 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &Agent) -
         http_route: named(&stores.http_routes, namespace, &names.gateway),
         claim: named(&stores.claims, namespace, &names.claim),
         service: named(&stores.services, namespace, &names.gateway),
-        pods: within(&stores.pods, namespace, |pod| labelled(pod.metadata.labels.as_ref())),
+        pods: pods_of_gateway(stores, namespace, owner),
+        labelled_pods: within(&stores.pods, namespace, |pod| labelled(pod.metadata.labels.as_ref())),
         environment: container.and_then(|container| container.env).unwrap_or_default(),
         deployment,
         config_maps,

@@ -37,8 +37,9 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let ignored = ignored_variables(&gathered.owner, &own.digests);
     let access = access::resolve(gathered, settings);
     let clients = clients::resolve(gathered);
-    let warnings =
-        missing.into_iter().chain(carried).chain(ignored).chain(access.warnings).chain(clients.warnings).collect();
+    let memory = low_memory(&gathered.owner);
+    let of_ways_in = access.warnings.into_iter().chain(clients.warnings);
+    let warnings = missing.into_iter().chain(carried).chain(ignored).chain(memory).chain(of_ways_in).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
     let pod = match blocking {
@@ -58,6 +59,21 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
 fn ignored_variables(owner: &Agent, digests: &Digests) -> Option<Fault> {
     let loaded = reserved::loaded(&owner.spec.gateway.as_ref()?.env_from, digests);
     reserved::ignored(&loaded, &format!("spec.gateway.envFrom of Agent \"{}\"", owner.name_any()))
+}
+
+/// A memory limit with which the gateway will not start, or not for long.
+fn low_memory(owner: &Agent) -> Option<Fault> {
+    let limit = owner.spec.gateway.as_ref()?.resources.as_ref()?.limits.get("memory")?;
+    let bytes = limit.bytes()?;
+    (bytes < paths::LEAST_MEMORY).then(|| Fault {
+        reason: reason::MEMORY_LIMIT_LOW,
+        message: format!(
+            "spec.gateway.resources.limits.memory of Agent \"{}\" is {} MiB: OpenClaw needs about 1 GiB and will run out of memory; raise it, or remove it to use the default",
+            owner.name_any(),
+            bytes / (1024 * 1024),
+        ),
+        carried: true,
+    })
 }
 
 fn missing_claim(gathered: &Gathered) -> Option<Fault> {

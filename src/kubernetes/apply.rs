@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::errors::brief;
-use super::errors::is_refusal;
+use super::conditions::reason;
+use super::dispute::Edit;
+use super::errors::{brief, is_refusal};
 use super::http_route::HttpRoute;
-use super::ledger::{ChildKey, Ledger, Shown};
+use super::ledger::{ChildKey, Disputed, Due, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
 use super::received::{self, Received};
-use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY};
+use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY, is_of_predecessor};
 
 /// Why a child could not be brought about.
 #[derive(Debug, Error)]
@@ -33,6 +34,8 @@ pub enum ApplyError {
     NotOurs { kind: String, name: String },
     #[error("{kind} \"{name}\" already exists and does not belong to Creel: delete or rename it")]
     NotCreels { kind: String, name: String },
+    #[error("waiting for {kind} \"{name}\" of the deleted Agent of the same name to be removed")]
+    BeingDeleted { kind: String, name: String },
     #[error("{kind} \"{name}\" cannot be serialised")]
     Serialise { kind: String, name: String, source: serde_json::Error },
     #[error("{kind} \"{name}\": {}", brief(source))]
@@ -40,16 +43,24 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
-    /// Whether an object of somebody else has the name.
+    /// The reason of a condition, unless the next try may help.
     #[must_use]
-    pub fn is_name_conflict(&self) -> bool {
-        matches!(self, Self::NotOurs { .. } | Self::NotCreels { .. })
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::NotOurs { .. } | Self::NotCreels { .. } => Some(reason::NAME_CONFLICT),
+            Self::BeingDeleted { .. } => Some(reason::BEING_DELETED),
+            Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REJECTED),
+            Self::Serialise { .. } => None,
+        }
     }
 
     /// Whether that is an object on which Pods rest: a stranger's must not feed or confine them. A Service only leads to Pods.
     #[must_use]
     pub fn undermines_pods(&self) -> bool {
-        matches!(self, Self::NotOurs { kind, .. } | Self::NotCreels { kind, .. } if kind != "Service")
+        let (Self::NotOurs { kind, .. } | Self::NotCreels { kind, .. } | Self::BeingDeleted { kind, .. }) = self else {
+            return false;
+        };
+        kind != "Service"
     }
 
     /// The API server's answer, if it is one.
@@ -73,12 +84,14 @@ pub trait Child:
 {
     /// Whether one that has no controller and carries our labels may be taken up again. Only claims outlive their owner.
     const ADOPTABLE: bool = false;
+    /// Whether Pods are confined by it or read from it: what somebody makes of it is undone at once, however often.
+    const CONFINES: bool = false;
     /// A merge patch that clears what may not stand beside a value of ours, and which no apply can clear.
     const CLEARS: Option<&'static str> = None;
 }
 
 macro_rules! child {
-    ($kind:ty, [$($zone:expr),*], [$($field:ident),*]) => {
+    ($kind:ty, [$($zone:expr),*], [$($field:ident),*], $confines:literal) => {
         impl Exact for $kind {
             const ZONES: &'static [&'static [&'static str]] = &[$(&$zone),*];
 
@@ -86,16 +99,18 @@ macro_rules! child {
                 ($(&self.$field,)*)
             }
         }
-        impl Child for $kind {}
+        impl Child for $kind {
+            const CONFINES: bool = $confines;
+        }
     };
 }
 
-child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data]);
-child!(HttpRoute, [["f:spec"]], [spec]);
-child!(Ingress, [["f:spec"]], [spec]);
-child!(NetworkPolicy, [["f:spec"]], [spec]);
-child!(Service, [["f:spec"]], [spec]);
-child!(ServiceAccount, [], [automount_service_account_token]);
+child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data], true);
+child!(HttpRoute, [["f:spec"]], [spec], false);
+child!(Ingress, [["f:spec"]], [spec], false);
+child!(NetworkPolicy, [["f:spec"]], [spec], true);
+child!(Service, [["f:spec"]], [spec], false);
+child!(ServiceAccount, [], [automount_service_account_token], true);
 
 impl Exact for Deployment {
     const ZONES: &'static [&'static [&'static str]] = &[&["f:spec", "f:template", "f:spec"]];
@@ -103,6 +118,28 @@ impl Exact for Deployment {
     fn decided(&self) -> impl Serialize {
         self.spec.as_ref().map(|spec| &spec.template.spec)
     }
+
+    fn confinement(&self) -> impl Serialize {
+        let pod = self.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        pod.map(|pod| {
+            let containers = pod.init_containers.iter().flatten().chain(&pod.containers).map(|container| {
+                let program = (&container.name, &container.image, &container.command, &container.args);
+                let variables = container.env.iter().flatten().filter(|variable| is_of_the_program(&variable.name));
+                let environment = (variables.collect::<Vec<_>>(), &container.env_from);
+                (program, environment, &container.security_context, &container.volume_mounts, &container.lifecycle)
+            });
+            let host = (pod.host_network, pod.host_pid, pod.host_ipc, pod.host_users, &pod.runtime_class_name);
+            let account = (&pod.service_account_name, pod.automount_service_account_token);
+            (containers.collect::<Vec<_>>(), host, account, &pod.security_context, &pod.volumes)
+        })
+    }
+}
+
+/// Whether a variable of this name decides what a program loads, or whom it trusts. Others are what controllers of all kinds add.
+fn is_of_the_program(name: &str) -> bool {
+    ["CREEL_", "LD_", "NODE_", "OPENCLAW_", "SSL_"].iter().any(|prefix| name.starts_with(prefix))
+        || name.to_ascii_uppercase().ends_with("_PROXY")
+        || ["HOME", "PATH", "TMPDIR"].contains(&name)
 }
 
 impl Child for Deployment {
@@ -153,33 +190,44 @@ impl Applier {
         })?;
         let hash = xxh3_64(&body);
         let api: Api<Received<K>> = Api::namespaced(self.client.clone(), &key.namespace);
+        let mut edit = Edit { manager: cached.map(|child| child.writer.clone()), version: cached.and_then(version) };
         match cached {
             Some(child) => check_ours(desired, child, owner)?,
             // The cache holds only what carries our label: look before the first apply takes something over.
             None if self.ledger.is_due(&key, hash, None, Instant::now()) => {
                 if let Some(child) = received::get(&api, &key.name).await.map_err(fail)? {
-                    check_ours(desired, &Observed::new(child, self.manager), owner)?;
+                    let child = Observed::new(child, self.manager);
+                    check_ours(desired, &child, owner)?;
+                    edit.manager = Some(child.writer);
                 }
             }
             None => {}
         }
+        let shown = cached.map(shown_of);
+        let intruded = cached.is_some_and(|child| child.intruded);
+        let due = self.ledger.due(&key, hash, shown.as_ref(), (&edit, intruded, K::CONFINES), Instant::now());
+        if matches!(due, Due::No | Due::Disputed) {
+            return Ok(false);
+        }
         let (mut sent, mut stays) = (false, None);
-        if cached.is_some_and(|child| child.intruded) {
+        if intruded {
             match self.take_out_additions(&api, &key).await {
                 // Set in place of a field of ours that must be there (an image): gone once ours is back.
                 Err(error) if error.api().is_some_and(is_refusal) => stays = Some(error),
                 taken_out => sent = taken_out?,
             }
         }
-        let shown = cached.map(shown_of);
-        if !self.ledger.is_due(&key, hash, shown.as_ref(), Instant::now()) {
-            return stays.map_or(Ok(sent), Err);
+        if self.ledger.is_due(&key, hash, shown.as_ref(), Instant::now()) {
+            let applied = self.send(&api, &key.name, desired, cached.is_some()).await.map_err(fail)?;
+            tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "applied");
+            let applied = shown_of(&Observed::new(applied, self.manager));
+            self.ledger.applied(key.clone(), owner, hash, applied, shown, Instant::now());
+            (sent, stays) = (true, None);
         }
-        let applied = self.send(&api, &key.name, desired, cached.is_some()).await.map_err(fail)?;
-        tracing::info!(kind = key.kind, namespace = key.namespace, name = key.name, "applied");
-        let applied = shown_of(&Observed::new(applied, self.manager));
-        self.ledger.applied(key, owner, hash, applied, shown, Instant::now());
-        Ok(true)
+        if sent && due == Due::Repair {
+            self.ledger.repaired(key, owner, edit, Instant::now());
+        }
+        stays.map_or(Ok(sent), Err)
     }
 
     /// Applies with force. What is refused because of values that no apply can clear is tried again once they are cleared.
@@ -206,6 +254,11 @@ impl Applier {
     /// Whether somebody edited what we decide on, as far as can be told.
     pub fn was_edited<K: Child>(&self, child: &Observed<K>) -> bool {
         child.intruded || self.ledger.was_edited(&key_of(&child.object), &shown_of(child), Instant::now())
+    }
+
+    /// A child of this owner that somebody else keeps changing.
+    pub fn disputed(&self, owner: &str) -> Option<Disputed> {
+        self.ledger.disputed(owner, Instant::now())
     }
 
     /// Has the Deployment run no Pod, until it is applied again. Returns whether that was sent.
@@ -291,16 +344,26 @@ fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Resu
     if ours {
         return Ok(());
     }
-    let key = key_of(object);
-    Err(if is_ownerless {
-        ApplyError::NotCreels { kind: key.kind, name: key.name }
-    } else {
-        ApplyError::NotOurs { kind: key.kind, name: key.name }
+    let ChildKey { kind, name, .. } = key_of(object);
+    let is_of_predecessor = |owner| is_of_predecessor(object, owner);
+    Err(match desired.owner_references().first() {
+        _ if is_ownerless => ApplyError::NotCreels { kind, name },
+        Some(owner) if is_of_predecessor(owner) => ApplyError::BeingDeleted { kind, name },
+        _ => ApplyError::NotOurs { kind, name },
     })
 }
 
 fn shown_of<K: Resource>(child: &Observed<K>) -> Shown {
-    Shown { uid: child.object.meta().uid.clone().unwrap_or_default(), own: child.own, content: child.content }
+    Shown {
+        uid: child.object.meta().uid.clone().unwrap_or_default(),
+        own: child.own,
+        content: child.content,
+        confinement: child.confinement,
+    }
+}
+
+fn version<K: Resource>(child: &Observed<K>) -> Option<String> {
+    child.object.meta().resource_version.clone()
 }
 
 /// What the ledger knows the object by.

@@ -5,8 +5,11 @@
 //! said: that entry tells nothing of an edit in our name.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::dispute::{Dispute, Edit};
 
 /// For this long after we applied, a cache that still shows the state from before is only late.
 pub const CACHE_LAG: Duration = Duration::from_secs(30);
@@ -27,6 +30,43 @@ pub struct Shown {
     pub own: Option<u64>,
     /// The hash of what we decide on.
     pub content: u64,
+    /// The hash of what of it confines Pods.
+    pub confinement: u64,
+}
+
+/// So many of our own applies the cache may be behind.
+const EARLIER: usize = 16;
+
+/// What becomes of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It is as desired.
+    No,
+    /// It is to be sent.
+    Yes,
+    /// Somebody else changed it, and it is to be put back.
+    Repair,
+    /// Somebody else keeps changing it: the repair waits.
+    Disputed,
+}
+
+/// A child that somebody else keeps changing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disputed {
+    pub child: ChildKey,
+    /// The field manager of the last edit; `None`: the child was deleted.
+    pub manager: Option<String>,
+}
+
+impl fmt::Display for Disputed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ChildKey { kind, name, .. } = &self.child;
+        match &self.manager {
+            Some(manager) => write!(f, "field manager \"{manager}\" keeps changing {kind} \"{name}\"")?,
+            None => write!(f, "{kind} \"{name}\" is deleted again and again")?,
+        }
+        f.write_str(". Creel restores it ever more slowly, at least every 10 minutes: have whoever does this leave the object alone")
+    }
 }
 
 /// What we know since our last apply.
@@ -35,7 +75,8 @@ struct Entry {
     owner: String,
     desired: u64,
     applied: Shown,
-    before: Option<Shown>,
+    /// What a late cache may still show.
+    earlier: Vec<Option<Shown>>,
     at: Instant,
     /// Whether the cache has shown our apply since.
     seen: bool,
@@ -48,32 +89,73 @@ impl Entry {
             self.seen = true;
             return false;
         }
-        let late = !self.seen && shown == self.before.as_ref() && now < self.at + CACHE_LAG;
-        !late
+        !(self.may_be_late(now) && self.earlier.iter().any(|earlier| earlier.as_ref() == shown))
     }
+
+    fn may_be_late(&self, now: Instant) -> bool {
+        !self.seen && now < self.at + CACHE_LAG
+    }
+
+    /// What the cache may still show once there is another apply.
+    fn into_earlier(mut self, now: Instant) -> Vec<Option<Shown>> {
+        let mut earlier = if self.may_be_late(now) { std::mem::take(&mut self.earlier) } else { Vec::new() };
+        earlier.drain(..earlier.len().saturating_sub(EARLIER - 2));
+        earlier.push(Some(self.applied));
+        earlier
+    }
+}
+
+/// The repairs of a child, and whose it is.
+#[derive(Debug, Default)]
+struct Repairs {
+    owner: String,
+    dispute: Dispute,
 }
 
 /// The memory of all applies of one controller.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Mutex<HashMap<ChildKey, Entry>>,
+    repairs: Mutex<HashMap<ChildKey, Repairs>>,
 }
 
 impl Ledger {
+    /// What becomes of the child. `edit`: what the cache shows of it, should somebody else have changed it. `intruded`: whether that is
+    /// plain to see. `confines`: whether a repair of it never waits; that of an edit of what confines Pods does not either.
+    pub fn due(
+        &self,
+        key: &ChildKey,
+        desired: u64,
+        shown: Option<&Shown>,
+        (edit, intruded, confines): (&Edit, bool, bool),
+        now: Instant,
+    ) -> Due {
+        let (differs, is_new, is_wider) = match self.entries().get_mut(key) {
+            None => (false, true, false),
+            Some(entry) => {
+                let is_wider = shown.is_some_and(|shown| shown.confinement != entry.applied.confinement);
+                (entry.differs(shown, now), entry.desired != desired, is_wider)
+            }
+        };
+        let mut repairs = self.repairs();
+        let dispute = repairs.get_mut(key).map(|repairs| &mut repairs.dispute);
+        if !differs && !intruded {
+            dispute.into_iter().for_each(Dispute::is_well);
+            return if is_new { Due::Yes } else { Due::No };
+        }
+        let wait = dispute.and_then(|dispute| dispute.edited(edit, now));
+        // What its owner wants by now comes at once.
+        if wait.is_some() && !(confines || is_wider || is_new) { Due::Disputed } else { Due::Repair }
+    }
+
     /// Whether the child has to be sent.
     pub fn is_due(&self, key: &ChildKey, desired: u64, shown: Option<&Shown>, now: Instant) -> bool {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = entries.get_mut(key) else { return true };
-        if entry.desired != desired {
-            return true;
-        }
-        entry.differs(shown, now)
+        self.entries().get_mut(key).is_none_or(|entry| entry.desired != desired || entry.differs(shown, now))
     }
 
     /// Whether somebody edited the child since we applied it, as far as this process knows.
     pub fn was_edited(&self, key: &ChildKey, shown: &Shown, now: Instant) -> bool {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.get_mut(key).is_some_and(|entry| entry.differs(Some(shown), now))
+        self.entries().get_mut(key).is_some_and(|entry| entry.differs(Some(shown), now))
     }
 
     /// Remembers what was sent, what came of it and what the cache showed at that time.
@@ -86,26 +168,58 @@ impl Ledger {
         before: Option<Shown>,
         now: Instant,
     ) {
-        let entry = Entry { owner: owner.to_owned(), desired, applied, before, at: now, seen: false };
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(key, entry);
+        let mut entries = self.entries();
+        let mut earlier = entries.remove(&key).map(|entry| entry.into_earlier(now)).unwrap_or_default();
+        earlier.push(before);
+        let entry = Entry { owner: owner.to_owned(), desired, applied, earlier, at: now, seen: false };
+        entries.insert(key, entry);
+    }
+
+    /// Remembers that an edit was undone.
+    pub fn repaired(&self, key: ChildKey, owner: &str, edit: Edit, now: Instant) {
+        let mut all = self.repairs();
+        let repairs = all.entry(key).or_default();
+        owner.clone_into(&mut repairs.owner);
+        repairs.dispute.repaired(edit, now);
+    }
+
+    /// A child of this owner that somebody else keeps changing.
+    pub fn disputed(&self, owner: &str, now: Instant) -> Option<Disputed> {
+        let all = self.repairs();
+        let of_owner = all.iter().filter(|(_, repairs)| repairs.owner == owner);
+        let disputed = of_owner.filter_map(|(child, repairs)| {
+            let manager = repairs.dispute.by(now)?.map(str::to_owned);
+            Some(Disputed { child: child.clone(), manager })
+        });
+        disputed.min_by(|one, other| (&one.child.kind, &one.child.name).cmp(&(&other.child.kind, &other.child.name)))
     }
 
     /// How long the cache may still be late with a child of this owner; `None`: it has shown all of them. Until then an edit by hand that
     /// takes back what was applied looks like a late cache, so its owner has to be looked at again afterwards.
     pub fn unseen_for(&self, owner: &str, now: Instant) -> Option<Duration> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries();
         let unseen = entries.values().filter(|entry| entry.owner == owner && !entry.seen);
         unseen.filter_map(|entry| (entry.at + CACHE_LAG).checked_duration_since(now)).max()
     }
 
     /// Forgets one child, after it was deleted.
     pub fn forget(&self, key: &ChildKey) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.entries().remove(key);
+        self.repairs().remove(key);
     }
 
     /// Forgets every child of an owner that is gone.
     pub fn forget_owner(&self, uid: &str) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| entry.owner != uid);
+        self.entries().retain(|_, entry| entry.owner != uid);
+        self.repairs().retain(|_, repairs| repairs.owner != uid);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<ChildKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn repairs(&self) -> MutexGuard<'_, HashMap<ChildKey, Repairs>> {
+        self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,12 +233,19 @@ mod tests {
 
     #[allow(clippy::unnecessary_wraps)]
     fn shown(own: u64) -> Option<Shown> {
-        Some(Shown { uid: "u".into(), own: Some(own), content: 0 })
+        Some(Shown { uid: "u".into(), own: Some(own), content: 0, confinement: 0 })
     }
 
     fn ledger(before: Option<Shown>, now: Instant) -> Ledger {
         let ledger = Ledger::default();
-        ledger.applied(key(), "owner", 7, Shown { uid: "u".into(), own: Some(1), content: 0 }, before, now);
+        ledger.applied(
+            key(),
+            "owner",
+            7,
+            Shown { uid: "u".into(), own: Some(1), content: 0, confinement: 0 },
+            before,
+            now,
+        );
         ledger
     }
 
@@ -142,7 +263,7 @@ mod tests {
         let now = Instant::now();
         let ledger = ledger(None, now);
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
-        let edited = Shown { uid: "u".into(), own: Some(1), content: 1 };
+        let edited = Shown { uid: "u".into(), own: Some(1), content: 1, confinement: 0 };
         assert!(ledger.is_due(&key(), 7, Some(&edited), now));
         assert!(ledger.was_edited(&key(), &edited, now));
         assert!(shown(1).is_some_and(|unedited| !ledger.was_edited(&key(), &unedited, now)));
@@ -178,5 +299,47 @@ mod tests {
         assert!(ledger.is_due(&key(), 7, None, now + CACHE_LAG));
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
         assert_eq!(ledger.unseen_for("owner", now), None);
+    }
+
+    #[test]
+    fn a_cache_that_shows_one_apply_after_the_other_shows_no_edit() {
+        let now = Instant::now();
+        let ledger = ledger(shown(9), now);
+        let second = Shown { uid: "u".into(), own: Some(2), content: 0, confinement: 0 };
+        ledger.applied(key(), "owner", 8, second, shown(9), now);
+        for late in [9, 1] {
+            assert!(!ledger.is_due(&key(), 8, shown(late).as_ref(), now), "{late}");
+        }
+        assert!(ledger.is_due(&key(), 8, shown(3).as_ref(), now));
+        assert!(!ledger.is_due(&key(), 8, shown(2).as_ref(), now));
+        assert!(ledger.is_due(&key(), 8, shown(1).as_ref(), now), "an edit that takes back what the cache has shown");
+    }
+
+    fn edit(version: u32) -> Edit {
+        Edit { manager: Some("reloader".to_owned()), version: Some(version.to_string()) }
+    }
+
+    #[test]
+    fn the_repair_of_a_disputed_child_waits_unless_pods_are_less_confined_or_its_owner_wants_another() {
+        let now = Instant::now();
+        let ledger = ledger(None, now);
+        assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
+        let due = |desired, confinement, confines| {
+            let edited = Shown { uid: "u".into(), own: Some(2), content: 0, confinement };
+            ledger.due(&key(), desired, Some(&edited), (&edit(3), false, confines), now)
+        };
+        for version in 0..3 {
+            assert_eq!(due(7, 0, false), Due::Repair);
+            ledger.repaired(key(), "owner", edit(version), now);
+        }
+        assert_eq!(due(7, 0, false), Due::Disputed);
+        assert_eq!(due(7, 1, false), Due::Repair, "an edit of what confines Pods");
+        assert_eq!(due(7, 0, true), Due::Repair, "a child that confines Pods");
+        assert_eq!(due(8, 0, false), Due::Repair, "another desire");
+        let told = ledger.disputed("owner", now);
+        assert_eq!(told, Some(Disputed { child: key(), manager: Some("reloader".to_owned()) }));
+        assert_eq!(ledger.disputed("other", now), None);
+        ledger.forget_owner("owner");
+        assert_eq!(ledger.disputed("owner", now), None);
     }
 }

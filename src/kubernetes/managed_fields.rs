@@ -16,6 +16,9 @@ pub trait Exact {
 
     /// What these fields say, of which an edit counts whoever made it: managedFields name whom an editor says he is.
     fn decided(&self) -> impl Serialize;
+
+    /// What of it confines Pods.
+    fn confinement(&self) -> impl Serialize {}
 }
 
 /// Whether the entry is `manager`'s own, whatever the operation; a subresource (status, scale) is another matter.
@@ -45,6 +48,14 @@ pub fn additions<K: Exact>(entries: &[ManagedFieldsEntry], manager: &str) -> Vec
     found.sort();
     found.dedup();
     found
+}
+
+/// Who wrote the object last; another one than `manager`, if in doubt.
+#[must_use]
+pub fn writer(entries: &[ManagedFieldsEntry], manager: &str) -> String {
+    let writers = entries.iter().filter(|entry| entry.subresource.is_none());
+    let last = writers.max_by_key(|entry| (entry.time.as_ref().map(|time| time.0), !is_ours(entry, manager)));
+    last.and_then(|entry| entry.manager.clone()).unwrap_or_else(|| manager.to_owned())
 }
 
 fn descend<'a>(fields: &'a Value, steps: &[&str]) -> Option<&'a Value> {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `apply` | sends and prunes children | the network |
 //! | `ledger` | whether a child has to be sent again | nothing |
+//! | `dispute` | whether somebody else keeps changing a child, and how long a repair waits | nothing |
 //! | `managed_fields` | what others added to a child where only Creel may write | nothing |
 //! | `observed` | an object as the cache keeps it: pruned, with the hash of our own managedFields | nothing |
 //! | `received` | an object as the API server sent it, whatever is in it | nothing, or the network to get it |
@@ -26,6 +27,7 @@ pub mod backoff;
 pub mod caches;
 pub mod conditions;
 pub mod debounce;
+pub mod dispute;
 pub mod errors;
 pub mod events;
 pub mod http_route;

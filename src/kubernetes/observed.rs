@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Deref;
 
+use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::reflector::Lookup;
+use serde::Serialize;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::managed_fields::{self, Exact};
@@ -22,6 +24,12 @@ pub struct Observed<K> {
     pub own: Option<u64>,
     /// A hash of what is in the fields where only we may write, and of our labels, annotations and owner.
     pub content: u64,
+    /// A hash of what confines Pods.
+    pub confinement: u64,
+    /// The field manager that wrote the object last; another one than ours, if in doubt.
+    pub writer: String,
+    /// When we changed it last.
+    pub applied: Option<Timestamp>,
     /// Whether another manager added a field where only Creel may write.
     pub intruded: bool,
 }
@@ -30,13 +38,16 @@ impl<K: Resource + Exact> Observed<K> {
     /// Reads managedFields, then drops them.
     pub fn new(mut object: K, manager: &str) -> Self {
         let entries = object.meta_mut().managed_fields.take().unwrap_or_default();
-        let own = entries
+        let ours = entries
             .iter()
-            .find(|entry| managed_fields::is_ours(entry, manager) && entry.operation.as_deref() == Some("Apply"))
-            .and_then(|entry| entry.fields_v1.as_ref())
-            .map(|fields| xxh3_64(fields.0.to_string().as_bytes()));
+            .find(|entry| managed_fields::is_ours(entry, manager) && entry.operation.as_deref() == Some("Apply"));
+        let own =
+            ours.and_then(|entry| entry.fields_v1.as_ref()).map(|fields| xxh3_64(fields.0.to_string().as_bytes()));
+        let applied = ours.and_then(|entry| entry.time.as_ref()).map(|time| time.0);
         let intruded = !managed_fields::additions::<K>(&entries, manager).is_empty();
-        Self { own, content: content(&object), intruded, object }
+        let writer = managed_fields::writer(&entries, manager);
+        let confinement = hashed(&object.confinement());
+        Self { own, content: content(&object), confinement, writer, applied, intruded, object }
     }
 }
 
@@ -48,9 +59,13 @@ fn content<K: Resource + Exact>(object: &K) -> u64 {
         entries.map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     let (labels, annotations) = (of_ours(&metadata.labels), of_ours(&metadata.annotations));
+    hashed(&(labels, annotations, &metadata.owner_references, object.decided()))
+}
+
+fn hashed(value: &impl Serialize) -> u64 {
     let mut hasher = Hasher(Xxh3::new());
     // Nothing is written that could fail: what was read from JSON is written as JSON, into memory.
-    let _ = serde_json::to_writer(&mut hasher, &(labels, annotations, &metadata.owner_references, object.decided()));
+    let _ = serde_json::to_writer(&mut hasher, value);
     hasher.0.digest()
 }
 
@@ -162,6 +177,17 @@ mod tests {
             json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]}),
         ] {
             assert_ne!(with(&ours, "a").content, before.content, "{ours}");
+        }
+    }
+
+    #[test]
+    fn who_wrote_last_is_known_and_is_somebody_else_if_in_doubt() {
+        let by = |manager: &str, time: &str| json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": {"f:data": {"f:extra": {}}}});
+        let status = json!({"manager": "kubelet", "operation": "Update", "subresource": "status", "time": "2027-01-01T00:00:00Z"});
+        let (early, same, late) = ("2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        for (theirs, writer) in [(early, "creel/agent"), (same, "reloader"), (late, "reloader")] {
+            let entries = json!([by("reloader", theirs), ours(), by("kubectl", early), status]);
+            assert_eq!(config_map(&entries).writer, writer, "{theirs}");
         }
     }
 

@@ -77,6 +77,9 @@ pub const HEALTH_PATH: &str = "/healthz";
 /// Seconds: OpenClaw drains running turns for up to 315 s after SIGTERM; idle it ends within 2 s.
 pub const TERMINATION_GRACE_SECONDS: i64 = 340;
 
+/// A gateway with less memory (bytes) than this does not start: with one agent OpenClaw takes 0.9 GB.
+pub const LEAST_MEMORY: u64 = 768 * 1024 * 1024;
+
 /// Node's heap limit for a container with this memory limit (bytes): three quarters, in MiB.
 #[must_use]
 pub fn node_options(memory_limit: u64) -> String {

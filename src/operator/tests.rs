@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -118,4 +118,37 @@ async fn readiness_names_the_kinds_that_are_not_listed_yet() {
     let stores = vec![store("pods", future::ready(Ok(())).boxed())];
     fill(stores, &health).await.unwrap();
     assert_eq!(health.missing(), None);
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_or_refuses_is_waited_for_and_its_words_are_told() {
+    for code in [403, 503] {
+        let answer = move |_: Request<Body>| async move {
+            let status =
+                format!(r#"{{"kind": "Status", "status": "Failure", "message": "said {code}", "code": {code}}}"#);
+            let mut response = Response::new(Body::from(status.into_bytes()));
+            *response.status_mut() = StatusCode::from_u16(code).unwrap();
+            Ok::<_, kube::Error>(response)
+        };
+        let (client, health) = (Client::new(tower::service_fn(answer), "default"), Health::default());
+        let told = async {
+            while !health.missing().is_some_and(|words| words.contains(&format!("said {code}"))) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = wait_for_kinds(&client, &health) => panic!("{ended:?}"),
+            () = told => {}
+        }
+    }
+}
+
+#[test]
+fn only_a_minute_in_which_the_api_server_knows_no_such_kind_ends_the_wait() {
+    let (mut absence, start) = (Absence::default(), Instant::now());
+    let mut lasts = |is_absent, seconds| absence.lasts(is_absent, start + Duration::from_secs(seconds));
+    assert!(!lasts(true, 0) && !lasts(true, 60));
+    assert!(!lasts(false, 61), "an outage");
+    assert!(!lasts(true, 600) && !lasts(true, 660));
+    assert!(lasts(true, 661));
 }

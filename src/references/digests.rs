@@ -93,6 +93,14 @@ pub struct Fault {
     pub carried: bool,
 }
 
+impl Fault {
+    /// Whether it ends without anybody's help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.reason == reason::BEING_DELETED
+    }
+}
+
 /// The outcome for a list of sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {

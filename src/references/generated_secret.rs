@@ -14,7 +14,7 @@ use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::{brief, is_refusal};
 use crate::kubernetes::received::{self, Received};
 use crate::kubernetes::reconciler::Failure;
-use crate::naming::is_child_of;
+use crate::naming::{is_child_of, is_child_of_predecessor};
 
 /// The key under which environment digests are made.
 pub const DIGEST_KEY: &str = "digest-key";
@@ -24,6 +24,8 @@ pub const DIGEST_KEY: &str = "digest-key";
 pub enum SecretError {
     #[error("Secret \"{0}\" already exists and is not owned by this Agent: delete or rename it, or rename the Agent")]
     NotOurs(String),
+    #[error("waiting for Secret \"{0}\" of the deleted Agent of the same name to be removed")]
+    BeingDeleted(String),
     #[error("Secret \"{name}\" is missing key \"{key}\": delete the Secret and Creel recreates it")]
     Damaged { name: String, key: &'static str },
     #[error("Secret \"{name}\" has no key \"{key}\"")]
@@ -49,10 +51,11 @@ impl Failure for SecretError {
 }
 
 impl SecretError {
-    /// The reason of a condition, where only a person can repair it.
+    /// The reason of a condition, unless the next try may help.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self {
+            Self::BeingDeleted(_) => Some(reason::BEING_DELETED),
             Self::NotOurs(_) => Some(reason::NAME_CONFLICT),
             Self::Damaged { .. } | Self::NoToken { .. } => Some(reason::SECRET_KEY_NOT_FOUND),
             Self::Api { source, .. } => is_refusal(source).then_some(reason::CHILD_REJECTED),
@@ -89,7 +92,11 @@ pub async fn ensure(
         .and_then(Received::whole)
         .map_err(fail)?
     };
-    if is_child_of(&secret, owner) { Ok(secret) } else { Err(SecretError::NotOurs(name.to_owned())) }
+    if is_child_of(&secret, owner) {
+        return Ok(secret);
+    }
+    let is_of_predecessor = is_child_of_predecessor(&secret, owner);
+    Err(if is_of_predecessor { SecretError::BeingDeleted } else { SecretError::NotOurs }(name.to_owned()))
 }
 
 /// A value of a generated Secret; it can't be empty.
@@ -113,4 +120,35 @@ pub fn known_version(versions: &impl Versions, namespace: &str, name: &str) -> O
 #[must_use]
 pub fn version_of(secret: &Secret) -> String {
     version(&secret.metadata).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kube::Resource;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::kubernetes::recording_api::RecordingApi;
+    use crate::tests::small_world::SmallWorld;
+
+    #[tokio::test]
+    async fn a_secret_of_a_deleted_agent_of_the_same_name_is_waited_for_and_that_of_anybody_else_is_a_conflict() {
+        let mut agent = SmallWorld::agent("a");
+        agent.meta_mut().uid = Some("new".to_owned());
+        let owner = |name: &str, uid: &str| json!([{"apiVersion": "creel.dev/v1alpha1", "kind": "Agent", "name": name, "uid": uid, "controller": true}]);
+        for (owners, expected) in [
+            (owner("a", "new"), None),
+            (owner("a", "old"), Some(reason::BEING_DELETED)),
+            (owner("b", "old"), Some(reason::NAME_CONFLICT)),
+            (Value::Null, Some(reason::NAME_CONFLICT)),
+        ] {
+            let api = RecordingApi::default();
+            let secret = json!({"metadata": {"name": "a-secret", "ownerReferences": owners}});
+            api.holds(&serde_json::from_value::<Secret>(secret).unwrap());
+            let got = ensure(&api.client(|_| None), "creel/agent", &agent, "a-secret", || Ok(Secret::default())).await;
+            assert_eq!(got.err().and_then(|error| error.reason()), expected, "{owners}");
+            assert_eq!(api.take_writes(), [""; 0]);
+        }
+    }
 }

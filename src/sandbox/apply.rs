@@ -18,9 +18,8 @@ use super::trial::Refusal;
 use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
 use crate::kubernetes::conditions::{reason, whole_seconds};
-use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::received::{self, Received};
-use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of};
+use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of, is_child_of_predecessor};
 use crate::references::digests::Fault;
 use crate::world::stores::named;
 use crate::world::triggers::gateway_owner;
@@ -59,9 +58,12 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
         stop(context, pass.gathered.live.pod.as_deref()).await?;
     }
     applied.fault = match sent {
-        Err(error) if error.is_name_conflict() => fault(reason::NAME_CONFLICT, error.to_string()),
-        Err(error) if error.api().is_some_and(is_refusal) => fault(reason::CHILD_REJECTED, error.to_string()),
-        other => other.map(|()| None)?,
+        Err(error) if let Some(reason) = error.reason() => fault(reason, error.to_string()),
+        other => {
+            other?;
+            let disputed = context.applier.disputed(&pass.gathered.agent.uid().unwrap_or_default());
+            disputed.and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
+        }
     };
     Ok(applied)
 }
@@ -174,6 +176,9 @@ async fn create(context: &Context, agent: &Agent, wanted: &Pod) -> Result<bool, 
     // The Pod of an Agent of this name before it. Its end wakes this Agent, by the label.
     if present.metadata.deletion_timestamp.is_some() {
         return Ok(false);
+    }
+    if is_child_of_predecessor(&present, agent) {
+        return Err(ApplyError::BeingDeleted { kind: key.kind, name: key.name });
     }
     if !is_child_of(&present, agent) {
         return Err(ApplyError::NotOurs { kind: key.kind, name: key.name });

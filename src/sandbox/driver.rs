@@ -20,6 +20,7 @@ use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{SandboxNames, is_child_of, is_paused};
+use crate::references::digests::Fault;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
 use crate::world::sandbox_states::SandboxState;
@@ -51,14 +52,14 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
         return Ok(Action::requeue(resync()));
     };
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
-        Err(error) if error.reason().is_some() => {
-            let reason = error.reason().unwrap_or(reason::CHILD_REJECTED);
-            if reason == reason::NAME_CONFLICT && !is_paused(agent.annotations()) {
+        Err(error) if let Some(reason) = error.reason() => {
+            let fault = Fault { reason, message: error.to_string(), carried: false };
+            if [reason::NAME_CONFLICT, reason::BEING_DELETED].contains(&reason) && !is_paused(agent.annotations()) {
                 let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
                 let pod = named(&context.stores.pods, &namespace, &SandboxNames::of(&name).sandbox);
                 apply::stop(context, pod.filter(|pod| is_child_of(pod.as_ref(), &agent)).as_deref()).await?;
             }
-            publish(context, &agent, Some(state::blocked(&agent, &used, reason, &error.to_string())));
+            publish(context, &agent, Some(state::blocked(&agent, &used, &fault)));
             return Ok(Action::requeue(requeue::RETRY));
         }
         gathered => gathered?,

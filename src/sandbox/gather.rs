@@ -15,14 +15,14 @@ use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::pod_status::{has_ended, node};
 use crate::kubernetes::received::{self, Received};
-use crate::naming::{self, GATEWAY, LABEL_COMPONENT, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::naming::{self, SandboxNames, is_child_of};
 use crate::pods::egress::{Limited, limited};
 use crate::pods::workspace;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
 use crate::references::sources;
-use crate::world::stores::{Stores, key_of, named, within};
-use crate::world::triggers::gateway_owner;
+use crate::world::stores::{Stores, key_of, named};
+use crate::world::triggers::{gateway_owner, pods_of_gateway};
 
 /// Everything that a reconcile of one Agent's sandbox looks at.
 #[derive(Debug)]
@@ -177,14 +177,15 @@ pub struct Look {
 #[must_use]
 pub fn look(stores: &Stores, agent: &Agent, used: &str) -> Look {
     let (namespace, name) = key_of(agent);
-    let owner = gateway_owner(agent);
+    let owner_name = gateway_owner(agent);
+    let owner = named(&stores.agents, &namespace, &owner_name);
     let sandbox = named(&stores.sandboxes, &namespace, used);
     let sources = sandbox.iter().flat_map(|sandbox| sources::of_sandbox(sandbox));
     let sources = sources.map(|source| (source.kind, source.name)).collect();
     Look {
-        owner: named(&stores.agents, &namespace, &owner).filter(|owner| owner.metadata.deletion_timestamp.is_none()),
-        owner_unparsable: stores.unparsable.contains("Agent", &namespace, &owner),
-        gateway: gateway_pod(stores, &namespace, &owner),
+        gateway: owner.as_ref().and_then(|owner| gateway_pod(stores, &namespace, owner)),
+        owner: owner.filter(|owner| owner.metadata.deletion_timestamp.is_none()),
+        owner_unparsable: stores.unparsable.contains("Agent", &namespace, &owner_name),
         sources,
         live: live(stores, agent, &namespace, &SandboxNames::of(&name)),
         sandbox,
@@ -202,12 +203,8 @@ fn live(stores: &Stores, agent: &Agent, namespace: &str, names: &SandboxNames) -
 }
 
 /// The newest that is not on its way out: the one to follow.
-fn gateway_pod(stores: &Stores, namespace: &str, owner: &str) -> Option<Arc<Pod>> {
-    let of_gateway = |pod: &Pod| {
-        let label = |key: &str, value: &str| pod.labels().get(key).is_some_and(|label| label == value);
-        label(LABEL_GATEWAY, owner) && label(LABEL_COMPONENT, GATEWAY)
-    };
-    within(&stores.pods, namespace, of_gateway)
+fn gateway_pod(stores: &Stores, namespace: &str, owner: &Agent) -> Option<Arc<Pod>> {
+    pods_of_gateway(stores, namespace, owner)
         .into_iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))

@@ -20,6 +20,7 @@ use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, 
 use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::SandboxNames;
+use crate::references::digests::Fault;
 use crate::world::sandbox_states::SandboxState;
 
 /// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
@@ -59,8 +60,9 @@ pub fn state(found: &Reconciled<'_>, api_server: Option<SocketAddr>, paused: boo
 
 /// The state where not even the sandbox's own Secret can be had.
 #[must_use]
-pub fn blocked(agent: &Agent, used: &SandboxUse, reason: &'static str, message: &str) -> SandboxState {
-    SandboxState { ready: Desired::new(SANDBOX_READY, Status::False, reason, message), ..unknown(agent, used) }
+pub fn blocked(agent: &Agent, used: &SandboxUse, fault: &Fault) -> SandboxState {
+    let status = if fault.is_transient() { Status::Unknown } else { Status::False };
+    SandboxState { ready: Desired::new(SANDBOX_READY, status, fault.reason, &fault.message), ..unknown(agent, used) }
 }
 
 fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
@@ -80,7 +82,8 @@ fn ready(found: &Reconciled<'_>, now: Timestamp) -> Desired {
     let pod = found.gathered.live.pod.as_deref();
     let of = |status, reason, message: &str| Desired::new(SANDBOX_READY, status, reason, message);
     if let Some(fault) = &found.applied.fault {
-        return of(Status::False, fault.reason, &fault.message);
+        let status = if fault.is_transient() { Status::Unknown } else { Status::False };
+        return of(status, fault.reason, &fault.message);
     }
     let runs = pod.is_some_and(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
     if let Err(blocked) = &found.verdict.plan

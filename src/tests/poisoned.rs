@@ -156,6 +156,7 @@ async fn the_stores_fill_whatever_is_in_an_object_and_hold_it_too() {
         names(&stores.secrets),
         names(&stores.config_map_metadata),
         names(&stores.deployments),
+        names(&stores.replica_sets),
         names(&stores.config_maps),
         names(&stores.services),
         names(&stores.service_accounts),

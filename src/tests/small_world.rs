@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{Lookup, Store};
 use kube::runtime::watcher::Event;
@@ -30,6 +31,7 @@ pub struct SmallWorld {
     pub sandboxes: Vec<Sandbox>,
     pub cron_jobs: Vec<CronJob>,
     pub deployments: Vec<Deployment>,
+    pub replica_sets: Vec<PartialObjectMeta<ReplicaSet>>,
     pub services: Vec<Service>,
     pub claims: Vec<PersistentVolumeClaim>,
     pub network_policies: Vec<NetworkPolicy>,
@@ -68,6 +70,7 @@ impl SmallWorld {
             secrets: filled(Vec::new()),
             config_map_metadata: filled(Vec::new()),
             deployments: filled(self.deployments.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
+            replica_sets: filled(self.replica_sets.clone()),
             config_maps: filled(Vec::new()),
             services: filled(self.services.iter().map(|it| Observed::new(it.clone(), no_manager)).collect()),
             service_accounts: filled(Vec::new()),
@@ -215,7 +218,15 @@ pub fn live(world: &mut SmallWorld, agent: &Agent, last_good: Option<&String>) {
     let template = json!({"spec": {"containers": [{"name": "gateway", "env": env}]}});
     let deployment = json!({"metadata": of_gateway(&names.gateway), "spec": {"selector": {}, "template": template}});
     world.deployments.push(serde_json::from_value(deployment).unwrap());
-    let pod = json!({"metadata": of_gateway(&format!("{}-pod", names.gateway))});
+    let controlled_by = |mut child: Value, kind: &str, name: &str| {
+        child["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": kind, "controller": true,
+            "name": name, "uid": format!("uid-of-{name}")}]);
+        json!({"metadata": child})
+    };
+    let set = format!("{}-set", names.gateway);
+    let replica_set = controlled_by(of_gateway(&set), "Deployment", &names.gateway);
+    world.replica_sets.push(serde_json::from_value(replica_set).unwrap());
+    let pod = controlled_by(of_gateway(&format!("{}-pod", names.gateway)), "ReplicaSet", &set);
     world.pods.push(serde_json::from_value(pod).unwrap());
     let claim = json!({"metadata": of_gateway(&names.claim)});
     world.claims.push(serde_json::from_value(claim).unwrap());

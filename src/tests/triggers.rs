@@ -1,8 +1,9 @@
 //! Every object that a reconcile reads queues the key that it is read for, whether it appears, changes or goes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Resource, ResourceExt};
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use super::small_world::{NAMESPACE, SmallWorld, live, small_world};
 use crate::api::models::ModelSelection;
 use crate::api::{Agent, CronJob};
 use crate::kubernetes::observed::Observed;
-use crate::naming::{GatewayNames, SandboxNames};
+use crate::naming::{GatewayNames, SandboxNames, controller_of};
 use crate::references::digests::{Source, SourceKind, SourceName};
 use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
@@ -31,6 +32,7 @@ enum Seen {
     Service(String),
     Claim(String),
     Pod(String),
+    ReplicaSet(String),
 }
 
 type Reads = BTreeSet<Seen>;
@@ -39,8 +41,14 @@ fn secret(name: String) -> Seen {
     Seen::Source((SourceKind::Secret, name))
 }
 
-fn agents(agents: impl IntoIterator<Item = std::sync::Arc<Agent>>) -> impl Iterator<Item = Seen> {
+fn agents(agents: impl IntoIterator<Item = Arc<Agent>>) -> impl Iterator<Item = Seen> {
     agents.into_iter().map(|agent| Seen::Agent(agent.name_any()))
+}
+
+/// A gateway's Pod, and what says that it is one.
+fn of_pod(pod: &Arc<Pod>) -> Vec<Seen> {
+    let controller = controller_of(&**pod).map(|set| Seen::ReplicaSet(set.name.clone()));
+    controller.into_iter().chain([Seen::Pod(pod.name_any())]).collect()
 }
 
 fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
@@ -68,7 +76,7 @@ fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     reads.extend(live.deployment.map(|deployment| Seen::Deployment(deployment.object.name_any())));
     reads.extend(live.service.map(|service| Seen::Service(service.object.name_any())));
     reads.extend(live.claim.map(|claim| Seen::Claim(claim.object.name_any())));
-    reads.extend(live.pods.iter().map(|pod| Seen::Pod(pod.name_any())));
+    reads.extend(live.pods.iter().flat_map(of_pod));
     reads.extend(agents(joined));
     reads
 }
@@ -86,7 +94,7 @@ fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
     ]);
     let claim = owner_object.map(|owner| sources::claim(&owner));
     reads.extend(claim.filter(|name| named(&stores.claims, NAMESPACE, name).is_some()).map(Seen::Claim));
-    reads.extend(gateway.map(|pod| Seen::Pod(pod.name_any())));
+    reads.extend(gateway.iter().flat_map(of_pod));
     reads.extend(sources.into_iter().map(Seen::Source));
     reads.extend(live.service.map(|service| Seen::Service(service.object.name_any())));
     reads.extend(live.pod.map(|pod| Seen::Pod(pod.name_any())));
@@ -179,6 +187,7 @@ fn triggers(world: &SmallWorld, seen: &Seen, stores: &Stores) -> BTreeSet<Trigge
         Seen::Service(name) => Observed::new(found(&world.services, name).unwrap(), "").concerns(stores),
         Seen::Claim(name) => Observed::new(found(&world.claims, name).unwrap(), "").concerns(stores),
         Seen::Pod(name) => found(&world.pods, name).unwrap().concerns(stores),
+        Seen::ReplicaSet(name) => found(&world.replica_sets, name).unwrap().concerns(stores),
     }
 }
 
@@ -207,6 +216,7 @@ fn without(world: &SmallWorld, seen: &Seen) -> SmallWorld {
         Seen::Service(name) => remove(&mut world.services, name),
         Seen::Claim(name) => remove(&mut world.claims, name),
         Seen::Pod(name) => remove(&mut world.pods, name),
+        Seen::ReplicaSet(name) => remove(&mut world.replica_sets, name),
     }
     world
 }

@@ -71,7 +71,8 @@ pub fn metadata(metadata: &ObjectMeta) -> ObjectMeta {
 }
 
 /// The same, and whose it is and whether it is being deleted.
-fn identity(of: &ObjectMeta) -> ObjectMeta {
+#[must_use]
+pub fn identity(of: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         labels: labels(of, &[LABEL_AGENT, LABEL_COMPONENT, LABEL_GATEWAY, LABEL_MANAGED_BY]),
         owner_references: controller(of).map(|owner| vec![owner.clone()]),

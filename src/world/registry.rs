@@ -43,6 +43,7 @@ fn register(kinds: &mut Kinds, proxy_namespaces: &[String]) -> Stores {
         secrets: kinds.metadata(Required),
         config_map_metadata: kinds.metadata(Required),
         deployments: kinds.children(Required),
+        replica_sets: kinds.identities(Required),
         config_maps: kinds.children(Required),
         services: kinds.children(Required),
         service_accounts: kinds.children(Required),
@@ -196,6 +197,23 @@ impl Kinds {
     {
         self.store(need, self.cluster(), all(), |object: Received<PartialObjectMeta<K>>| {
             Ok(PartialObjectMeta { types: None, metadata: pruning::metadata(object.meta()), _phantom: PhantomData })
+        })
+    }
+
+    /// Of what carries our label, only whose it is.
+    pub fn identities<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        PartialObjectMeta<K>: Watched,
+    {
+        self.store(need, self.cluster(), labelled(), |object: Received<PartialObjectMeta<K>>| {
+            Ok(PartialObjectMeta { types: None, metadata: pruning::identity(object.meta()), _phantom: PhantomData })
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
@@ -34,6 +34,8 @@ pub struct Stores {
     /// Names and versions only.
     pub config_map_metadata: Store<PartialObjectMeta<ConfigMap>>,
     pub deployments: Store<Observed<Deployment>>,
+    /// Whose they are, and no more.
+    pub replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
     pub config_maps: Store<Observed<ConfigMap>>,
     pub services: Store<Observed<Service>>,
     pub service_accounts: Store<Observed<ServiceAccount>>,

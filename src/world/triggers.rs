@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
@@ -14,7 +14,7 @@ use kube::{Resource, ResourceExt};
 use super::proxies::ProxyPod;
 use super::queues::{Controller, Trigger};
 use super::readers::readers_of;
-pub use super::relations::{agents_on_gateway, gateway_owner, providers_of, sandbox_name};
+pub use super::relations::{agents_on_gateway, gateway_owner, pods_of_gateway, providers_of, sandbox_name};
 use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::http_route::HttpRoute;
@@ -262,6 +262,15 @@ impl Watched for ProxyPod {
             Trigger::new(Controller::Gateway, &namespace, name)
         };
         exposed.iter().map(gateway).collect()
+    }
+}
+
+impl Watched for PartialObjectMeta<ReplicaSet> {
+    /// It says whose a Pod is, which may have been seen before it.
+    fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
+        let mut triggers = labelled(self, stores);
+        triggers.extend(sandboxes_of_gateway(self, stores));
+        triggers
     }
 }
 

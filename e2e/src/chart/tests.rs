@@ -148,6 +148,14 @@ fn the_operator_runs_under_the_restricted_standard() {
     assert!(container["resources"]["limits"].get("cpu").is_none());
 }
 
+/// Gateways admit the Pod with these labels.
+#[test]
+fn the_operators_pod_has_the_labels_that_gateways_admit() {
+    let labels = operator("Deployment")["spec"]["template"]["metadata"]["labels"].clone();
+    assert_eq!(labels["app.kubernetes.io/name"], "creel");
+    assert_eq!(labels["app.kubernetes.io/component"], "operator");
+}
+
 #[test]
 fn the_gateways_shell_comes_from_the_operators_own_image() {
     let pod = &operator("Deployment")["spec"]["template"]["spec"];

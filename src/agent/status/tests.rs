@@ -329,3 +329,14 @@ fn a_joined_agent_stalls_with_its_gateway_when_that_lacks_something_for_long() {
     let (second, _) = status(&writer, &GatewayLookup::On(&state), None, Vec::new(), now() + Duration::from_secs(121));
     assert_eq!(summary_of(&second), words("False", "False", "True", "SecretNotFound"));
 }
+
+#[test]
+fn what_is_left_of_a_deleted_agent_of_the_same_name_is_waited_for() {
+    let (agent, mut state) = state(None, None, |_| {});
+    let fault = Fault { reason: reason::BEING_DELETED, message: "waiting".into(), carried: false };
+    let waits = words("Unknown", "True", "False", "BeingDeleted");
+    let told = |place: &GatewayLookup<'_>| summary_of(&status(&agent, place, None, Vec::new(), now()).0);
+    assert_eq!(told(&GatewayLookup::Blocked(fault.clone())), waits);
+    state.fault = Some(fault);
+    assert_eq!(told(&GatewayLookup::On(&state)), waits);
+}

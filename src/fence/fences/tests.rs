@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::tests::small_world::{NAMESPACE, SmallWorld};
 
@@ -111,7 +112,7 @@ async fn a_policy_of_somebody_else_is_neither_taken_over_nor_removed() {
         api.holds(&fence(&foreign));
         let fences = fences(&api, SmallWorld { network_policies: policies, ..SmallWorld::default() }.stores());
         let refused = fences.ensure(NAMESPACE).await.unwrap_err();
-        assert!(refused.is_name_conflict(), "{refused}");
+        assert!(refused.reason() == Some(reason::NAME_CONFLICT), "{refused}");
         assert_eq!(fences.settle(NAMESPACE, now).await.unwrap(), None);
         assert_eq!(fences.settle(NAMESPACE, now + GRACE).await.unwrap(), None);
         assert_eq!(api.take_writes(), [""; 0], "{foreign}");

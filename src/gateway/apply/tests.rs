@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PodSpec, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -219,4 +219,81 @@ async fn a_service_of_somebody_else_stops_no_gateway() {
     sent.unwrap();
     assert_eq!(applied.fault.unwrap().reason, reason::NAME_CONFLICT);
     assert!(!api.take_writes().iter().any(|request| request.contains("deployments")));
+}
+
+#[tokio::test]
+async fn a_child_of_a_deleted_agent_of_the_same_name_is_waited_for() {
+    let (api, gathered) = (RecordingApi::default(), company());
+    let mut before = desired(&gathered).network_policy;
+    before.metadata.owner_references.as_mut().unwrap()[0].uid = "old".to_owned();
+    api.holds(&before);
+    let (applied, sent) = Senders::refused(&api, "nothing", 403).apply(&gathered).await;
+    sent.unwrap();
+    let fault = applied.fault.unwrap();
+    assert_eq!(fault.reason, reason::BEING_DELETED);
+    assert!(fault.message.contains("NetworkPolicy \"concierge-gateway\""), "{}", fault.message);
+    assert!(!api.take_writes().iter().any(|write| write.contains("deployments")));
+}
+
+/// The object as somebody else has made it.
+fn edited_by<K: Child>(object: &K, version: u64) -> Arc<Observed<K>> {
+    let mut object = object.clone();
+    object.meta_mut().uid = Some("uid".to_owned());
+    object.meta_mut().resource_version = Some(version.to_string());
+    let observed = Observed::new(object, AGENT_MANAGER);
+    Arc::new(Observed { own: Some(version), writer: "reloader".to_owned(), ..observed })
+}
+
+#[tokio::test]
+async fn a_child_that_somebody_keeps_changing_is_left_for_a_while_and_told_but_what_confines_pods_is_put_back() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    let sender = Senders::refused(&api, "nothing", 403);
+    sender.apply(&gathered).await.1.unwrap();
+    let Desired { service, network_policy, .. } = desired(&gathered);
+    for version in 0..5 {
+        api.take();
+        gathered.live.service = Some(edited_by(&service, version));
+        gathered.live.network_policy = Some(edited_by(&network_policy, version));
+        let (applied, sent) = sender.apply(&gathered).await;
+        sent.unwrap();
+        let (policy, service) = ("PATCH networkpolicies/concierge-gateway", "PATCH services/concierge-gateway");
+        let expected = if version < 3 { vec![policy, service] } else { vec![policy] };
+        assert_eq!(api.take_writes(), expected, "{version}");
+        let fault = applied.fault.map(|fault| (fault.reason, fault.message));
+        assert_eq!(fault.is_some(), version >= 3, "{fault:?}");
+        if let Some((reason, message)) = fault {
+            assert_eq!(reason, reason::CONTESTED);
+            assert!(message.contains("\"reloader\"") && message.contains("NetworkPolicy"), "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disputed_deployment_is_put_back_at_once_where_its_pod_would_be_less_confined() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    settle(&mut gathered);
+    let sender = Senders::refused(&api, "nothing", 403);
+    sender.apply(&gathered).await.1.unwrap();
+    let desired = desired(&gathered).deployment.unwrap();
+    let pod = |change: &dyn Fn(&mut PodSpec)| {
+        let mut edited = desired.clone();
+        change(edited.spec.as_mut().unwrap().template.spec.as_mut().unwrap());
+        edited
+    };
+    let host = pod(&|pod| pod.host_network = Some(true));
+    let with = |name: &str| {
+        let variable = EnvVar { name: name.to_owned(), value: Some("x".to_owned()), ..EnvVar::default() };
+        pod(&|pod| pod.containers[0].env.get_or_insert_default().push(variable.clone()))
+    };
+    let (harmless, preloads) = (with("STAKATER_TOKEN"), with("NODE_OPTIONS_MORE"));
+    let first = [(0, &harmless, true), (1, &harmless, true), (2, &harmless, true)];
+    for (version, edited, is_put_back) in
+        first.into_iter().chain([(3, &harmless, false), (4, &host, true), (5, &harmless, false), (6, &preloads, true)])
+    {
+        api.take();
+        gathered.live.deployment = Some(edited_by(edited, version));
+        sender.apply(&gathered).await.1.unwrap();
+        let writes = api.take_writes();
+        assert_eq!(writes.contains(&"PATCH deployments/concierge-gateway".to_owned()), is_put_back, "{version}");
+    }
 }

@@ -136,7 +136,7 @@ fn obsolete(
     if in_use.is_empty() {
         return Vec::new();
     }
-    let mounted: BTreeSet<String> = live.pods.iter().filter_map(|pod| mounted_config(pod)).collect();
+    let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
     let keeps =
         |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted || is_of_relay(name);

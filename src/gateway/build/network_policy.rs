@@ -8,21 +8,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use super::{metadata, relay};
 use crate::api::Agent;
 use crate::api::sandbox::Egress;
-use crate::naming::{GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_SANDBOX_GATEWAY, MANAGED_BY, SANDBOX};
+use crate::naming::{
+    GatewayNames, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_SANDBOX_GATEWAY, MANAGED_BY, OPERATOR, SANDBOX,
+};
 use crate::openclaw::paths;
 use crate::pods::containers::some;
 use crate::pods::egress::opened;
 use crate::pods::network::{labelled, namespace, port};
 use crate::settings::Settings;
 
-/// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator's, and from the peers to which the gateway is
+/// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator, and from the peers to which the gateway is
 /// exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
     let others = [(LABEL_COMPONENT, SANDBOX), (LABEL_MANAGED_BY, MANAGED_BY)].into_iter().flat_map(without);
-    let operator =
-        NetworkPolicyPeer { namespace_selector: Some(namespace(&settings.namespace)), ..NetworkPolicyPeer::default() };
+    let operator = NetworkPolicyPeer {
+        namespace_selector: Some(namespace(&settings.namespace)),
+        pod_selector: Some(labelled(OPERATOR.map(|(key, value)| (key.to_owned(), value.to_owned())).into())),
+        ..NetworkPolicyPeer::default()
+    };
     let mut egress = opened(settings.max_egress, &settings.dns_servers);
     // `All` opens them too, and a rule more would be a write to every policy.
     if settings.max_egress < Egress::All {

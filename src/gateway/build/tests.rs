@@ -220,7 +220,7 @@ fn only_config_maps_that_no_pod_mounts_are_obsolete() {
     }
     let pod = serde_json::json!({"spec": {"containers": [], "volumes": [
         {"name": "config", "configMap": {"name": "concierge-config-mounted"}}]}});
-    gathered.live.pods.push(Arc::new(serde_json::from_value(pod).unwrap()));
+    gathered.live.labelled_pods.push(Arc::new(serde_json::from_value(pod).unwrap()));
     let desired = build(&gathered, &plan(&gathered), &apply(), &settings());
     let obsolete: Vec<_> = desired.obsolete.iter().map(|map| map.object.name_any()).collect();
     assert_eq!(obsolete, ["concierge-config-unused"]);

@@ -23,6 +23,7 @@ pub mod tracker;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
@@ -64,7 +65,7 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
     let (owner, configs) = (gathered.owner.uid().unwrap_or_default(), &context.configs);
     let config = applied.config.clone();
     if let Some(config) = &config {
-        configs.mount(&owner, config.current.hash(), &gathered.live.pods);
+        configs.mount(&owner, config.current.hash(), written(gathered, config), &gathered.live.pods);
     }
     let Some(pod) = current(context, gathered, applied) else { return Ok(Synced { config, ..Synced::default() }) };
     let seen = look::look(context, gathered, pod, config.as_ref()).await?;
@@ -79,6 +80,12 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
     let run = process.as_ref().map(|process| process.run.as_str());
     let unavailable = run.and_then(|run| configs.unavailable(&owner, run)).unwrap_or_default();
     Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault, unavailable })
+}
+
+/// When the configuration that Pods mount was written, if that is what the cache shows.
+fn written(gathered: &Gathered, config: &ConfigRevision) -> Option<Timestamp> {
+    let shown = gathered.live.config.as_ref().is_some_and(|shown| shown.hash() == config.current.hash());
+    gathered.live.config_maps.get(&config.name).filter(|_| shown)?.applied
 }
 
 /// The Pod of the plan, unless it was deleted and the cache does not show that yet.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
@@ -85,13 +86,20 @@ impl ConfigTracker {
     }
 
     /// From now on Pods mount this configuration. Those that are there already may have run another one: nobody knows when the kubelet
-    /// brings it to them.
-    pub fn mount(&self, owner: &str, document: &str, pods: &[Arc<Pod>]) {
+    /// brings it to them. `written`: when it was written, if that was before this process knew of the gateway.
+    pub fn mount(&self, owner: &str, document: &str, written: Option<Timestamp>, pods: &[Arc<Pod>]) {
         self.with(owner, |known| {
-            if known.mounted.as_ref().is_none_or(|(mounted, _)| mounted != document) {
-                let before = pods.iter().filter_map(|pod| pod.uid()).collect();
-                known.mounted = Some((document.to_owned(), before));
+            if known.mounted.as_ref().is_some_and(|(mounted, _)| mounted == document) {
+                return;
             }
+            let written = written.filter(|_| known.mounted.is_none());
+            let is_later = |pod: &Pod| {
+                let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+                // Both are in whole seconds.
+                created.zip(written).is_some_and(|(created, written)| created > written)
+            };
+            let before = pods.iter().filter(|pod| !is_later(pod)).filter_map(|pod| pod.uid()).collect();
+            known.mounted = Some((document.to_owned(), before));
         });
     }
 
@@ -114,7 +122,7 @@ impl ConfigTracker {
         if look.state.is_some() && step == Step::ReplacePod {
             self.mark_stalled(owner, mounted.current.hash());
         }
-        self.mount(owner, mounted.current.hash(), pods);
+        self.mount(owner, mounted.current.hash(), None, pods);
     }
 
     /// Forgets a gateway that is gone.
@@ -196,11 +204,28 @@ mod tests {
         let tracker = ConfigTracker::default();
         let (old, new) = (pod("old"), pod("new"));
         assert!(tracker.predates("owner", &old), "nothing is known yet");
-        tracker.mount("owner", "one", &[]);
+        tracker.mount("owner", "one", None, &[]);
         assert!(!tracker.predates("owner", &old));
-        tracker.mount("owner", "two", &[Arc::clone(&old)]);
-        tracker.mount("owner", "two", &[Arc::clone(&old), Arc::clone(&new)]);
+        tracker.mount("owner", "two", None, &[Arc::clone(&old)]);
+        tracker.mount("owner", "two", None, &[Arc::clone(&old), Arc::clone(&new)]);
         assert!(tracker.predates("owner", &old) && !tracker.predates("owner", &new));
+    }
+
+    #[test]
+    fn after_a_restart_a_pod_that_is_younger_than_its_configuration_does_not_predate_it() {
+        let created = |at: &str| -> Arc<Pod> {
+            let metadata = serde_json::json!({"metadata": {"uid": at, "creationTimestamp": at}});
+            Arc::new(serde_json::from_value(metadata).unwrap())
+        };
+        let [old, same, new] = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"].map(created);
+        let pods = [Arc::clone(&old), Arc::clone(&same), Arc::clone(&new)];
+        let written = "2026-01-01T00:00:01Z".parse().ok();
+        let tracker = ConfigTracker::default();
+        tracker.mount("owner", "one", written, &pods);
+        assert!(tracker.predates("owner", &old) && tracker.predates("owner", &same));
+        assert!(!tracker.predates("owner", &new));
+        tracker.mount("owner", "two", written, &pods);
+        assert!(tracker.predates("owner", &new), "what is written now is younger than any Pod");
     }
 
     #[test]

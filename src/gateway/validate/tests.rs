@@ -352,3 +352,20 @@ fn an_agent_at_fault_for_its_model_keeps_its_shell_where_its_sandbox_is_now() {
     own_sandbox(&mut gathered, "writer", "10.96.1.3", None, None);
     assert_eq!(writer(&plan(&gathered))["sandbox"]["ssh"]["target"], "sandbox@10.96.1.3:2222");
 }
+
+#[test]
+fn a_memory_limit_with_which_no_gateway_starts_is_told_before_it_runs_out() {
+    for (limits, is_low) in [
+        (serde_json::json!({"memory": "400Mi"}), true),
+        (serde_json::json!({"memory": "1Gi"}), false),
+        (serde_json::json!({"cpu": "1"}), false),
+    ] {
+        let mut gathered = company();
+        let gateway = serde_json::json!({"resources": {"limits": limits}});
+        edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(gateway).unwrap()));
+        let warnings = plan(&gathered).warnings;
+        let told = warnings.iter().find(|warning| warning.reason == reason::MEMORY_LIMIT_LOW);
+        assert_eq!(told.is_some(), is_low, "{warnings:?}");
+        assert!(told.is_none_or(|told| told.message.contains("Agent \"concierge\" is 400 MiB")), "{told:?}");
+    }
+}

@@ -52,6 +52,8 @@ reasons! {
         VARIABLES_IGNORED = "VariablesIgnored", "Remove the keys that the message names from the Secret or ConfigMap, or load the others one by one with `spec.gateway.env`.";
         /// Everything that the spec names exists. `spec.config` or `spec.gateway.config` has a secret in plain text.
         SECRET_IN_PLAIN_TEXT = "SecretInPlainText", "Put the value into a Secret, and write `{valueFrom: {secretKeyRef: {name, key}}}` in its place.";
+        /// Everything that the spec names exists. `spec.gateway.resources.limits.memory` is too low for OpenClaw.
+        MEMORY_LIMIT_LOW = "MemoryLimitLow", "Raise the limit, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
         /// `spec.config` or `spec.gateway.config` has a key that only Creel sets. The last valid version remains in use.
         CONFIG_KEY_OWNED = "ConfigKeyOwned", "Remove the key; the message names what to use instead.";
         /// `spec.config` or `spec.gateway.config` has a value that Creel cannot use, for example a variable `${NAME}`. The last valid version remains in use.
@@ -98,8 +100,12 @@ reasons! {
     "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`" {
         /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over. Pods that depend on it are stopped, unless it is a Service.
         NAME_CONFLICT = "NameConflict", "Delete or rename the object that the message names, or use another name for the Agent.";
+        /// An object with the name that Creel needs belongs to a deleted Agent of the same name. Kubernetes has not removed it yet.
+        BEING_DELETED = "BeingDeleted", "Wait. If it stays, a finalizer holds the object that the message names.";
         /// The API server rejected an object that follows from the spec.
         CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";
+        /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`.
+        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last change.";
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
         CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
     }
@@ -141,7 +147,7 @@ reasons! {
         /// The gateway answers but does not load the configuration. Its Pod is recreated once.
         RELOAD_STALLED = "ReloadStalled", "If it stays, see the log of the gateway.";
         /// The operator cannot query the gateway's admin API.
-        ADMIN_UNREACHABLE = "AdminUnreachable", "Check that the operator's namespace can reach the gateway's port 18789, and the log of the gateway.";
+        ADMIN_UNREACHABLE = "AdminUnreachable", "Check that the operator's Pod (`app.kubernetes.io/name: creel`, `app.kubernetes.io/component: operator`) can reach the gateway's port 18789, and the log of the gateway.";
         /// The current spec of the Agent is invalid. Its last valid version remains in use.
         LAST_GOOD_KEPT = "LastGoodKept", "`ReferencesResolved` says what to correct.";
     }

@@ -16,11 +16,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use rustix::process::geteuid;
 
 /// How long a call waits for another one that is starting the mux master.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long a call waits for room in the queue of a mux master that does not accept connections. One that works accepts at once.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+const QUEUE_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why a call cannot connect to the mux master.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,11 @@ pub enum ControlSocketError {
     Socket { path: PathBuf, source: io::Error },
     #[error("another call has been starting the background process for {} s; is it stopped?", LOCK_TIMEOUT.as_secs())]
     Locked,
+    #[error(
+        "the background process that holds the connection has accepted no call for {} s; is it stopped?",
+        QUEUE_TIMEOUT.as_secs()
+    )]
+    Full,
     #[error("cannot start the background process that holds the connection: {0}")]
     Start(#[source] io::Error),
 }
@@ -101,13 +111,18 @@ impl ControlDirectory {
     }
 
     fn connect(&self, id: &str) -> Result<Option<UnixStream>, ControlSocketError> {
-        match UnixStream::connect(self.socket(id)) {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                Ok(None)
+        let since = Instant::now();
+        while since.elapsed() < QUEUE_TIMEOUT {
+            match connect_now(&self.socket(id)) {
+                Ok(stream) => return Ok(Some(stream)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => return Ok(None),
+                    io::ErrorKind::WouldBlock => thread::sleep(QUEUE_RETRY_INTERVAL),
+                    _ => return Err(self.socket_error(error)),
+                },
             }
-            Err(error) => Err(self.socket_error(error)),
         }
+        Err(ControlSocketError::Full)
     }
 
     /// A path through the open directory. It is also short enough for a socket address, however long the path of the directory is.
@@ -149,6 +164,16 @@ impl ControlDirectory {
     }
 }
 
+/// Connects, unless the queue of the listener is full: with a blocking socket that would wait for ever.
+fn connect_now(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 /// The command that starts a mux master; its standard input must be the listening socket. It inherits nothing else of the call that
 /// starts it: no pipe, no directory, no environment.
 pub fn mux_master(directory: &Path, id: &str) -> io::Result<Command> {
@@ -156,4 +181,22 @@ pub fn mux_master(directory: &Path, id: &str) -> io::Result<Command> {
     command.arg0("creel-shell").arg("mux").arg("--directory").arg(directory).arg("--connection").arg(id);
     command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").env_clear();
     Ok(command)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mux_master_that_accepts_nothing_holds_no_call_up_for_ever() {
+        let path = std::env::temp_dir().join(format!("creel-shell-full-{}.socket", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut waiting = Vec::new();
+        let mut connect = || connect_now(&path).map(|stream| waiting.push(stream));
+        let error = std::iter::from_fn(|| Some(connect())).find_map(Result::err).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        drop(listener);
+    }
 }

@@ -13,6 +13,7 @@
 //! | `mux_client` | one call, in the process that OpenClaw started | socket, streams |
 //! | `terminal` | the terminal of that process | terminal, signals |
 //! | `control_socket` | connects to the mux master, or starts it | disk, processes |
+//! | `core_dumps` | keeps the private key in the memory of the mux master | this process |
 //! | `mux_protocol` | the messages between mux client and mux master | their socket |
 //! | `mux_master` | keeps the connection, runs calls, exits when idle | socket |
 //! | `connection`, `transport` | one SSH connection to a sandbox, which is not trusted | network |
@@ -33,6 +34,7 @@
 mod arguments;
 mod connection;
 pub mod control_socket;
+mod core_dumps;
 mod known_hosts;
 mod mux_client;
 pub mod mux_master;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connection::{Connection, ConnectionError};
 use super::control_socket::{self, ControlDirectory, ControlSocketError};
+use super::core_dumps;
 use super::mux_protocol;
 use super::session;
 use super::target::Target;
@@ -71,6 +72,8 @@ pub enum MuxMasterError {
     Start(#[source] io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    #[error("cannot forbid core dumps: {0}")]
+    CoreDumps(#[source] io::Error),
 }
 
 /// Why a call got no channel.
@@ -89,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<(), MuxMasterError> {
     if !arguments.foreground {
         return continue_in_background(arguments);
     }
+    core_dumps::forbid().map_err(MuxMasterError::CoreDumps)?;
     let directory = ControlDirectory::open(&arguments.directory)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(MuxMasterError::Runtime)?;

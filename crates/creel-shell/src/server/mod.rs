@@ -11,6 +11,7 @@
 //! | `environment` | which variables a client may set                                         |
 //! | `removal`     | recognizes OpenClaw's removal of a sandbox                               |
 //! | `signal`      | names and numbers of signals                                             |
+//! | `waiting`     | the connections whose clients have not logged in yet                     |
 //!
 //! One thread: a sandbox has few calls at a time, and idle threads would take most of the server's memory.
 
@@ -23,6 +24,7 @@ mod program;
 mod removal;
 mod signal;
 mod stdin;
+mod waiting;
 
 use std::fs;
 use std::future::pending;
@@ -30,7 +32,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use russh::Disconnect;
@@ -44,9 +46,13 @@ use crate::log;
 use calls::Calls;
 use connection::{Connection, LOGIN_GRACE_TIME, Shared};
 pub use keys::KeyError;
+use waiting::{LoggedIn, Waiting};
 
 /// Connections open at the same time, authenticated or not.
 const MAX_CONNECTIONS: u16 = 64;
+
+/// How many of them may be unauthenticated.
+const MAX_UNAUTHENTICATED: usize = 16;
 
 /// How often the drain file is read, and how long the server must have been idle before it exits.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -160,6 +166,7 @@ async fn drained(file: Option<&Path>, calls: &Calls) {
 }
 
 async fn accept(listener: TcpListener, permits: Arc<Semaphore>, config: Arc<Config>, shared: Arc<Shared>) {
+    let mut waiting = Waiting::new(MAX_UNAUTHENTICATED);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -173,25 +180,40 @@ async fn accept(listener: TcpListener, permits: Arc<Semaphore>, config: Arc<Conf
             log::event(format_args!("{peer} refused: {MAX_CONNECTIONS} connections are open"));
             continue;
         };
+        let Ok((stream, socket)) = split(stream) else { continue };
+        let authenticated = LoggedIn::default();
+        if let Some(displaced) = waiting.admit(peer.ip(), authenticated.clone(), socket.clone()) {
+            log::event(format_args!("{MAX_UNAUTHENTICATED} connections have not logged in: closing one"));
+            let _ = displaced.shutdown(Shutdown::Both);
+        }
         let (config, shared) = (config.clone(), shared.clone());
         tokio::spawn(async move {
             // Probes connect and send nothing: not worth a line.
-            let _ = connection(stream, peer, config, shared).await;
+            let _ = connection((stream, &socket), peer, authenticated, config, shared).await;
             drop(permit);
         });
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, config: Arc<Config>, shared: Arc<Shared>) -> io::Result<()> {
+/// The connection, and a handle to end it: russh offers no other way where the client sends nothing.
+fn split(stream: TcpStream) -> io::Result<(TcpStream, Arc<std::net::TcpStream>)> {
     stream.set_nodelay(true)?;
     let stream = stream.into_std()?;
-    // russh offers no other way to end a connection whose client sends nothing.
     let socket = stream.try_clone()?;
-    let authenticated = Arc::new(AtomicBool::new(false));
+    Ok((TcpStream::from_std(stream)?, Arc::new(socket)))
+}
+
+async fn connection(
+    (stream, socket): (TcpStream, &std::net::TcpStream),
+    peer: SocketAddr,
+    authenticated: LoggedIn,
+    config: Arc<Config>,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let calls = shared.calls.clone();
     let handler = Connection::new(shared, peer, authenticated.clone());
     let session = tokio::select! {
-        session = timeout(LOGIN_GRACE_TIME, run_stream(config, TcpStream::from_std(stream)?, handler)) => session?,
+        session = timeout(LOGIN_GRACE_TIME, run_stream(config, stream, handler)) => session?,
         () = calls.closed() => return Ok(()),
     };
     let mut session = session.map_err(io::Error::other)?;

@@ -4,7 +4,7 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{config_name, patch_by_hand, uid, with_children};
+use super::stage::{config_name, make, patch_by_hand, provider, reason, resting, uid, with_children};
 
 /// What people may not change.
 const CHILDREN: [(&str, &str); 5] = [
@@ -52,6 +52,26 @@ async fn edits_are_undone(namespace: &TestNamespace, kind: &str, name: &str, edi
     }
 }
 
+/// The same, each edit on the object of another Agent: the repair of one that is edited too often waits.
+async fn edits_of_each_are_undone(namespace: &TestNamespace, kind: &str, edits: &[(&str, Value)]) {
+    make(namespace, &provider("p")).await;
+    let agents: Vec<String> = (0..edits.len()).map(|number| format!("a{number}")).collect();
+    for agent in &agents {
+        make(namespace, &resting(agent)).await;
+    }
+    for agent in &agents {
+        namespace
+            .eventually("the Deployment is there", SOON, async || {
+                let deployment = namespace.find("Deployment", &format!("{agent}-gateway")).await;
+                deployment.map(|_| ()).ok_or("no Deployment".to_owned())
+            })
+            .await;
+    }
+    for (agent, edit) in agents.iter().zip(edits) {
+        edits_are_undone(namespace, kind, &format!("{agent}-gateway"), std::slice::from_ref(edit)).await;
+    }
+}
+
 fn pod(spec: Value) -> Value {
     json!({"spec": {"template": {"spec": spec}}})
 }
@@ -65,7 +85,6 @@ fn gateway(container: Value) -> Value {
 #[tokio::test]
 async fn values_of_a_deployment_changed_by_hand_are_put_back() {
     in_namespace("drift-values", async |namespace| {
-        with_children(&namespace, json!({})).await;
         let edits = [
             ("the image", gateway(json!({"image": "evil.example/openclaw:1"}))),
             ("the command", gateway(json!({"command": ["sh"]}))),
@@ -83,7 +102,7 @@ async fn values_of_a_deployment_changed_by_hand_are_put_back() {
             ),
             ("a note of Creel's", json!({"metadata": {"annotations": {"creel.dev/rendering": "0"}}})),
         ];
-        edits_are_undone(&namespace, "Deployment", "a-gateway", &edits).await;
+        edits_of_each_are_undone(&namespace, "Deployment", &edits).await;
     })
     .await;
 }
@@ -91,7 +110,6 @@ async fn values_of_a_deployment_changed_by_hand_are_put_back() {
 #[tokio::test]
 async fn what_is_added_to_a_deployment_by_hand_is_taken_out() {
     in_namespace("drift-added", async |namespace| {
-        with_children(&namespace, json!({})).await;
         let spy = json!({"name": "spy", "image": "evil.example/spy:1"});
         let claim = json!({"mountPath": "/spy", "name": "claim"});
         let edits = [
@@ -108,7 +126,7 @@ async fn what_is_added_to_a_deployment_by_hand_is_taken_out() {
             ("a lifecycle hook", gateway(json!({"lifecycle": {"postStart": {"exec": {"command": ["sh"]}}}}))),
             ("a node", pod(json!({"nodeName": "creel-e2e"}))),
         ];
-        edits_are_undone(&namespace, "Deployment", "a-gateway", &edits).await;
+        edits_of_each_are_undone(&namespace, "Deployment", &edits).await;
     })
     .await;
 }
@@ -197,7 +215,6 @@ async fn the_fence_edited_or_deleted_by_hand_is_put_back() {
 #[tokio::test]
 async fn a_service_edited_by_hand_is_put_back() {
     in_namespace("drift-service", async |namespace| {
-        with_children(&namespace, json!({})).await;
         let edits = [
             ("a port", json!({"spec": {"ports": [{"name": "more", "port": 22}]}})),
             ("a selector", json!({"spec": {"selector": {"more": "labels"}}})),
@@ -205,7 +222,27 @@ async fn a_service_edited_by_hand_is_put_back() {
             ("an external address", json!({"spec": {"externalIPs": ["203.0.113.1"]}})),
             ("the type", json!({"spec": {"type": "NodePort"}})),
         ];
-        edits_are_undone(&namespace, "Service", "a-gateway", &edits).await;
+        edits_of_each_are_undone(&namespace, "Service", &edits).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_somebody_keeps_changing_is_told_with_the_manager_and_repaired_ever_more_slowly() {
+    in_namespace("drift-contested", async |namespace| {
+        with_children(&namespace, json!({})).await;
+        let before = decided(&namespace.get("Service", "a-gateway").await);
+        let more = json!({"spec": {"ports": [{"name": "more", "port": 22}]}});
+        for _ in 0..3 {
+            patch_by_hand(&namespace, "Service", "a-gateway", &more).await;
+            is_put_back(&namespace, "Service", "a-gateway", &before, "a port").await;
+        }
+        patch_by_hand(&namespace, "Service", "a-gateway", &more).await;
+        let stalled = reason(&namespace, "a", "Stalled", "Contested").await;
+        assert_eq!(stalled.status, "True");
+        let names = ["\"kubectl-edit\"", "Service \"a-gateway\""];
+        assert!(names.iter().all(|name| stalled.message.contains(name)), "{}", stalled.message);
+        is_put_back(&namespace, "Service", "a-gateway", &before, "a port, after a while").await;
     })
     .await;
 }

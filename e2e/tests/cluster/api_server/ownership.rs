@@ -1,7 +1,7 @@
 //! Whose children are whose: strangers are never taken over, a retained claim is taken up again, the rest goes with its Agent.
 
 use e2e::suite::{SOON, TestNamespace, in_namespace};
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use super::stage::{
@@ -205,6 +205,40 @@ async fn delete_agent(namespace: &TestNamespace) {
             })
             .await;
     }
+}
+
+#[tokio::test]
+async fn a_pod_with_the_labels_and_annotations_of_the_gateway_is_not_taken_for_it() {
+    in_namespace("look-alike", async |namespace| {
+        make(&namespace, &provider("p")).await;
+        make(&namespace, &sandbox("box")).await;
+        make(&namespace, &unschedulable("a", "box")).await;
+        let before = reason(&namespace, "a", "GatewayReady", "Unschedulable").await;
+        let all = namespace.api("Pod").list(&ListParams::default().labels("creel.dev/gateway=a")).await.expect("Pods");
+        let real = all.items.into_iter().next().expect("the gateway's Pod");
+        let metadata =
+            json!({"name": "look-alike", "labels": real.metadata.labels, "annotations": real.metadata.annotations});
+        let nowhere = json!({"example.com/no-such-node": "true"});
+        make(
+            &namespace,
+            &json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+            "spec": {"nodeSelector": nowhere, "containers": [{"name": "gateway", "image": "none:1"}]}}),
+        )
+        .await;
+        namespace
+            .eventually("the scheduler has looked at it", SOON, async || {
+                let status = namespace.get("Pod", "look-alike").await.data["status"].clone();
+                if status["conditions"][0]["reason"] == "Unschedulable" { Ok(()) } else { Err(status.to_string()) }
+            })
+            .await;
+        let large = json!({"spec": {"model": {"primary": {"model": "large"}}}});
+        edit(&namespace, "Agent", "a", &large).await.expect("an edit");
+        let after = reason(&namespace, "a", "GatewayReady", "Unschedulable").await;
+        assert_eq!(after.message, before.message);
+        let real = real.metadata.name.expect("a name");
+        assert!(after.message.contains(&real), "{} does not name {real}", after.message);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -68,6 +68,8 @@ const METADATA: [&str; 7] = [
 ];
 /// What Pods of this cluster ask for names.
 const DNS_SERVER: &str = "10.96.0.10";
+/// On the Pod of the operator.
+const OPERATOR: [(&str, &str); 2] = [("app.kubernetes.io/name", "creel"), ("app.kubernetes.io/component", "operator")];
 /// On each Pod of Creel's.
 const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "creel");
 
@@ -138,12 +140,14 @@ impl Neighbours {
             self.pod("10.244.0.25", &[("app.kubernetes.io/component", "sandbox")]),
             pod("10.244.0.23", ("other", &[]), &[("app", "db")]),
             pod("10.244.0.24", ("other", &[]), &[("app.kubernetes.io/name", "openclaw"), gateway[0], gateway[1]]),
+            // Beside the operator, and as the operator elsewhere.
+            pod("10.244.0.26", (RELEASE_NAMESPACE, &[]), &[("app.kubernetes.io/name", "creel")]),
+            pod("10.244.0.27", ("other", &[]), &OPERATOR),
         ]
     }
 
     fn operator() -> Peer {
-        let labels = [("app.kubernetes.io/name", "creel"), ("app.kubernetes.io/component", "operator")];
-        pod("10.244.0.30", (RELEASE_NAMESPACE, &[]), &labels)
+        pod("10.244.0.30", (RELEASE_NAMESPACE, &[]), &OPERATOR)
     }
 
     fn dns() -> Peer {
@@ -241,7 +245,7 @@ async fn the_gateway_reaches_no_metadata_server_and_everything_else() {
 }
 
 #[tokio::test]
-async fn the_gateway_is_reached_on_its_port_alone_from_the_operators_namespace_and_all_but_the_sandboxes_of_its_own() {
+async fn the_gateway_is_reached_on_its_port_alone_from_the_operator_and_all_but_the_sandboxes_of_its_namespace() {
     in_namespace("inwards", async |namespace| {
         let (rules, neighbours) = gateways(&namespace).await;
         let gateway = neighbours.gateway("a", "10.244.0.10");
@@ -249,10 +253,9 @@ async fn the_gateway_is_reached_on_its_port_alone_from_the_operators_namespace_a
         let everybody = [neighbours.everybody(), outsiders].concat();
         let passing = rules.passing(&all_traffic(&everybody, std::slice::from_ref(&gateway))).await;
         let may = |peer: &&Peer| {
-            let namespaces = [namespace.name.as_str(), RELEASE_NAMESPACE];
             peer.pod.as_ref().is_some_and(|pod| {
                 let is_sandbox = pod.labels.contains_key("creel.dev/sandbox-gateway");
-                namespaces.contains(&pod.namespace.as_str()) && !is_sandbox
+                peer.pod == Neighbours::operator().pod || (pod.namespace == namespace.name && !is_sandbox)
             })
         };
         let expected: Vec<_> = everybody.iter().filter(may).map(|peer| tcp(peer, &gateway, GATEWAY)).collect();

@@ -44,7 +44,13 @@ async fn a_name_is_a_dns_label_of_at_most_40_characters() {
     }
     let said = server.dry_run(&agent("Upper")).await.expect_err("an upper-case name was accepted");
     assert!(said.contains("lowercase RFC 1123"), "{said}");
-    for name in [&long[..40], "a", "a1-b2"] {
+    for name in ["constructor", "prototype"] {
+        for object in [agent(name), provider(name)] {
+            let said = server.dry_run(&object).await.expect_err(name);
+            assert!(said.contains("OpenClaw cannot use the names 'constructor' and 'prototype'"), "{said}");
+        }
+    }
+    for name in [&long[..40], "a", "a1-b2", "hasownproperty", "tostring"] {
         server.dry_run(&agent(name)).await.expect(name);
     }
 }

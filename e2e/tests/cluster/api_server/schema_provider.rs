@@ -59,6 +59,8 @@ async fn a_header_has_a_plain_name_and_one_source() {
     refused(&server, header(json!({"name": "X", "value": "a\r\nb"})), words).await;
     let twice = json!({"headers": [{"name": "X", "value": "1"}, {"name": "X", "value": "2"}]});
     refused(&server, twice, "Duplicate value").await;
+    let in_other_case = json!({"headers": [{"name": "X-Org", "value": "1"}, {"name": "x-org", "value": "2"}]});
+    refused(&server, in_other_case, "two headers have the same name: HTTP does not distinguish case").await;
     accepted(&server, header(json!({"name": "X-Org", "value": "acme"}))).await;
     accepted(&server, header(json!({"name": "X-Key", "valueFrom": secret}))).await;
 }
