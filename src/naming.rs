@@ -88,6 +88,8 @@ pub const REFUSED_MESSAGE: &str = "creel.dev/refused-message";
 pub const FAILED_START: &str = "creel.dev/failed-start";
 /// On a ConfigMap: the hash of a configuration that is not why the gateway does not start.
 pub const ACQUITTED_HASH: &str = "creel.dev/acquitted-hash";
+/// On a ConfigMap: the keys of single users that the gateway rejected, hashed, and why, in its own words. Their last accepted ones stand in.
+pub const REJECTED_KEYS: &str = "creel.dev/rejected-keys";
 /// On a sandbox's Pod: the Sandbox that it was made from.
 pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.

@@ -191,7 +191,7 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
     let Some(member) = member_now(agent, state) else {
         return Desired::new(REFERENCES_RESOLVED, Status::Unknown, reason::PENDING, "Not checked yet.");
     };
-    if let Some(fault) = &member.fault {
+    if let Some(fault) = member.fault.as_ref().filter(|fault| fault.reason != reason::REJECTED) {
         return Desired::new(REFERENCES_RESOLVED, Status::False, fault.reason, &fault.message);
     }
     // What its gateway lacks, a joined Agent lacks too: how long it has waited is counted from this condition.
@@ -216,6 +216,9 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
         return Desired::new(CONFIG_APPLIED, Status::Unknown, reason::PENDING, NOT_SEEN);
     };
     match &member.fault {
+        Some(fault) if fault.reason == reason::REJECTED => {
+            Desired::new(CONFIG_APPLIED, Status::False, fault.reason, rejected(fault))
+        }
         Some(fault) if fault.last_good_kept() => Desired::new(
             CONFIG_APPLIED,
             Status::False,
@@ -230,6 +233,15 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
             _ => state.config.clone(),
         },
     }
+}
+
+/// What becomes of an Agent whose keys the gateway rejected, and why it did.
+fn rejected(fault: &AgentFault) -> String {
+    let effect = match fault.kept.join(" and ") {
+        kept if kept.is_empty() => "The Agent is not on the gateway".to_owned(),
+        kept => format!("The last accepted {kept} remains in use"),
+    };
+    format!("{effect}. {}", fault.message)
 }
 
 fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
@@ -253,6 +265,9 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     if agent.spec.suspend {
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
         return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
+    }
+    if let Some(fault) = member.fault.as_ref().filter(|fault| fault.reason == reason::REJECTED) {
+        return (Summary::Stalled { reason: fault.reason, message: rejected(fault) }, None);
     }
     if let Some(fault) = &member.fault {
         return missing(agent, fault.reason, &fault.message, now);

@@ -165,6 +165,7 @@ pub fn settle(gathered: &mut Gathered) {
         desired: Some(Arc::clone(&config)),
         image: pod.image.clone(),
         ruling: None,
+        rejections: gathered.live.rejections.clone(),
     };
     let map = config_map::mounted(&gathered.owner, &names, &revision);
     let live = &mut gathered.live;

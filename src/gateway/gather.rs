@@ -14,6 +14,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
+use super::rejections::Rejections;
 use super::revision::Ruling;
 use super::secret::SecretError;
 use super::{credentials, pod};
@@ -96,6 +97,8 @@ pub struct Live {
     pub config: Option<Arc<ConfigDocument>>,
     /// The ruling on a configuration that was written last, as this process remembers it.
     pub ruling: Option<Ruling>,
+    /// The keys of users that the gateway rejected: as this process remembers them, or else as the mounted ConfigMap keeps them.
+    pub rejections: Rejections,
     /// The Providers whose credentials the running gateway lacks, as it said itself.
     pub unavailable: BTreeSet<String>,
     /// UID and resourceVersion of the Secrets that these name.
@@ -157,6 +160,9 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
     live.image = context.rollouts.image(&owner.uid().unwrap_or_default()).or_else(|| image_in_status(&owner));
     live.edited = live.deployment.as_ref().is_some_and(|deployment| context.applier.was_edited(deployment));
     live.ruling = context.configs.ruling(&owner.uid().unwrap_or_default());
+    if let Some(rejections) = context.configs.rejections(&owner.uid().unwrap_or_default()) {
+        live.rejections = rejections;
+    }
     live.unavailable = unavailable(context, &owner, &live);
     live.secret_versions = credentials::secrets(&live.unavailable, &providers)
         .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))
@@ -302,7 +308,10 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &Agent) -
     live.digests =
         live.annotation(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     live.parts = live.annotation(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let mounted = live.annotation(naming::PLAN).and_then(|plan| live.read_back(&names.config(plan)));
+    let mounted = live.annotation(naming::PLAN).map(|plan| names.config(plan));
+    let annotated = mounted.as_ref().and_then(|name| live.config_maps.get(name));
+    live.rejections = annotated.map(|map| Rejections::read_back(map.object.annotations())).unwrap_or_default();
+    let mounted = mounted.and_then(|name| live.read_back(&name));
     // One that was deleted by hand, or that the cache does not show yet, must not cost an Agent its last good state.
     live.config = mounted.or_else(|| live.deployment.as_ref().and_then(|_| live.last_good(names)));
     live

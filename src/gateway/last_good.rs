@@ -1,4 +1,5 @@
-//! What stays in force of an Agent that is at fault: feature by feature, the last good state, as the live configuration has it. Pure.
+//! What stays in force of an Agent that is at fault: feature by feature, the last good state, as the live configuration has it; or the last
+//! accepted one, where the gateway rejected what is live. Pure.
 //!
 //! Limits:
 //! - An Agent that the live configuration does not hold has no last good state: one fault keeps it off the gateway.
@@ -7,6 +8,7 @@
 //!   do with that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use serde_json::Value;
@@ -14,16 +16,36 @@ use serde_json::Value;
 use super::contributions::{Attempt, Contribution, FEATURES};
 use super::gather::Gathered;
 use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
+use crate::naming::GatewayNames;
+use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
+use crate::references::digests::Fault;
 
 /// An Agent whose present spec is at fault in some feature, or does not parse.
 pub struct AtFault<'a> {
     pub name: String,
     /// `None`: it does not parse.
     pub agent: Option<&'a Agent>,
-    /// Its entry in the live configuration.
+    /// The configuration with its last good state.
+    pub config: &'a Value,
+    /// Its entry there.
     pub entry: Value,
+}
+
+impl<'a> AtFault<'a> {
+    /// `None`: the configuration does not hold the Agent.
+    fn read_back(config: &'a Value, name: String, agent: Option<&'a Agent>) -> Option<Self> {
+        Some(Self { entry: live::agent(config, &name)?, name, agent, config })
+    }
+}
+
+/// The last accepted configuration, if it is needed: the live one may still hold what the gateway rejected.
+fn accepted(gathered: &Gathered, attempts: &[Attempt<'_>]) -> Option<Arc<ConfigDocument>> {
+    let is_rejected = |result: &Result<_, Fault>| result.as_ref().is_err_and(|fault| fault.reason == reason::REJECTED);
+    let is_needed = attempts.iter().flat_map(|attempt| &attempt.results).any(is_rejected);
+    is_needed.then(|| gathered.live.last_good(&GatewayNames::of(&gathered.owner.name_any())))?
 }
 
 /// What is kept for each Agent, by feature. A feature at fault that is not there cannot be kept. Of an Agent that does not parse, every
@@ -32,6 +54,8 @@ pub struct AtFault<'a> {
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();
     let Some(config) = gathered.live.config.as_ref().map(|config| config.value()) else { return kept };
+    let accepted = accepted(gathered, attempts);
+    let accepted = accepted.as_ref().map(|accepted| accepted.value());
     let entry = |attempt: &Attempt<'_>| live::agent(config, &attempt.agent.name_any());
     let mut needed = Sections::default();
     for attempt in attempts.iter().filter(|attempt| attempt.fault().is_none() || entry(attempt).is_some()) {
@@ -42,13 +66,12 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
     for (position, feature) in FEATURES.iter().enumerate() {
         let at_fault: Vec<AtFault<'_>> = attempts
             .iter()
-            .filter(|attempt| attempt.results.get(position).is_some_and(Result::is_err))
-            .filter_map(|attempt| {
-                Some(AtFault { name: attempt.agent.name_any(), agent: Some(attempt.agent), entry: entry(attempt)? })
+            .filter_map(|attempt| Some((attempt.agent, attempt.results.get(position)?.as_ref().err()?)))
+            .filter_map(|(agent, fault)| {
+                let config = if fault.reason == reason::REJECTED { accepted? } else { config };
+                AtFault::read_back(config, agent.name_any(), Some(agent))
             })
-            .chain(gathered.unparsable.iter().filter_map(|name| {
-                Some(AtFault { name: name.clone(), agent: None, entry: live::agent(config, name)? })
-            }))
+            .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None)))
             .collect();
         for (agent, contribution) in (feature.keep)(gathered, &at_fault, &needed) {
             kept.entry(agent).or_default().insert(feature.name, contribution);

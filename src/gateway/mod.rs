@@ -12,6 +12,7 @@
 //! | `plan` | the plan of a gateway: what the Pod consists of, and its hash | nothing |
 //! | `rollout` | whether the Pod is replaced now, later or not at all | nothing |
 //! | `revision` | which configuration the Pod mounts: the desired one, or the last good one | nothing |
+//! | `rejections` | keys of users that the gateway rejected | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
 //! | `secret` | the generated Secret | the network |
@@ -36,6 +37,7 @@ pub mod jobs;
 pub mod last_good;
 pub mod plan;
 pub mod pod;
+pub mod rejections;
 pub mod requeue;
 pub mod revision;
 pub mod rollout;

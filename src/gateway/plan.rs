@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::rejections::Rejections;
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
 use crate::kubernetes::printable::excerpt;
@@ -33,6 +34,8 @@ pub struct Plan {
     pub clients: Option<Vec<RelayClient>>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
+    /// The keys that the configuration does without, because the gateway rejected them.
+    pub rejections: Rejections,
     /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
     /// The same of what each Agent's Providers need, by Agent.

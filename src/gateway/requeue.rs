@@ -30,8 +30,9 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     let seen = unseen.map(|left| left + Duration::from_secs(1));
     let unexposed = matches!(applied.exposed, Some(Err(_)));
     let retry = (applied.fault.is_some() || unexposed || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
-    // The plan was made before the gateway said what it lacks.
-    let learnt = (!synced.unavailable.is_subset(&gathered.live.unavailable)).then_some(POLL);
+    // The plan was made before the gateway said what it lacks, or rejects.
+    let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
+    let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);
     [settles, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
@@ -45,11 +46,18 @@ fn is_unwatched(plan: &Plan) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::gateway::apply::Applied;
     use crate::gateway::config_sync::Synced;
     use crate::gateway::fixtures::{company, plan};
     use crate::gateway::gather::Gathered;
+    use crate::gateway::rejections::Rejections;
+    use crate::gateway::revision::ConfigRevision;
+    use crate::openclaw::config::document::ConfigDocument;
+    use crate::openclaw::config::passthrough::author::Author;
+    use crate::openclaw::config::sections::Fields;
 
     /// When a gateway is reconciled again that is well but for this.
     fn again(change: impl FnOnce(&mut Plan, &mut Applied, &mut Synced)) -> Duration {
@@ -76,6 +84,19 @@ mod tests {
     fn what_the_gateway_said_it_lacks_is_planned_with_at_once() {
         let lacks = |synced: &mut Synced| synced.unavailable = ["openai".to_owned()].into();
         assert_eq!(again(|_, _, synced| lacks(synced)), POLL);
+    }
+
+    #[test]
+    fn what_the_gateway_rejects_of_a_user_is_planned_without_at_once() {
+        let rejections = Rejections::default().with(Author::Gateway, &Fields::new(), None, "no").unwrap_or_default();
+        let current = Arc::new(ConfigDocument::new(serde_json::json!({})));
+        let (name, image, desired) = ("a".into(), "image".into(), Some(Arc::clone(&current)));
+        let before = ConfigRevision { name, current, desired, image, ruling: None, rejections: Rejections::default() };
+        let after = ConfigRevision { rejections, ..before.clone() };
+        let configs = |applied: &mut Applied, synced: &mut Synced| {
+            (applied.config, synced.config) = (Some(before), Some(after));
+        };
+        assert_eq!(again(|_, applied, synced| configs(applied, synced)), POLL);
     }
 
     #[test]

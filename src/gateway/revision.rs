@@ -1,4 +1,7 @@
 //! Which configuration the gateway's Pod mounts: the desired one, or the last good one while the gateway rejects the desired one. Pure.
+//!
+//! Where a rejection is about what one user wrote, only these keys count as rejected: the last good configuration stands in until the next
+//! plan, which does without them. Else it is about the configuration as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +10,13 @@ use kube::ResourceExt;
 
 use super::gather::Live;
 use super::plan::hash;
+use super::rejections::Rejections;
 use crate::naming::{
     self, ACQUITTED_HASH, FAILED_START, GatewayNames, REFUSED_HASH, REFUSED_MESSAGE, REJECTED_HASH, REJECTED_MESSAGE,
 };
 use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::config::passthrough::author::{Author, culprit, words_about};
+use crate::openclaw::config::passthrough::read_back;
 
 /// Characters of the gateway's own words that are kept with a rejection.
 const MESSAGE_LIMIT: usize = 900;
@@ -28,6 +34,8 @@ pub struct ConfigRevision {
     pub image: String,
     /// What was found about the desired document; a rejection: the last good one stands in for it, if there is one.
     pub ruling: Option<Ruling>,
+    /// Keys that the plan does without, or the next one.
+    pub rejections: Rejections,
 }
 
 /// What was found about a configuration that a gateway did not simply run.
@@ -65,8 +73,7 @@ impl Ruling {
     }
 
     /// As the annotations of the mounted ConfigMap keep it.
-    #[must_use]
-    pub fn annotations(&self) -> BTreeMap<String, String> {
+    fn annotations(&self) -> impl Iterator<Item = (String, String)> {
         let annotations = match self {
             Self::Acquitted(hash) => vec![(ACQUITTED_HASH, hash.clone())],
             Self::Rejected(Rejection { hash, message, failed_start }) => {
@@ -75,7 +82,7 @@ impl Ruling {
                 rejected.into_iter().chain(suspected).collect()
             }
         };
-        annotations.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        annotations.into_iter().map(|(key, value)| (key.to_owned(), value))
     }
 
     fn read_back(annotations: &BTreeMap<String, String>) -> Option<Self> {
@@ -116,7 +123,16 @@ impl ConfigRevision {
         let rejection = ruling.as_ref().and_then(Ruling::rejection);
         let last_good = rejection.and_then(|_| live.last_good(names));
         let current = last_good.unwrap_or_else(|| Arc::clone(&desired));
-        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), ruling }
+        let rejections = live.rejections.clone();
+        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), ruling, rejections }
+    }
+
+    /// What is remembered of it in annotations of the mounted ConfigMap; `None`: nothing.
+    #[must_use]
+    pub fn annotations(&self) -> Option<BTreeMap<String, String>> {
+        let ruling = self.ruling.as_ref().map(Ruling::annotations);
+        let all: BTreeMap<_, _> = ruling.into_iter().flatten().chain(self.rejections.annotation()).collect();
+        (!all.is_empty()).then_some(all)
     }
 
     /// The rejection of the desired document.
@@ -128,6 +144,13 @@ impl ConfigRevision {
     /// The revision after the gateway rejected the desired document with this message. `failed_start`: see [`Rejection`].
     #[must_use]
     pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str, failed_start: bool) -> Self {
+        // Of a start that fails nobody knows yet whether it is over the configuration.
+        if !failed_start
+            && self.is_desired()
+            && let Some(blamed) = self.blamed(live, names, message)
+        {
+            return blamed;
+        }
         let known = self.rejection().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
         let rejected = self.desired.as_ref().unwrap_or(&self.current);
         let rejection = Rejection {
@@ -149,9 +172,29 @@ impl ConfigRevision {
 
     /// The revision after the gateway started with the last good document: the desired one is to blame.
     #[must_use]
-    pub fn convicted(&self) -> Self {
+    pub fn convicted(&self, live: &Live, names: &GatewayNames) -> Self {
+        let blamed = self.rejection().and_then(|rejection| self.blamed(live, names, &rejection.message));
+        if let Some(blamed) = blamed {
+            return blamed;
+        }
         let ruling = self.rejection().map(|rejection| Rejection { failed_start: false, ..rejection.clone() });
         Self { ruling: ruling.map(Ruling::Rejected), ..self.clone() }
+    }
+
+    /// The revision after the gateway rejected what one user wrote in the desired document; `None`: nobody is to blame.
+    fn blamed(&self, live: &Live, names: &GatewayNames, message: &str) -> Option<Self> {
+        let desired = self.desired.as_ref()?;
+        let (written, last_good) = (desired.of_users()?, live.last_good(names));
+        let accepted = last_good.as_ref().map(|document| read_back(document.value())).unwrap_or_default();
+        let author = culprit(message, written, &accepted)?;
+        let keys = match &author {
+            Author::Gateway => &written.gateway,
+            Author::Agent(id) => written.agents.get(id)?,
+        };
+        let message = words_about(&author, message, written);
+        let rejections = self.rejections.with(author, keys, live.image.as_deref(), &message)?;
+        let current = last_good.unwrap_or_else(|| Arc::clone(desired));
+        Some(Self { current, ruling: None, rejections, ..self.clone() })
     }
 
     /// Whether the Pod mounts what the plan asks for.
@@ -314,7 +357,7 @@ mod tests {
         let gathered = rejected();
         let suspected =
             select(&gathered, "bad", &image(&gathered)).rolled_back(&gathered.live, &names(), "code 1", true);
-        let convicted = suspected.convicted();
+        let convicted = suspected.convicted(&gathered.live, &names());
         assert!(!convicted.rejection().unwrap().failed_start && !convicted.is_desired());
         assert_eq!(convicted.rejection().unwrap().hash, suspected.rejection().unwrap().hash);
     }

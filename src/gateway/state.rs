@@ -40,6 +40,15 @@ pub struct Reconciled<'a> {
     pub synced: Synced,
 }
 
+impl Reconciled<'_> {
+    /// Whether the gateway just rejected what a user wrote: the next plan does without it.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        let configs = (&self.applied.config, &self.synced.config);
+        matches!(configs, (Some(before), Some(after)) if before.rejections != after.rejections)
+    }
+}
+
 /// The state of the gateway after the reconcile.
 #[must_use]
 pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
@@ -83,7 +92,9 @@ fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
         rollout.map(|rollout| rollout.reason.as_str()),
     );
     let rejected = rejection.map(|rejection| rejection.message.as_str());
-    (ready, config_applied(&gathered.owner, synced.state.as_ref(), rejected))
+    // What it said was said of a configuration that is about to change.
+    let state = if reconciled.is_rejected() { Some(&ConfigState::Pending) } else { synced.state.as_ref() };
+    (ready, config_applied(&gathered.owner, state, rejected))
 }
 
 /// Why the Deployment cannot create its Pod: a quota, an admission policy.

@@ -51,8 +51,10 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
     // A Pod that cannot be replaced now has to do with the variables that it has.
     let config = document.filter(|document| pod.is_ok() || suits_live_pod(&gathered.live, document, &agents));
-    let config = config.map(|document| Arc::new(ConfigDocument::new(document)));
-    Plan { pod, config, clients: clients.list, faults: agents.faults, warnings, agent_warnings: agents.warnings }
+    let of_users = agents.of_users;
+    let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
+    let ResolvedAgents { faults, rejections, warnings: agent_warnings, .. } = agents;
+    Plan { pod, config, clients: clients.list, faults, rejections, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.

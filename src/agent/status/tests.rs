@@ -1,9 +1,12 @@
 use super::*;
+use crate::api::passthrough::Passthrough;
 use crate::api::sandbox::WorkspaceAccess;
 use crate::gateway::config_sync::state::ConfigState;
 use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
+use crate::gateway::rejections::Rejections;
 use crate::kubernetes::spec_version::SpecVersion;
+use crate::openclaw::config::passthrough::author::Author;
 use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
@@ -183,6 +186,32 @@ fn an_edit_of_one_agent_never_changes_whether_another_is_ready() {
         words("Unknown", "True", "False", "Starting"),
         "a Pod that is away is another thing"
     );
+}
+
+#[test]
+fn only_the_agent_whose_keys_the_gateway_rejects_is_at_fault() {
+    let mut gathered = company();
+    let fields = serde_json::json!({"noSuchKey": 1});
+    let keys = fields.as_object().unwrap();
+    let words = "agents.entries.writer: Unrecognized key: \"noSuchKey\"";
+    let author = Author::Agent("writer".into());
+    gathered.live.rejections = Rejections::default().with(author, keys, None, words).unwrap();
+    edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
+    let state = observed(&gathered, Some(&PodState::Ready), Some(&ConfigState::Applied));
+    let status = |agent: &Agent| super::status(agent, &GatewayLookup::On(&state), None, Vec::new(), now()).0;
+
+    let of_writer = status(&gathered.joined[0]);
+    assert_eq!(summary_of(&of_writer), self::words("False", "False", "True", "Rejected"));
+    let config = find(&of_writer.conditions, CONFIG_APPLIED).unwrap();
+    assert_eq!((config.status.as_str(), config.reason.as_str()), ("False", "Rejected"));
+    let message = "The Agent is not on the gateway. The gateway rejected spec.config of Agent \"writer\"; correct or remove what it \
+                   names: agents.entries.writer: Unrecognized key: \"noSuchKey\"";
+    assert_eq!(config.message, message);
+    assert_eq!(find(&of_writer.conditions, REFERENCES_RESOLVED).unwrap().status, "True");
+
+    let of_owner = status(&gathered.owner);
+    assert_eq!(summary_of(&of_owner), self::words("True", "False", "False", "Ready"));
+    assert_eq!(find(&of_owner.conditions, CONFIG_APPLIED).unwrap().status, "True");
 }
 
 #[test]

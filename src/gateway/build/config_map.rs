@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::metadata;
 use crate::api::Agent;
-use crate::gateway::revision::{ConfigRevision, Ruling};
+use crate::gateway::revision::ConfigRevision;
 use crate::naming::GatewayNames;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
@@ -15,7 +15,7 @@ use crate::openclaw::paths;
 #[must_use]
 pub fn mounted(owner: &Agent, names: &GatewayNames, revision: &ConfigRevision) -> ConfigMap {
     let mut map = with_document(owner, names, &revision.name, &revision.current);
-    map.metadata.annotations = revision.ruling.as_ref().map(Ruling::annotations);
+    map.metadata.annotations = revision.annotations();
     map
 }
 

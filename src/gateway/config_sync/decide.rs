@@ -21,7 +21,7 @@ pub enum Step<'a> {
     RollBack { message: &'a str, replace_pod: bool, failed_start: bool },
     /// The gateway does not start with the last good configuration either: the desired one is written back, and not suspected any more.
     Acquit,
-    /// The gateway started with the last good configuration: the suspected one is to blame, whatever happens later.
+    /// The gateway started with the last good configuration: the suspected one is to blame, or who wrote in it, whatever happens later.
     Convict,
     /// The Pod is replaced.
     ReplacePod,
@@ -36,7 +36,7 @@ impl Step<'_> {
             Step::SaveLastGood => ConfigRevision { ruling: None, ..config.clone() },
             Step::RollBack { message, failed_start, .. } => config.rolled_back(live, names, message, failed_start),
             Step::Acquit => config.acquitted(),
-            Step::Convict => config.convicted(),
+            Step::Convict => config.convicted(live, names),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::fence::fences::Fences;
 use crate::gateway::build::config_map;
-use crate::gateway::fixtures::{company, keep, settings, settle};
+use crate::gateway::fixtures::{company, edit, keep, plan, settings, settle};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::naming::PLAN;
@@ -90,4 +90,20 @@ async fn a_configuration_that_the_api_server_does_not_keep_is_a_fault_and_distur
     assert_eq!(synced.fault.unwrap().reason, reason::CHILD_REJECTED);
     assert!(synced.config.unwrap().rejection().is_none());
     assert!(!bench.api.take_writes().iter().any(|write| write.starts_with("DELETE")));
+}
+
+#[tokio::test]
+async fn a_gateway_that_ends_over_the_keys_of_one_agent_goes_back_and_blames_only_them() {
+    let mut bench = Bench::refusing("nothing").await;
+    let config = serde_json::from_value(json!({"modle": 1})).unwrap();
+    edit(&mut bench.gathered, "writer", |agent| agent.spec.config = config);
+    settle(&mut bench.gathered);
+    bench.sync().await;
+    bench.pod("one", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
+    let config = bench.sync().await.config.unwrap();
+    assert_eq!((config.current.value(), &config.ruling), (&json!("accepted"), &None));
+    assert_eq!(bench.api.take_writes(), [format!("PATCH configmaps/{}", bench.map()), "DELETE pods/one".to_owned()]);
+    bench.gathered.live.rejections = bench.context.configs.rejections("concierge-uid").unwrap();
+    assert_eq!(bench.gathered.live.rejections, config.rejections);
+    assert_eq!(plan(&bench.gathered).faults["writer"].reason, reason::REJECTED);
 }

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 
 use super::decide::{Look, Step};
 use super::state::{Memory, Subject};
+use crate::gateway::rejections::Rejections;
 use crate::gateway::revision::{ConfigRevision, Ruling};
 
 /// The memory of all gateways.
@@ -28,6 +29,8 @@ struct Known {
     mounted: Option<(String, BTreeSet<String>)>,
     /// The ruling on a configuration that was written last.
     ruling: Option<Ruling>,
+    /// The keys that the gateway rejected, once this process has looked at it.
+    rejections: Option<Rejections>,
 }
 
 impl ConfigTracker {
@@ -114,10 +117,18 @@ impl ConfigTracker {
         self.with(owner, |known| known.ruling.clone())
     }
 
+    /// The keys that the gateway rejected; `None`: this process does not know.
+    pub fn rejections(&self, owner: &str) -> Option<Rejections> {
+        self.with(owner, |known| known.rejections.clone())
+    }
+
     /// Remembers what the next look depends on and the cache may not show by then: a step that was taken after this look, and what is
     /// mounted now.
     pub fn took(&self, owner: &str, look: Look<'_>, step: Step<'_>, mounted: &ConfigRevision, pods: &[Arc<Pod>]) {
-        self.with(owner, |known| known.ruling.clone_from(&mounted.ruling));
+        self.with(owner, |known| {
+            known.ruling.clone_from(&mounted.ruling);
+            known.rejections = Some(mounted.rejections.clone());
+        });
         // A gateway that answers is replaced only over this very configuration.
         if look.state.is_some() && step == Step::ReplacePod {
             self.mark_stalled(owner, mounted.current.hash());

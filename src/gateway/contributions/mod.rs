@@ -18,8 +18,11 @@ use kube::ResourceExt;
 use super::gather::Gathered;
 use super::last_good::{self, AtFault};
 use super::plan::{AgentFault, SecretVariable};
+use super::rejections::Rejections;
 use crate::api::Agent;
+use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::OfUsers;
+use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::sections::{Fields, Sections};
 use crate::references::digests::{self, Digests, Fault, Source};
 
@@ -65,6 +68,8 @@ pub struct ResolvedAgents {
     pub sections: Sections,
     pub of_users: OfUsers,
     pub faults: BTreeMap<String, AgentFault>,
+    /// What the gateway rejected of what the Agents want now.
+    pub rejections: Rejections,
     /// What is wrong and yet blocks nothing, by Agent.
     pub warnings: BTreeMap<String, Vec<Fault>>,
     /// Variables that the Pod's environment needs for them.
@@ -78,7 +83,9 @@ pub struct ResolvedAgents {
 pub fn resolve(gathered: &Gathered) -> ResolvedAgents {
     let attempts: Vec<Attempt<'_>> = gathered.active_agents().map(|agent| Attempt::new(gathered, agent)).collect();
     let mut kept = last_good::keep(gathered, &attempts);
-    let mut resolved = ResolvedAgents::default();
+    let rejected = attempts.iter().flat_map(Attempt::rejected).collect();
+    let mut resolved =
+        ResolvedAgents { rejections: gathered.live.rejections.of(&rejected), ..ResolvedAgents::default() };
     for attempt in attempts {
         let name = attempt.agent.name_any();
         let fault = attempt.fault().cloned();
@@ -116,6 +123,15 @@ impl<'a> Attempt<'a> {
         self.results.iter().find_map(|result| result.as_ref().err())
     }
 
+    /// Whose keys, of those that the Agent wrote, the gateway rejected.
+    fn rejected(&self) -> impl Iterator<Item = Author> {
+        let agent = self.agent.name_any();
+        let results = self.results.iter().zip(&FEATURES);
+        let rejected =
+            results.filter(|(result, _)| result.as_ref().is_err_and(|fault| fault.reason == reason::REJECTED));
+        rejected.filter_map(move |(_, feature)| passthrough::author(feature, &agent))
+    }
+
     /// The contributions of all features, with what is `kept` (by feature) in place of those at fault, and the names of these.
     /// `None`: one is at fault and cannot be kept, so the Agent is left out as a whole.
     fn complete(
@@ -142,9 +158,7 @@ impl ResolvedAgents {
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
             self.of_users.gateway.extend(contribution.gateway_config);
-            if !contribution.config.is_empty() {
-                self.of_users.agents.insert(agent.to_owned(), contribution.config);
-            }
+            self.of_users.agents.entry(agent.to_owned()).or_default().extend(contribution.config);
             self.environment.extend(contribution.environment);
             let resolved = digests::resolve(&contribution.sources, &gathered.reads, &gathered.live.digests);
             self.digests.0.extend(resolved.digests.0);

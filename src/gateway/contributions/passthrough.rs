@@ -14,6 +14,7 @@ use crate::gateway::last_good::AtFault;
 use crate::gateway::plan::SecretVariable;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::printable::excerpt;
+use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::passthrough::{Passed, Place, Refusal, Why, read, remainder};
 use crate::openclaw::config::sections::{Fields, Sections};
 use crate::openclaw::live;
@@ -45,6 +46,13 @@ const OF_AGENT: Part = Part { place: Place::Agent, field: "spec.config", limit: 
 const OF_GATEWAY: Part =
     Part { place: Place::Gateway, field: "spec.gateway.config", limit: 256 << 10, sources: sources::of_gateway_config };
 
+/// Whose keys the feature adds, if it is one of these two.
+#[must_use]
+pub fn author(feature: &Feature, agent: &str) -> Option<Author> {
+    let parts = [(AGENT, OF_AGENT), (GATEWAY, OF_GATEWAY)];
+    parts.iter().find(|(of, _)| of.name == feature.name).map(|(_, part)| part.author(agent))
+}
+
 fn contribute_agent(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
     let (passed, contribution) = OF_AGENT.contribute(gathered, agent, &agent.spec.config)?;
     Ok(Contribution { config: passed, ..contribution })
@@ -57,6 +65,13 @@ fn contribute_gateway(gathered: &Gathered, agent: &Agent) -> Result<Contribution
 }
 
 impl Part {
+    fn author(&self, agent: &str) -> Author {
+        match self.place {
+            Place::Gateway => Author::Gateway,
+            Place::Agent => Author::Agent(agent.to_owned()),
+        }
+    }
+
     fn contribute(
         &self,
         gathered: &Gathered,
@@ -74,6 +89,12 @@ impl Part {
         if variables.len() > MOST_SECRETS {
             let message = format!("{field} names more than {MOST_SECRETS} keys of Secrets: use fewer");
             return Err(fault(reason::CONFIG_TOO_LARGE, message));
+        }
+        let rejected =
+            gathered.live.rejections.message(&self.author(&agent.name_any()), &fields, gathered.live.image.as_deref());
+        if let Some(words) = rejected {
+            let message = format!("The gateway rejected {field}; correct or remove what it names: {words}");
+            return Err(fault(reason::REJECTED, message));
         }
         let sources = (self.sources)(agent);
         let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
@@ -117,7 +138,7 @@ fn keep_gateway(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> 
         if at_fault.name != owner {
             return Some((at_fault.name.clone(), Contribution::default()));
         }
-        let rendered = gathered.live.config.as_ref()?.value().as_object()?;
+        let rendered = at_fault.config.as_object()?;
         let (gateway_config, contribution) = OF_GATEWAY.last_good(gathered, rendered, &owner)?;
         Some((owner.clone(), Contribution { gateway_config, ..contribution }))
     };

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fence::fences::Fences;
 use crate::gateway::fixtures::{company, edit, plan, settings};
+use crate::gateway::rejections::Rejections;
 use crate::gateway::revision::ConfigRevision;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::openclaw::config::document::ConfigDocument;
@@ -28,7 +29,14 @@ fn endpoint() -> Endpoint {
 fn synced(run: &str, state: Option<ConfigState>) -> Synced {
     let document = Arc::new(ConfigDocument::new(json!({"agents": {"entries": {"concierge": {}, "writer": {}}}})));
     let desired = Some(document.clone());
-    let config = ConfigRevision { name: "a".into(), current: document, desired, image: "image".into(), ruling: None };
+    let config = ConfigRevision {
+        name: "a".into(),
+        current: document,
+        desired,
+        image: "image".into(),
+        ruling: None,
+        rejections: Rejections::default(),
+    };
     let process = Process { pod: "pod".into(), run: run.into(), endpoint: Ok(endpoint()) };
     Synced { process: Some(process), state, config: Some(config), ..Synced::default() }
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::OfUsers;
+
 /// One openclaw.json. Two are equal if their text is.
 #[derive(Clone, Debug)]
 pub struct ConfigDocument {
     value: Value,
     text: String,
     hash: String,
+    of_users: Option<OfUsers>,
 }
 
 impl PartialEq for ConfigDocument {
@@ -26,14 +29,27 @@ impl ConfigDocument {
     #[must_use]
     pub fn new(value: Value) -> Self {
         let text = format!("{value:#}\n");
-        Self { hash: hash(&text), value, text }
+        Self { hash: hash(&text), value, text, of_users: None }
+    }
+
+    /// The document, of which users wrote this.
+    #[must_use]
+    pub fn written_by(self, of_users: OfUsers) -> Self {
+        Self { of_users: Some(of_users), ..self }
     }
 
     /// The document in a live ConfigMap. Text that is not JSON has the value null: no entry can be read back from it, and the next
     /// apply replaces it.
     #[must_use]
     pub fn read_back(text: &str) -> Self {
-        Self { value: serde_json::from_str(text).unwrap_or_default(), hash: hash(text), text: text.to_owned() }
+        let value = serde_json::from_str(text).unwrap_or_default();
+        Self { value, hash: hash(text), text: text.to_owned(), of_users: None }
+    }
+
+    /// What users wrote of it; `None`: it was read back, and that is not known for certain.
+    #[must_use]
+    pub fn of_users(&self) -> Option<&OfUsers> {
+        self.of_users.as_ref()
     }
 
     #[must_use]

@@ -51,7 +51,7 @@ pub struct Gateway {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OfUsers {
     pub gateway: Fields,
-    /// Keys of entries by agent.
+    /// Keys of entries by agent; of an agent that has none, too.
     pub agents: BTreeMap<String, Fields>,
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::gateway::rejections::Rejections;
 use crate::openclaw::config::document::ConfigDocument;
 
 fn document(text: &str) -> Arc<ConfigDocument> {
@@ -11,7 +12,14 @@ fn document(text: &str) -> Arc<ConfigDocument> {
 
 fn ruled(current: &str, ruling: Option<Ruling>) -> ConfigRevision {
     let (current, desired) = (document(current), Some(document("desired")));
-    ConfigRevision { name: "a".into(), current, desired, image: "image".into(), ruling }
+    ConfigRevision {
+        name: "a".into(),
+        current,
+        desired,
+        image: "image".into(),
+        ruling,
+        rejections: Rejections::default(),
+    }
 }
 
 fn rejected(failed_start: bool) -> Ruling {

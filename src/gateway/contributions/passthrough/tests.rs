@@ -1,3 +1,5 @@
+mod rejected;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -2,11 +2,13 @@
 //!
 //! | file | does |
 //! |---|---|
+//! | `author` | knows who wrote what OpenClaw rejects |
 //! | `owned` | knows the paths that only Creel writes, and what to use instead |
 //! | `read` | what a user wrote → what is rendered, or what is wrong with it |
 //! | `secret_inputs` | knows the places of secrets |
 //! | `reload` | knows which keys a running gateway takes up |
 
+pub mod author;
 pub mod owned;
 mod read;
 pub mod reload;
@@ -17,6 +19,7 @@ use serde_json::map::Entry;
 
 pub use self::owned::{Place, remainder};
 pub use self::read::{Passed, Refusal, Why, read};
+use super::OfUsers;
 use super::sections::Fields;
 use crate::api::passthrough::{below, item};
 
@@ -33,15 +36,25 @@ pub(super) fn add_under(rendered: &mut Value, of_user: Value) {
     }
 }
 
+/// What users wrote of a rendered document.
+#[must_use]
+pub fn read_back(document: &Value) -> OfUsers {
+    let of_users = |place, rendered: &Value| rendered.as_object().map(|fields| remainder(place, fields));
+    let entries = document.pointer("/agents/entries").and_then(Value::as_object);
+    let agents = entries.into_iter().flatten();
+    OfUsers {
+        gateway: of_users(Place::Gateway, document).unwrap_or_default(),
+        agents: agents.filter_map(|(id, entry)| Some((id.clone(), of_users(Place::Agent, entry)?))).collect(),
+    }
+}
+
 /// The paths in a rendered document that users wrote, sorted.
 #[must_use]
 pub fn paths(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    let empty = Fields::new();
-    leaves("", &remainder(Place::Gateway, document.as_object().unwrap_or(&empty)), &mut found);
-    let entries = document.pointer("/agents/entries").and_then(Value::as_object);
-    for (id, entry) in entries.into_iter().flatten() {
-        let fields = remainder(Place::Agent, entry.as_object().unwrap_or(&empty));
+    let OfUsers { gateway, agents } = read_back(document);
+    leaves("", &gateway, &mut found);
+    for (id, fields) in agents {
         leaves(&format!("agents.entries.{id}"), &fields, &mut found);
     }
     found.sort();

@@ -1,0 +1,185 @@
+//! Keys that the gateway rejects: those of one user stand in nobody else's way.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::gateway::build::config_map;
+use crate::gateway::fixtures::keep;
+use crate::gateway::rejections::Rejections;
+use crate::gateway::revision::ConfigRevision;
+use crate::naming::GatewayNames;
+
+const OF_WRITER: &str = "agents.entries.writer: Unrecognized key: \"noSuchKey\"";
+
+fn names() -> GatewayNames {
+    GatewayNames::of("concierge")
+}
+
+/// The gateway runs what is planned now, and that is saved.
+fn accept(gathered: &mut Gathered) {
+    settle(gathered);
+    let accepted = Arc::clone(gathered.live.config.as_ref().unwrap());
+    keep(&mut gathered.live, config_map::last_good(&gathered.owner, &names(), &accepted));
+}
+
+/// A gateway that has accepted a key of its owner and one of `writer`.
+fn accepted() -> Gathered {
+    let mut gathered = company();
+    of_gateway(&mut gathered, &json!({"messages": {"responsePrefix": "auto"}}));
+    of_agent(&mut gathered, &json!({"thinkingDefault": "high"}));
+    accept(&mut gathered);
+    gathered
+}
+
+/// The gateway rejects what is planned now with these words. The cache still shows that configuration.
+fn reject(gathered: &mut Gathered, words: &str) -> ConfigRevision {
+    settle(gathered);
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+    let revision = revision.rolled_back(&gathered.live, &names(), words, false);
+    gathered.live.rejections = revision.rejections.clone();
+    revision
+}
+
+fn at_fault(plan: &Plan) -> Vec<&str> {
+    plan.faults.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_last_accepted_keys_stand_in_and_edits_of_others_go_on() {
+    let mut gathered = accepted();
+    let before = hash(&plan(&gathered));
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.primary.model = "gpt-4o".into());
+    let rolled_back = reject(&mut gathered, OF_WRITER);
+    assert!(rolled_back.ruling.is_none());
+    assert_eq!(rolled_back.current, gathered.live.last_good(&names()).unwrap());
+
+    let after = plan(&gathered);
+    let writer = writer(&after);
+    assert_eq!((&writer["thinkingDefault"], writer.get("noSuchKey")), (&json!("high"), None));
+    assert_eq!(document(&after)["agents"]["entries"]["concierge"]["model"]["primary"], "p-openai/gpt-4o");
+    assert_eq!((hash(&after), at_fault(&after)), (before, vec!["writer"]));
+    let fault = &after.faults["writer"];
+    assert_eq!((fault.reason, fault.kept.as_slice()), (reason::REJECTED, ["config"].as_slice()));
+    let message =
+        format!("The gateway rejected spec.config of Agent \"writer\"; correct or remove what it names: {OF_WRITER}");
+    assert_eq!(fault.message, message);
+}
+
+#[test]
+fn two_at_fault_are_found_one_after_the_other() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    of_gateway(&mut gathered, &json!({"messages": {"noSuchKey": 1}}));
+    let of_gateway = "messages: Unrecognized key: \"noSuchKey\"";
+    reject(&mut gathered, &format!("{OF_WRITER}; {of_gateway}"));
+    assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+    reject(&mut gathered, of_gateway);
+    let after = plan(&gathered);
+    assert_eq!(at_fault(&after), ["concierge", "writer"]);
+    assert!(
+        after.faults["writer"].message.ends_with(OF_WRITER) && after.faults["concierge"].message.ends_with(of_gateway)
+    );
+    assert_eq!(after.faults["concierge"].kept, ["gateway.config"]);
+    assert_eq!(after.config.unwrap(), gathered.live.last_good(&names()).unwrap());
+}
+
+#[test]
+fn keys_are_asked_again_once_their_author_changes_them() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    reject(&mut gathered, OF_WRITER);
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.primary.model = "gpt-4o".into());
+    assert_eq!(plan(&gathered).rejections, gathered.live.rejections, "an edit of another Agent changes nothing");
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    let mended = plan(&gathered);
+    assert_eq!((writer(&mended)["thinkingDefault"].clone(), at_fault(&mended).len()), (json!("low"), 0));
+    assert_eq!(mended.rejections, Rejections::default());
+}
+
+#[test]
+fn a_new_agent_whose_keys_are_rejected_is_left_out() {
+    let mut gathered = accepted();
+    let mut novice = Agent::clone(&gathered.joined[0]);
+    novice.metadata.name = Some("novice".to_owned());
+    novice.spec.config = serde_json::from_value(json!({"noSuchKey": 1})).unwrap();
+    gathered.joined.push(Arc::new(novice));
+    reject(&mut gathered, "agents.entries.novice: Unrecognized key: \"noSuchKey\"");
+    let after = plan(&gathered);
+    assert_eq!(at_fault(&after), ["novice"]);
+    assert!(!after.faults["novice"].last_good_kept());
+    assert_eq!(after.config.unwrap(), gathered.live.last_good(&names()).unwrap());
+}
+
+#[test]
+fn a_gateway_that_has_accepted_nothing_yet_starts_without_the_agent_at_fault() {
+    let mut gathered = company();
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    let rolled_back = reject(&mut gathered, OF_WRITER);
+    assert!(rolled_back.is_desired() && rolled_back.ruling.is_none());
+    let after = plan(&gathered);
+    assert_eq!(document(&after)["agents"]["entries"].as_object().unwrap().keys().collect::<Vec<_>>(), ["concierge"]);
+}
+
+#[test]
+fn the_pod_goes_back_with_the_keys_of_the_gateway() {
+    let mut gathered = accepted();
+    let before = hash(&plan(&gathered));
+    of_gateway(&mut gathered, &json!({"browser": {"noSuchKey": 1}}));
+    assert_ne!(hash(&plan(&gathered)), before);
+    reject(&mut gathered, "browser: Unrecognized key: \"noSuchKey\"");
+    let after = plan(&gathered);
+    assert_eq!((hash(&after), at_fault(&after)), (before, vec!["concierge"]));
+    assert_eq!(document(&after)["messages"]["responsePrefix"], "auto");
+}
+
+#[test]
+fn without_words_the_only_one_who_changed_keys_is_at_fault() {
+    let words = "the gateway read it and did not apply it; its log says why";
+    let mut gathered = accepted();
+    of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
+    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "deepseek-v3".into());
+    assert!(reject(&mut gathered, words).ruling.is_none());
+    assert_eq!(at_fault(&plan(&gathered)), ["concierge"]);
+
+    let mut gathered = accepted();
+    of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    let rolled_back = reject(&mut gathered, words);
+    assert!(rolled_back.ruling.is_some(), "nobody knows whose keys these are");
+    assert_eq!(rolled_back.rejections, Rejections::default());
+}
+
+#[test]
+fn what_no_user_wrote_is_a_matter_of_the_whole_configuration() {
+    let mut gathered = accepted();
+    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "deepseek-v3".into());
+    assert!(reject(&mut gathered, OF_WRITER).ruling.is_some(), "these keys are accepted");
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    assert!(reject(&mut gathered, "models.providers.p-openai.baseUrl: Invalid url").ruling.is_some());
+}
+
+#[test]
+fn whoever_is_to_blame_for_a_start_that_fails_is_known_once_the_last_good_configuration_starts() {
+    let words = "the gateway does not start with it and exits with code 1: Gateway failed to start: Error: \
+                 hooks.allowedSessionKeyPrefixes is required";
+    let mut gathered = accepted();
+    of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
+    settle(&mut gathered);
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+    let suspected = revision.rolled_back(&gathered.live, &names(), words, true);
+    assert!(suspected.rejection().unwrap().failed_start && suspected.rejections == Rejections::default());
+    let convicted = suspected.convicted(&gathered.live, &names());
+    assert!(convicted.ruling.is_none());
+    gathered.live.rejections = convicted.rejections;
+    assert_eq!(at_fault(&plan(&gathered)), ["concierge"]);
+}
+
+#[test]
+fn the_next_process_of_the_operator_finds_them_at_the_mounted_configuration() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    let rolled_back = reject(&mut gathered, OF_WRITER);
+    let map = config_map::mounted(&gathered.owner, &names(), &rolled_back);
+    assert_eq!(Rejections::read_back(&map.metadata.annotations.unwrap()), rolled_back.rejections);
+}

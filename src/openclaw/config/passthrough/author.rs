@@ -1,0 +1,205 @@
+//! Who wrote what OpenClaw rejects. Pure.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::openclaw::config::OfUsers;
+
+/// Where the entries of agents are.
+const ENTRIES: &str = "agents.entries.";
+
+/// Whose keys of openclaw.json. As text, the path that they are below.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum Author {
+    /// Of whoever owns the gateway: keys for all of it.
+    Gateway,
+    /// Of the agent with this id: keys of its entry.
+    Agent(String),
+}
+
+impl From<Author> for String {
+    fn from(author: Author) -> Self {
+        match author {
+            Author::Gateway => Self::new(),
+            Author::Agent(id) => format!("{ENTRIES}{id}"),
+        }
+    }
+}
+
+impl From<String> for Author {
+    fn from(path: String) -> Self {
+        path.strip_prefix(ENTRIES).map_or(Self::Gateway, |id| Self::Agent(id.to_owned()))
+    }
+}
+
+/// What a path belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Creel,
+    User(Author),
+}
+
+/// Who wrote what OpenClaw rejects with these words; `None`: nobody, as far as can be told.
+///
+/// Only whose keys differ from those that OpenClaw `accepted` can be at fault: the one of them that the words name, or the only one, unless
+/// the words name what Creel alone writes.
+#[must_use]
+pub fn culprit(words: &str, written: &OfUsers, accepted: &OfUsers) -> Option<Author> {
+    let mut suspects = written.changed_since(accepted);
+    match named(words, written) {
+        Some(Owner::Creel) => None,
+        Some(Owner::User(author)) if suspects.contains(&author) => Some(author),
+        _ if suspects.len() == 1 => suspects.pop_first(),
+        _ => None,
+    }
+}
+
+/// Those of the issues, separated by semicolons, that name what this author wrote; all of the words if none does.
+#[must_use]
+pub fn words_about(author: &Author, words: &str, written: &OfUsers) -> String {
+    let is_about = |issue: &&str| named(issue, written) == Some(Owner::User(author.clone()));
+    let issues: Vec<&str> = words.split("; ").filter(is_about).collect();
+    if issues.is_empty() { words.to_owned() } else { issues.join("; ") }
+}
+
+/// To whom the first path in these words belongs. Later ones don't count: OpenClaw may quote there what a user wrote.
+fn named(words: &str, written: &OfUsers) -> Option<Owner> {
+    let may_be_path = |word: &&str| word.contains('.') || word.ends_with(':') || word.starts_with('"');
+    let paths = words.split_whitespace().filter(may_be_path);
+    paths.map(|path| path.trim_matches(|letter: char| !letter.is_alphanumeric())).find_map(|path| owner(path, written))
+}
+
+fn owner(path: &str, written: &OfUsers) -> Option<Owner> {
+    if let Some(entry) = path.strip_prefix(ENTRIES) {
+        let (id, below) = entry.split_once('.').unwrap_or((entry, ""));
+        let is_user = Place::Agent.remedy(below).is_none();
+        return Some(if is_user { Owner::User(Author::Agent(id.to_owned())) } else { Owner::Creel });
+    }
+    if Place::Gateway.remedy(path).is_some() {
+        return Some(Owner::Creel);
+    }
+    let first = path.split('.').next().unwrap_or(path);
+    written.gateway.contains_key(first).then_some(Owner::User(Author::Gateway))
+}
+
+impl OfUsers {
+    /// Whose keys are others than before.
+    fn changed_since(&self, before: &Self) -> BTreeSet<Author> {
+        let differ = |place, now, before| super::remainder(place, now) != super::remainder(place, before);
+        let nothing = super::Fields::new();
+        let agents = self
+            .agents
+            .iter()
+            .filter(|(id, keys)| differ(Place::Agent, keys, before.agents.get(*id).unwrap_or(&nothing)))
+            .map(|(id, _)| Author::Agent(id.clone()));
+        let gateway = differ(Place::Gateway, &self.gateway, &before.gateway).then_some(Author::Gateway);
+        gateway.into_iter().chain(agents).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the owner of a gateway and its agents `a` and `b` wrote.
+    fn written(gateway: &Value, a: &Value, b: &Value) -> OfUsers {
+        let fields = |value: &Value| value.as_object().unwrap().clone();
+        OfUsers { gateway: fields(gateway), agents: [("a".to_owned(), fields(a)), ("b".to_owned(), fields(b))].into() }
+    }
+
+    /// Who is at fault of the owner, who wrote `hooks`, and of the agents, all of whose keys are new.
+    fn among_all(words: &str) -> Option<Author> {
+        let all = written(&json!({"hooks": {"path": "/x"}, "bogus": 1}), &json!({"x": 1}), &json!({"y": 1}));
+        culprit(words, &all, &OfUsers::default())
+    }
+
+    fn agent(id: &str) -> Option<Author> {
+        Some(Author::Agent(id.to_owned()))
+    }
+
+    #[test]
+    fn whose_place_openclaw_names_is_at_fault() {
+        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"x\""), agent("a"));
+        assert_eq!(among_all("agents.entries.b.tools.profile: Invalid input (allowed: \"minimal\")"), agent("b"));
+        let exit = "openclaw.json:115 — agents.entries.a: Unrecognized key: \"x\"; <root>: Unrecognized key: \"bogus\"";
+        assert_eq!(among_all(exit), agent("a"));
+        for of_gateway in [
+            "hooks.mappings.0.action: Invalid input",
+            "hooks: Invalid input: expected object, received number",
+            "openclaw.json: Unrecognized key: \"bogus\"",
+            "openclaw.json:7 — <root>: Unrecognized key: \"bogus\"",
+            "the gateway does not start with it and exits with code 1: Gateway failed to start: Error: \
+             hooks.allowedSessionKeyPrefixes is required",
+        ] {
+            assert_eq!(among_all(of_gateway), Some(Author::Gateway), "{of_gateway}");
+        }
+    }
+
+    #[test]
+    fn of_several_at_fault_the_first_is_found() {
+        let both = "agents.entries.b: Unrecognized key: \"y\"; agents.entries.a: Unrecognized key: \"x\"";
+        assert_eq!(among_all(both), agent("b"));
+    }
+
+    #[test]
+    fn a_key_that_is_quoted_does_not_lay_the_blame_on_another() {
+        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"agents.entries.b.y\""), agent("a"));
+    }
+
+    #[test]
+    fn without_a_place_the_only_one_whose_keys_changed_is_at_fault() {
+        let words = "the gateway read it and did not apply it; its log says why";
+        assert_eq!(among_all(words), None);
+        let accepted = written(&json!({}), &json!({"x": 1}), &json!({"y": 1}));
+        let edited = written(&json!({}), &json!({"x": 1}), &json!({"y": 2}));
+        assert_eq!(culprit(words, &edited, &accepted), agent("b"));
+        assert_eq!(culprit("agents.entries.a.x: conflicts with y", &edited, &accepted), agent("b"));
+        let removed = written(&json!({}), &json!({}), &json!({"y": 1}));
+        assert_eq!(culprit(words, &removed, &accepted), agent("a"));
+        assert_eq!(culprit(words, &accepted, &accepted), None);
+    }
+
+    #[test]
+    fn nobody_is_at_fault_for_what_creel_alone_writes() {
+        let edited = written(&json!({}), &json!({"x": 1}), &json!({}));
+        for of_creel in [
+            "models.providers.p-openai.baseUrl: Invalid url",
+            "models: Invalid input",
+            "agents.entries.a.model.primary: Invalid input",
+            "agents.entries: Invalid input",
+        ] {
+            assert_eq!(culprit(of_creel, &edited, &OfUsers::default()), None, "{of_creel}");
+        }
+    }
+
+    #[test]
+    fn a_shared_object_that_is_empty_is_no_change() {
+        let accepted = written(&json!({}), &json!({}), &json!({}));
+        let edited = written(&json!({"session": {}}), &json!({"tools": {}}), &json!({}));
+        assert_eq!(culprit("no", &edited, &accepted), None);
+    }
+
+    #[test]
+    fn each_author_is_told_about_their_own_keys() {
+        let all = written(&json!({}), &json!({"x": 1}), &json!({"y": 1}));
+        let words = "agents.entries.b.y: no; agents.entries.a.x: no; agents.entries.b.z: no";
+        let about = |author| words_about(&Author::Agent(author), words, &all);
+        assert_eq!(about("b".to_owned()), "agents.entries.b.y: no; agents.entries.b.z: no");
+        assert_eq!(about("a".to_owned()), "agents.entries.a.x: no");
+        assert_eq!(words_about(&Author::Gateway, words, &all), words);
+    }
+
+    #[test]
+    fn an_author_is_the_path_of_the_keys_and_back() {
+        for (author, path) in [(Author::Gateway, ""), (Author::Agent("a".to_owned()), "agents.entries.a")] {
+            assert_eq!(String::from(author.clone()), path);
+            assert_eq!(Author::from(path.to_owned()), author);
+        }
+    }
+}
