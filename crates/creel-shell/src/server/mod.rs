@@ -40,6 +40,7 @@ use russh::server::{Config, run_stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal as listen_for};
 use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use crate::log;
@@ -182,9 +183,13 @@ async fn accept(listener: TcpListener, permits: Arc<Semaphore>, config: Arc<Conf
         };
         let Ok((stream, socket)) = split(stream) else { continue };
         let authenticated = LoggedIn::default();
-        if let Some(displaced) = waiting.admit(peer.ip(), authenticated.clone(), socket.clone()) {
+        // Only its own task keeps a connection open.
+        let displaced = waiting.admit(peer.ip(), authenticated.clone(), Arc::downgrade(&socket));
+        if let Some(displaced) = displaced.and_then(|displaced| displaced.upgrade()) {
             log::event(format_args!("{MAX_UNAUTHENTICATED} connections have not logged in: closing one"));
             let _ = displaced.shutdown(Shutdown::Both);
+            // It ends in its own task, and with it its permit.
+            yield_now().await;
         }
         let (config, shared) = (config.clone(), shared.clone());
         tokio::spawn(async move {
