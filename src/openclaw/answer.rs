@@ -128,15 +128,42 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 }
 
 /// A line of a log, cut where it is too long.
-#[derive(Debug, Default)]
-pub struct Line(pub String);
+struct Line(String);
 
 impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match deserializer.deserialize_any(LeafVisitor { characters: LINE })? {
             Leaf::Text { text, .. } => Self(text),
-            _ => Self::default(),
+            _ => Self(String::new()),
         })
+    }
+}
+
+/// The first [`ENTRIES`] lines of a log.
+pub fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(LinesVisitor)
+}
+
+struct LinesVisitor;
+
+impl<'de> Visitor<'de> for LinesVisitor {
+    type Value = Vec<String>;
+
+    takes_no_scalar!(Vec::new());
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut lines = Vec::new();
+        while lines.len() < ENTRIES
+            && let Some(Line(line)) = items.next_element()?
+        {
+            lines.push(line);
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(lines)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| Vec::new())
     }
 }
 

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::{self, Line, List};
+use super::answer;
 use super::rpc::{AdminClient, Endpoint, Method, RpcError};
 
 const TAIL: Method = Method::short("logs.tail");
 /// Of the log, at a look.
 const LINES: usize = 200;
-const BYTES: usize = 128 * 1024;
+const BYTES: usize = 64 * 1024;
 
 /// Why a client was not let in, where the client alone cannot mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub struct Told {
 struct Tail {
     #[serde(deserialize_with = "answer::integer")]
     cursor: Option<i64>,
-    #[serde(deserialize_with = "answer::list")]
-    lines: Option<List<Line>>,
+    #[serde(deserialize_with = "answer::lines")]
+    lines: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +90,10 @@ fn refusal(line: &str) -> Option<Refusal> {
     Some(Refusal { cause, at: time, origin: context.origin, client: context.client })
 }
 
+fn told(Tail { cursor, lines }: Tail) -> Told {
+    Told { cursor, last: lines.iter().rev().find_map(|line| refusal(line)) }
+}
+
 impl AdminClient {
     /// What the log says since the look that ended at `cursor`, or at its end.
     pub async fn refusals(&self, gateway: &Endpoint, cursor: Option<i64>) -> Result<Told, RpcError> {
@@ -97,9 +101,7 @@ impl AdminClient {
         if let Some(cursor) = cursor {
             params["cursor"] = json!(cursor);
         }
-        let Tail { cursor, lines } = self.call(gateway, TAIL, &params).await?;
-        let lines = lines.map(|lines| lines.entries).unwrap_or_default();
-        Ok(Told { cursor, last: lines.iter().rev().find_map(|Line(line)| refusal(line)) })
+        Ok(told(self.call(gateway, TAIL, &params).await?))
     }
 }
 
@@ -136,6 +138,19 @@ mod tests {
         // Those wait for approval, and are listed.
         assert_eq!(cause(json!({"cause": "pairing-required"})), None);
         assert_eq!(cause(json!({"cause": 7})), None);
+    }
+
+    #[test]
+    fn the_last_refusal_of_a_log_counts_whatever_else_is_in_it() {
+        let (token, origin) = (json!({"cause": "unauthorized"}), json!({"cause": "origin-mismatch"}));
+        let lines = json!([line(&token), 7, {}, line(&origin), line(&json!({"cause": "pairing-required"})), null]);
+        let tail: Tail = serde_json::from_value(json!({"file": "a", "cursor": 9, "lines": lines})).unwrap();
+        let told = told(tail);
+        assert_eq!((told.cursor, told.last.unwrap().cause), (Some(9), Cause::Origin));
+        for lines in [json!(7), json!({"a": []}), Value::Null] {
+            let tail: Tail = serde_json::from_value(json!({"lines": lines})).unwrap();
+            assert_eq!(super::told(tail), Told::default());
+        }
     }
 
     #[test]
