@@ -81,12 +81,11 @@ impl Relay {
     /// Answers one request.
     pub async fn respond(&self, request: Request<Incoming>) -> Respond {
         let client = match self.caller(request.headers()) {
-            None => return Refusal::Unauthorized.response().map(Either::Left),
             Some(Caller::Gateway) if request.uri().path() == "/metrics" => {
                 return local("text/plain; version=0.0.4", counts::text(self.clients().all()));
             }
             // The gateway's own token is for the gateway.
-            Some(Caller::Gateway) => return Refusal::Unauthorized.response().map(Either::Left),
+            None | Some(Caller::Gateway) => return Refusal::Unauthorized.response().map(Either::Left),
             Some(Caller::Client(client)) => client,
         };
         let answered = self.answer(request, &client).await;
