@@ -120,14 +120,14 @@ async fn a_gateway_is_left_alone_until_its_time_comes_or_something_is_new() {
     let mut bench = Bench::new().await;
     bench.list(&json!([]));
     bench.reconcile().await;
-    assert_eq!(bench.gateway.take_methods(), ["device.pair.list"]);
+    assert_eq!(bench.gateway.take_methods(), ["device.pair.list", "logs.tail"]);
     bench.reconcile().await;
     assert_eq!(bench.gateway.take_methods(), [""; 0]);
     bench.annotate(APPROVE_DEVICE, "unknown");
     let (found, _) = bench.reconcile().await;
     let told = found.unwrap().status.device_approval.clone().unwrap();
     assert_eq!(told.reason.as_deref(), Some(reason::DEVICE_REQUEST_NOT_FOUND));
-    assert_eq!(bench.gateway.take_methods(), ["device.pair.list"]);
+    assert_eq!(bench.gateway.take_methods(), ["device.pair.list", "logs.tail"]);
 }
 
 #[tokio::test]
