@@ -1,12 +1,13 @@
 //! Creel with real gateways in real Pods: what its users are promised, seen from outside. Touches the network.
 //!
 //! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod), `rollout` (what recreates it, and
-//! what does not), `live` (edits that are live without a restart), `passthrough` (keys of openclaw.json), `successor` (a Pod that is
-//! gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
+//! what does not), `live` (edits that are live without a restart), `passthrough` (keys of openclaw.json), `blame` (whose keys a gateway
+//! rejects), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models that fail), `sandbox`
 //! (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its namespace),
 //! `devices` (who talks to a gateway over its WebSocket), `contract` (what Creel relies on of a gateway).
 
 mod access;
+mod blame;
 mod contract;
 pub mod cron;
 mod devices;
