@@ -1,4 +1,4 @@
-//! A real browser, by the protocol of WebDriver (W3C): JSON over HTTP. Only what the tests need of it. Touches the network; writes
+//! A real browser, by the protocol of `WebDriver` (W3C): JSON over HTTP. Only what the tests need of it. Touches the network; writes
 //! screenshots below `target/`.
 
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ impl Browser {
         let response =
             request.send().await.unwrap_or_else(|error| panic!("the browser does not answer {path}: {error}"));
         let is_good = response.status().is_success();
-        let mut said: Value = response.json().await.expect("an answer of WebDriver");
+        let mut said: Value = response.json().await.expect("an answer of the driver");
         let value = said["value"].take();
         if is_good { Ok(value) } else { Err(value) }
     }

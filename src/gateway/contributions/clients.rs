@@ -96,13 +96,11 @@ fn token(client: &Client, source: &Source, gathered: &Gathered, taken: &mut Take
         );
         Fault { reason: reason::CLIENT_TOKEN_SHARED, message, carried: true }
     };
-    match taken.get(&digest) {
-        Some(whose) => Err(fault(whose)),
-        None => {
-            taken.insert(digest, format!("client \"{}\"", client.name));
-            Ok(digest)
-        }
+    if let Some(whose) = taken.get(&digest) {
+        return Err(fault(whose));
     }
+    taken.insert(digest, format!("client \"{}\"", client.name));
+    Ok(digest)
 }
 
 fn gateway_token(gathered: &Gathered) -> Option<TokenDigest> {

@@ -7,6 +7,8 @@ use e2e::suite::{
 };
 use serde_json::{Value, json};
 
+use super::blame;
+
 #[tokio::test]
 async fn an_agent_on_a_shared_gateway_has_keys_of_its_own_without_a_restart() {
     on_shared(Shared::Plain, "own-keys", async |namespace: TestNamespace| {
@@ -71,13 +73,9 @@ async fn keys_of_a_gateway_are_applied_recreate_it_or_are_refused() {
         assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
         in_force(&namespace, "support", "skills.entries.notes.apiKey").await;
 
-        set(&namespace, &json!({"messages": {"noSuchKey": 1}})).await;
-        let rejected = |found: &Condition| found.status == "False" && found.reason == "Rejected";
-        let found = namespace.condition("Agent", "support", "ConfigApplied", SOON, rejected).await;
-        assert!(found.message.contains("noSuchKey"), "{found:?}");
-        answers(&namespace, &next, "with an unknown key").await;
-        set(&namespace, &json!({"messages": null})).await;
-        namespace.ready("support").await;
+        let next = blame::each_answers_for_their_own_keys(&namespace, &next).await;
+        blame::what_is_valid_and_never_applied_is_its_authors(&namespace, &next).await;
+        blame::much_text_is_applied(&namespace, &next).await;
         answers(&namespace, &next, "after all of it").await;
     })
     .await;
@@ -97,7 +95,7 @@ async fn set(namespace: &TestNamespace, config: &Value) {
 }
 
 /// Waits until the gateway confirms a configuration with this path of a user.
-async fn in_force(namespace: &TestNamespace, agent: &str, path: &str) {
+pub async fn in_force(namespace: &TestNamespace, agent: &str, path: &str) {
     let listed = async || {
         let paths = namespace.get("Agent", agent).await.data["status"]["gateway"]["passthrough"].clone();
         paths.as_array().is_some_and(|all| all.contains(&json!(path))).then_some(()).ok_or(paths.to_string())

@@ -9,15 +9,6 @@ use serde_json::json;
 /// Merged into openclaw.json where the operator runs with `CREEL_TEST_CONFIG_OVERRIDE=true`, as in `cargo verify`.
 const TEST_CONFIG: &str = "creel.dev/test-config";
 
-/// OpenClaw holds this valid, does not apply it, and does not start with it: a session key with a template asks for a list of prefixes.
-const VALID_AND_NEVER_APPLIED: &str = r#"{"hooks": {
-    "enabled": true, "path": "/hooks", "token": "a-token-for-hooks-in-this-test",
-    "mappings": [{
-        "id": "forge", "match": {"path": "forge"}, "action": "agent", "agentId": "support", "name": "Forge",
-        "messageTemplate": "Push", "sessionKey": "hook:{{payload.id}}", "deliver": false
-    }]
-}}"#;
-
 #[tokio::test]
 async fn a_refused_configuration_is_told_in_the_gateways_words_and_survives_a_restart() {
     in_namespace("refused", async |namespace: TestNamespace| {
@@ -39,13 +30,6 @@ async fn a_refused_configuration_is_told_in_the_gateways_words_and_survives_a_re
         namespace.annotate("Agent", "support", TEST_CONFIG, None).await;
         namespace.ready("support").await;
         answers(&namespace, &next, "with the healed one").await;
-
-        namespace.annotate("Agent", "support", TEST_CONFIG, Some(VALID_AND_NEVER_APPLIED)).await;
-        is_rejected(&namespace, "did not apply it").await;
-        assert_eq!(namespace.ask("support", "s", "with the accepted one").await, "You said: with the accepted one");
-        namespace.annotate("Agent", "support", TEST_CONFIG, None).await;
-        namespace.ready("support").await;
-        assert_eq!(namespace.ask("support", "s", "with the last one").await, "You said: with the last one");
     })
     .await;
 }

@@ -119,16 +119,16 @@ mod tests {
         culprit(words, &all, &OfUsers::default())
     }
 
-    fn agent(id: &str) -> Option<Author> {
-        Some(Author::Agent(id.to_owned()))
+    fn agent(id: &str) -> Author {
+        Author::Agent(id.to_owned())
     }
 
     #[test]
     fn whose_place_openclaw_names_is_at_fault() {
-        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"x\""), agent("a"));
-        assert_eq!(among_all("agents.entries.b.tools.profile: Invalid input (allowed: \"minimal\")"), agent("b"));
+        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"x\""), Some(agent("a")));
+        assert_eq!(among_all("agents.entries.b.tools.profile: Invalid input (allowed: \"minimal\")"), Some(agent("b")));
         let exit = "openclaw.json:115 — agents.entries.a: Unrecognized key: \"x\"; <root>: Unrecognized key: \"bogus\"";
-        assert_eq!(among_all(exit), agent("a"));
+        assert_eq!(among_all(exit), Some(agent("a")));
         for of_gateway in [
             "hooks.mappings.0.action: Invalid input",
             "hooks: Invalid input: expected object, received number",
@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn of_several_at_fault_the_first_is_found() {
         let both = "agents.entries.b: Unrecognized key: \"y\"; agents.entries.a: Unrecognized key: \"x\"";
-        assert_eq!(among_all(both), agent("b"));
+        assert_eq!(among_all(both), Some(agent("b")));
     }
 
     #[test]
     fn a_key_that_is_quoted_does_not_lay_the_blame_on_another() {
-        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"agents.entries.b.y\""), agent("a"));
+        assert_eq!(among_all("agents.entries.a: Unrecognized key: \"agents.entries.b.y\""), Some(agent("a")));
     }
 
     #[test]
@@ -158,10 +158,10 @@ mod tests {
         assert_eq!(among_all(words), None);
         let accepted = written(&json!({}), &json!({"x": 1}), &json!({"y": 1}));
         let edited = written(&json!({}), &json!({"x": 1}), &json!({"y": 2}));
-        assert_eq!(culprit(words, &edited, &accepted), agent("b"));
-        assert_eq!(culprit("agents.entries.a.x: conflicts with y", &edited, &accepted), agent("b"));
+        assert_eq!(culprit(words, &edited, &accepted), Some(agent("b")));
+        assert_eq!(culprit("agents.entries.a.x: conflicts with y", &edited, &accepted), Some(agent("b")));
         let removed = written(&json!({}), &json!({}), &json!({"y": 1}));
-        assert_eq!(culprit(words, &removed, &accepted), agent("a"));
+        assert_eq!(culprit(words, &removed, &accepted), Some(agent("a")));
         assert_eq!(culprit(words, &accepted, &accepted), None);
     }
 
