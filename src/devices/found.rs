@@ -177,7 +177,12 @@ pub mod tests {
     const READ: &[&str] = &["operator.read"];
     const ADMIN: &[&str] = &["operator.admin"];
 
-    pub fn look<'a>(wishes: &'a Wishes, before: &'a DevicesStatus, listed: &'a Devices, sent: &'a [Sent]) -> Look<'a> {
+    pub(in crate::devices) fn look<'a>(
+        wishes: &'a Wishes,
+        before: &'a DevicesStatus,
+        listed: &'a Devices,
+        sent: &'a [Sent],
+    ) -> Look<'a> {
         Look { wishes, before, sent, unfinished: false, listed, refusal: None, now: Timestamp::UNIX_EPOCH }
     }
 

@@ -42,7 +42,7 @@ fn its_port_is_on_the_service_and_open_to_the_same_peers() {
         ports.into_iter().map(|port| (port.name.unwrap(), port.port)).collect::<Vec<_>>()
     };
     let gateway = ("gateway".to_owned(), 18789);
-    assert_eq!(ports(&without.service), [gateway.clone()]);
+    assert_eq!(ports(&without.service), std::slice::from_ref(&gateway));
     assert_eq!(ports(&with.service), [gateway, ("clients".to_owned(), 18790)]);
     let (mut before, after) = (json!(without.network_policy.spec), json!(with.network_policy.spec));
     let port = json!({"port": 18790, "protocol": "TCP"});
