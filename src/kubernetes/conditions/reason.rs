@@ -140,7 +140,7 @@ reasons! {
     "Configuration", "`ConfigApplied`; `Rejected` also on `GatewayReady`; `Rejected` and `AdminUnreachable` also on `Declared` of a CronJob and on `DevicesReady`" {
         /// The gateway confirmed that it runs this configuration.
         APPLIED = "Applied", "";
-        /// The gateway rejected the configuration or the job, or it does not apply the configuration or start with it. What it accepted last remains in use: of the Agent that wrote the rejected keys, or of all its Agents if nobody is known to have written what it rejects.
+        /// The gateway rejected the configuration or the job, or it does not apply the configuration or start with it. What it accepted last remains in use: of the Agent that wrote the rejected keys, or of all its Agents if the author of what it rejects is unknown.
         REJECTED = "Rejected", "The message has the gateway's explanation: correct the field that it names.";
         /// The gateway runs without an entry of `spec.gateway.trustedProxies`: it is no address, or it contains an address from which the operator calls the gateway or the kubelet probes it, and OpenClaw would answer 403 to both.
         PROXY_REJECTED = "ProxyRejected", "List the addresses of the proxies alone. A proxy on the network of the node that runs the gateway cannot be trusted: give it an address of its own.";

@@ -60,7 +60,7 @@ async fn without_the_token_of_a_client_every_path_answers_401_and_the_gateways_o
             bodies.insert(body);
         }
     }
-    assert_eq!(bodies.len(), 1, "nothing tells an unknown token from none");
+    assert_eq!(bodies.len(), 1, "an unknown token looks like none");
 }
 
 #[tokio::test]

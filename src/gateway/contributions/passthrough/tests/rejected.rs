@@ -146,7 +146,7 @@ fn without_words_the_only_one_who_changed_keys_is_at_fault() {
     of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
     of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
     let rolled_back = reject(&mut gathered, words);
-    assert!(rolled_back.ruling.is_some(), "nobody knows whose keys these are");
+    assert!(rolled_back.ruling.is_some(), "it is unknown whose keys these are");
     assert_eq!(rolled_back.rejections, Rejections::default());
 }
 
