@@ -64,7 +64,7 @@ pub fn container(plan: &PodPlan, shell_image: &str) -> Container {
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        // Four large bodies at a time, each twice, and the connections.
+        // Four large bodies at a time, each up to three times as large while it is copied, and the connections.
         resources: Some(resources(&[("cpu", "10m"), ("memory", "16Mi")], &[("memory", "160Mi")])),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![mount_read_only(VOLUME, DIRECTORY)]),

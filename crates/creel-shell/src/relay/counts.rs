@@ -19,7 +19,12 @@ pub struct Counts {
     pub input_tokens: AtomicU64,
     pub output_tokens: AtomicU64,
     running: Arc<Semaphore>,
+    /// Turns for large bodies.
+    pub large_bodies: Arc<Semaphore>,
 }
+
+/// Large bodies of one client at the same time: half of those of all.
+const LARGE_BODIES: usize = 2;
 
 impl Default for Counts {
     fn default() -> Self {
@@ -30,6 +35,7 @@ impl Default for Counts {
             input_tokens: none(),
             output_tokens: none(),
             running: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
         }
     }
 }

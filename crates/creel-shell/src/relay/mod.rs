@@ -76,11 +76,11 @@ pub struct Limits {
     pub requests_of_client: usize,
     /// The bytes of one body.
     pub body: usize,
-    /// Bodies of more than a few kilobytes that are read at the same time; others wait.
+    /// Bodies of more than a few kilobytes that are in memory at the same time; others wait.
     pub large_bodies: usize,
     /// How long a client may take to send the head of a request, and how long a connection stays open without one.
     pub head_timeout: Duration,
-    /// How long a client may take to send a body.
+    /// How long a client may take to send a body, and how long a large one waits for its turn.
     pub body_timeout: Duration,
 }
 

@@ -39,7 +39,8 @@ pub fn check(body: &[u8], client: &Client) -> Result<Question, Refusal> {
     }
     let agent = agent(own.model.as_deref(), client)?;
     map.serialize_entry("model", &format!("openclaw/{agent}")).map_err(invalid)?;
-    if let Some(user) = own.user {
+    // For OpenClaw a blank one is none: those of whom nothing is known must not share a session.
+    if let Some(user) = own.user.filter(|user| !user.trim().is_empty()) {
         map.serialize_entry("user", &session(&client.name, &user)).map_err(invalid)?;
     }
     SerializeMap::end(map).map_err(invalid)?;

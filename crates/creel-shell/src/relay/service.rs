@@ -44,7 +44,22 @@ pub struct Relay {
     gateway: Hmac<Sha256>,
     clients: Mutex<Arc<Clients>>,
     requests: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    large_bodies: Arc<Semaphore>,
+}
+
+/// The turn of a large body, among those of all clients and among those of its own.
+type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// A body with its turn, which is over when the body is no longer in memory.
+struct Held {
+    body: Vec<u8>,
+    _turn: Option<Turn>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// Who sent a request.
@@ -66,7 +81,7 @@ impl Relay {
             gateway: digest(token.as_bytes(), token.as_bytes())?,
             clients: Mutex::default(),
             requests: Arc::new(Semaphore::new(limits.requests)),
-            large_bodies: Semaphore::new(limits.large_bodies),
+            large_bodies: Arc::new(Semaphore::new(limits.large_bodies)),
         })
     }
 
@@ -134,12 +149,17 @@ impl Relay {
     async fn ask(&self, path: &str, request: Request<Incoming>, client: &Arc<Client>) -> Result<Respond, Refusal> {
         let place = self.place(client).ok_or(Refusal::TooManyRequests)?;
         let accept = request.headers().get(ACCEPT).cloned();
-        let question = {
-            let (body, _turn) = self.body(request.into_body()).await?;
-            question::check(&body, client)?
-        };
+        let (body, turn) = self.body(request.into_body(), client).await?;
+        let question = question::check(&body, client)?;
+        drop(body);
+        // Numbers may take more room in the copy.
+        if question.body.len() > 2 * self.limits.body {
+            return Err(Refusal::BodyTooLarge(self.limits.body));
+        }
         log::event(format_args!("client {}: asks agent {}", client.name, question.agent));
-        let mut request = Request::post(path).body(Full::from(question.body)).map_err(|_| Refusal::NotFound)?;
+        // The gateway may take its time to read it.
+        let body = Bytes::from_owner(Held { body: question.body, _turn: turn });
+        let mut request = Request::post(path).body(Full::new(body)).map_err(|_| Refusal::NotFound)?;
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_str(&self.upstream.to_string()).map_err(|_| Refusal::Unavailable)?);
         headers.insert(AUTHORIZATION, self.authorization.clone());
@@ -158,20 +178,26 @@ impl Relay {
         Some((client.counts.enter(self.limits.requests_of_client)?, self.requests.clone().try_acquire_owned().ok()?))
     }
 
-    /// Reads a body. A large one waits for its turn, which ends when what comes with it is dropped.
-    async fn body(&self, body: Incoming) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+    /// The turn of a large body. `None`: it does not come in time. A client waits for its own turns first, and takes none from others.
+    async fn turn(&self, client: &Client) -> Option<Turn> {
+        let turn = async {
+            let own = client.counts.large_bodies.clone().acquire_owned().await.ok()?;
+            Some((self.large_bodies.clone().acquire_owned().await.ok()?, own))
+        };
+        timeout(self.limits.body_timeout, turn).await.ok()?
+    }
+
+    /// Reads a body. A large one waits for its turn.
+    async fn body(&self, body: Incoming, client: &Client) -> Result<(Bytes, Option<Turn>), Refusal> {
         let (most, too_large) = (self.limits.body, Refusal::BodyTooLarge(self.limits.body));
         if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(too_large);
         }
         let is_small = body.size_hint().upper().is_some_and(|size| size <= SMALL_BODY);
-        let read = async {
-            let turn = if is_small { None } else { self.large_bodies.acquire().await.ok() };
-            Limited::new(body, most).collect().await.map(|read| (read.to_bytes(), turn))
-        };
-        match timeout(self.limits.body_timeout, read).await {
+        let turn = if is_small { None } else { Some(self.turn(client).await.ok_or(Refusal::TooManyRequests)?) };
+        match timeout(self.limits.body_timeout, Limited::new(body, most).collect()).await {
             Err(_) => Err(Refusal::BodyTimeout),
-            Ok(Ok(read)) => Ok(read),
+            Ok(Ok(read)) => Ok((read.to_bytes(), turn)),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
             Ok(Err(error)) => Err(Refusal::Invalid(format!("The body cannot be read: {error}."))),
         }

@@ -120,8 +120,10 @@ async fn a_user_is_of_one_client_and_keeps_the_session() {
     let different: std::collections::BTreeSet<&String> = seen.iter().collect();
     assert_eq!(different.len(), 4, "{seen:?}");
     assert!(seen.iter().all(|user| user.chars().all(|one| one.is_ascii_alphanumeric() || one == '-')), "{seen:?}");
-    let _client = stage.ask(HOME, &json!({"user": null})).await;
-    assert_eq!(stage.received().await.2, json!({"model": "openclaw/ada"}), "no user, no session");
+    for user in [json!(null), json!(""), json!(" ")] {
+        let _client = stage.ask(HOME, &json!({"user": user})).await;
+        assert_eq!(stage.received().await.2, json!({"model": "openclaw/ada"}), "no user, no session");
+    }
 }
 
 #[tokio::test]
