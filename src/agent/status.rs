@@ -272,7 +272,8 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     if let Some(fault) = &member.fault {
         return missing(agent, fault.reason, &fault.message, now);
     }
-    if let Some(fault) = &state.fault {
+    // That a gateway works all the same is what those who joined it want to know.
+    if let Some(fault) = state.fault.as_ref().filter(|fault| owns || fault.reason != reason::CONTESTED) {
         if is_reference(fault.reason) {
             return missing(agent, fault.reason, &fault.message, now);
         }

@@ -62,13 +62,22 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
         ready,
         config,
         exposed: exposed(gathered, decision.is_none(), applied),
-        fault: applied.fault.as_ref().or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).cloned(),
+        fault: fault(plan, applied, synced).cloned(),
         status: GatewayStatus {
             passthrough: in_force(synced.config.as_ref().or(applied.config.as_ref())),
             ..gateway_status(&gathered.owner, decision.as_ref(), applied)
         },
         agents: members.map(|agent| (agent.name_any(), member(agent, reconciled))).collect(),
     }
+}
+
+/// What is in the way of the gateway. That somebody keeps changing a child comes last: the others say why it does not work.
+fn fault<'a>(plan: &'a Plan, applied: &'a Applied, synced: &'a Synced) -> Option<&'a Fault> {
+    let (contested, of_children): (Option<&Fault>, Option<&Fault>) = match &applied.fault {
+        Some(fault) if fault.reason == reason::CONTESTED => (Some(fault), None),
+        fault => (None, fault.as_ref()),
+    };
+    of_children.or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).or(contested)
 }
 
 fn paused(kind: &'static str) -> Desired {

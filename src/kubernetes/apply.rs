@@ -84,14 +84,14 @@ pub trait Child:
 {
     /// Whether one that has no controller and carries our labels may be taken up again. Only claims outlive their owner.
     const ADOPTABLE: bool = false;
-    /// Whether Pods are confined by it or read from it: what somebody makes of it is undone at once, however often.
-    const CONFINES: bool = false;
+    /// Whether the repair of one that somebody keeps changing may wait. Of others Pods are confined, configured or reached.
+    const MAY_WAIT: bool = false;
     /// A merge patch that clears what may not stand beside a value of ours, and which no apply can clear.
     const CLEARS: Option<&'static str> = None;
 }
 
 macro_rules! child {
-    ($kind:ty, [$($zone:expr),*], [$($field:ident),*], $confines:literal) => {
+    ($kind:ty, [$($zone:expr),*], [$($field:ident),*]) => {
         impl Exact for $kind {
             const ZONES: &'static [&'static [&'static str]] = &[$(&$zone),*];
 
@@ -99,18 +99,16 @@ macro_rules! child {
                 ($(&self.$field,)*)
             }
         }
-        impl Child for $kind {
-            const CONFINES: bool = $confines;
-        }
+        impl Child for $kind {}
     };
 }
 
-child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data], true);
-child!(HttpRoute, [["f:spec"]], [spec], false);
-child!(Ingress, [["f:spec"]], [spec], false);
-child!(NetworkPolicy, [["f:spec"]], [spec], true);
-child!(Service, [["f:spec"]], [spec], false);
-child!(ServiceAccount, [], [automount_service_account_token], true);
+child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data]);
+child!(HttpRoute, [["f:spec"]], [spec]);
+child!(Ingress, [["f:spec"]], [spec]);
+child!(NetworkPolicy, [["f:spec"]], [spec]);
+child!(Service, [["f:spec"]], [spec]);
+child!(ServiceAccount, [], [automount_service_account_token]);
 
 impl Exact for Deployment {
     const ZONES: &'static [&'static [&'static str]] = &[&["f:spec", "f:template", "f:spec"]];
@@ -119,30 +117,33 @@ impl Exact for Deployment {
         self.spec.as_ref().map(|spec| &spec.template.spec)
     }
 
+    /// All of the Pod but its size, its place, and variables of which no program makes much.
     fn confinement(&self) -> impl Serialize {
-        let pod = self.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-        pod.map(|pod| {
-            let containers = pod.init_containers.iter().flatten().chain(&pod.containers).map(|container| {
-                let program = (&container.name, &container.image, &container.command, &container.args);
-                let variables = container.env.iter().flatten().filter(|variable| is_of_the_program(&variable.name));
-                let environment = (variables.collect::<Vec<_>>(), &container.env_from);
-                (program, environment, &container.security_context, &container.volume_mounts, &container.lifecycle)
-            });
-            let host = (pod.host_network, pod.host_pid, pod.host_ipc, pod.host_users, &pod.runtime_class_name);
-            let account = (&pod.service_account_name, pod.automount_service_account_token);
-            (containers.collect::<Vec<_>>(), host, account, &pod.security_context, &pod.volumes)
-        })
+        let template = self.spec.as_ref().map(|spec| &spec.template);
+        let labels = template.and_then(|template| template.metadata.as_ref()?.labels.as_ref());
+        let pod = template.and_then(|template| template.spec.clone()).map(|mut pod| {
+            (pod.affinity, pod.node_selector, pod.tolerations) = (None, None, None);
+            (pod.priority_class_name, pod.topology_spread_constraints) = (None, None);
+            for container in pod.init_containers.iter_mut().flatten().chain(&mut pod.containers) {
+                container.resources = None;
+                let variables = container.env.iter_mut();
+                variables.for_each(|variables| variables.retain(|variable| is_of_the_program(&variable.name)));
+            }
+            pod
+        });
+        (pod, labels)
     }
 }
 
 /// Whether a variable of this name decides what a program loads, or whom it trusts. Others are what controllers of all kinds add.
 fn is_of_the_program(name: &str) -> bool {
-    ["CREEL_", "LD_", "NODE_", "OPENCLAW_", "SSL_"].iter().any(|prefix| name.starts_with(prefix))
-        || name.to_ascii_uppercase().ends_with("_PROXY")
-        || ["HOME", "PATH", "TMPDIR"].contains(&name)
+    ["CREEL_", "GIT_", "LD_", "NODE_", "OPENCLAW_", "SSL_"].iter().any(|prefix| name.starts_with(prefix))
+        || ["_PROXY", "_BASE_URL"].iter().any(|suffix| name.to_ascii_uppercase().ends_with(suffix))
+        || ["BASH_ENV", "ENV", "HOME", "PATH", "TMPDIR"].contains(&name)
 }
 
 impl Child for Deployment {
+    const MAY_WAIT: bool = true;
     /// Somebody's `RollingUpdate` brings its parameters, and with them `Recreate` is refused.
     const CLEARS: Option<&'static str> = Some(r#"{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null}}}"#);
 }
@@ -205,7 +206,9 @@ impl Applier {
         }
         let shown = cached.map(shown_of);
         let intruded = cached.is_some_and(|child| child.intruded);
-        let due = self.ledger.due(&key, hash, shown.as_ref(), (&edit, intruded, K::CONFINES), Instant::now());
+        // What a repair of ours left undone is no edit by somebody else.
+        let may_wait = K::MAY_WAIT && edit.manager.as_deref() != Some(self.manager);
+        let due = self.ledger.due(&key, hash, shown.as_ref(), (&edit, intruded, may_wait), Instant::now());
         if matches!(due, Due::No | Due::Disputed) {
             return Ok(false);
         }
@@ -224,7 +227,7 @@ impl Applier {
             self.ledger.applied(key.clone(), owner, hash, applied, shown, Instant::now());
             (sent, stays) = (true, None);
         }
-        if sent && due == Due::Repair {
+        if sent && due == Due::Repair && may_wait {
             self.ledger.repaired(key, owner, edit, Instant::now());
         }
         stays.map_or(Ok(sent), Err)

@@ -121,13 +121,13 @@ pub struct Ledger {
 
 impl Ledger {
     /// What becomes of the child. `edit`: what the cache shows of it, should somebody else have changed it. `intruded`: whether that is
-    /// plain to see. `confines`: whether a repair of it never waits; that of an edit of what confines Pods does not either.
+    /// plain to see. `may_wait`: whether a repair of it may wait; that of an edit of what confines Pods never does.
     pub fn due(
         &self,
         key: &ChildKey,
         desired: u64,
         shown: Option<&Shown>,
-        (edit, intruded, confines): (&Edit, bool, bool),
+        (edit, intruded, may_wait): (&Edit, bool, bool),
         now: Instant,
     ) -> Due {
         let (differs, is_new, is_wider) = match self.entries().get_mut(key) {
@@ -143,9 +143,9 @@ impl Ledger {
             dispute.into_iter().for_each(Dispute::is_well);
             return if is_new { Due::Yes } else { Due::No };
         }
-        let wait = dispute.and_then(|dispute| dispute.edited(edit, now));
+        let wait = dispute.filter(|_| may_wait).and_then(|dispute| dispute.edited(edit, now));
         // What its owner wants by now comes at once.
-        if wait.is_some() && !(confines || is_wider || is_new) { Due::Disputed } else { Due::Repair }
+        if wait.is_some() && !(is_wider || is_new) { Due::Disputed } else { Due::Repair }
     }
 
     /// Whether the child has to be sent.
@@ -324,18 +324,18 @@ mod tests {
         let now = Instant::now();
         let ledger = ledger(None, now);
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
-        let due = |desired, confinement, confines| {
+        let due = |desired, confinement, may_wait| {
             let edited = Shown { uid: "u".into(), own: Some(2), content: 0, confinement };
-            ledger.due(&key(), desired, Some(&edited), (&edit(3), false, confines), now)
+            ledger.due(&key(), desired, Some(&edited), (&edit(3), false, may_wait), now)
         };
         for version in 0..3 {
-            assert_eq!(due(7, 0, false), Due::Repair);
+            assert_eq!(due(7, 0, true), Due::Repair);
             ledger.repaired(key(), "owner", edit(version), now);
         }
-        assert_eq!(due(7, 0, false), Due::Disputed);
-        assert_eq!(due(7, 1, false), Due::Repair, "an edit of what confines Pods");
-        assert_eq!(due(7, 0, true), Due::Repair, "a child that confines Pods");
-        assert_eq!(due(8, 0, false), Due::Repair, "another desire");
+        assert_eq!(due(7, 0, true), Due::Disputed);
+        assert_eq!(due(7, 1, true), Due::Repair, "an edit of what confines Pods");
+        assert_eq!(due(7, 0, false), Due::Repair, "a child that does not wait");
+        assert_eq!(due(8, 0, true), Due::Repair, "another desire");
         let told = ledger.disputed("owner", now);
         assert_eq!(told, Some(Disputed { child: key(), manager: Some("reloader".to_owned()) }));
         assert_eq!(ledger.disputed("other", now), None);
