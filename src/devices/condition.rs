@@ -69,7 +69,7 @@ impl Look<'_> {
 }
 
 fn is_recent(refusal: &Refusal, now: Timestamp) -> bool {
-    now.duration_since(refusal.at) < REPORTED
+    now.duration_since(refusal.at).abs() < REPORTED
 }
 
 /// Why a client was not let in: the reason, and the message with the remedy.

@@ -7,6 +7,7 @@ use kube::Client;
 
 use super::sync::Inputs;
 use crate::kubernetes::caches::by_name::ByName;
+use crate::kubernetes::spec_version::SpecVersion;
 use crate::openclaw::refusals::{Refusal, Told};
 use crate::openclaw::rpc::{AdminClient, Endpoint};
 use crate::references::own_device::OwnDevices;
@@ -28,6 +29,8 @@ pub struct Context {
 struct Refusals {
     /// The run of the gateway's process: a new one begins a new log.
     run: String,
+    /// The Agent that was looked at: what it was refused for may be mended by now.
+    agent: Option<SpecVersion>,
     cursor: Option<i64>,
     last: Option<Refusal>,
 }
@@ -59,12 +62,18 @@ impl Context {
     }
 
     /// The last client that the gateway did not let in. A log that cannot be read says nothing new.
-    pub async fn last_refusal(&self, owner: &str, run: &str, gateway: &Endpoint) -> Option<Refusal> {
-        let known = self.refusals.get(&gateway.namespace, owner).filter(|known| known.run == run);
-        let Refusals { cursor, last, .. } = known.unwrap_or_default();
+    pub async fn last_refusal(&self, owner: &str, inputs: &Inputs, gateway: &Endpoint) -> Option<Refusal> {
+        let known = self.refusals.get(&gateway.namespace, owner).filter(|known| known.run == inputs.run);
+        let Refusals { cursor, last, agent, .. } = known.unwrap_or_default();
+        let last = last.filter(|_| agent.as_ref() == Some(&inputs.agent));
         let told = self.admin.refusals(gateway, cursor).await.unwrap_or(Told { cursor, last: None });
-        let last = told.last.or(last);
-        let now = Refusals { run: run.to_owned(), cursor: told.cursor, last: last.clone() };
+        // What a client says of itself must not make a new message of each of its attempts.
+        let last = match (told.last, last) {
+            (Some(new), Some(known)) if new.cause == known.cause => Some(Refusal { at: new.at, ..known }),
+            (new, known) => new.or(known),
+        };
+        let (run, agent) = (inputs.run.clone(), Some(inputs.agent.clone()));
+        let now = Refusals { run, agent, cursor: told.cursor, last: last.clone() };
         self.refusals.put(&gateway.namespace, owner, now);
         last
     }

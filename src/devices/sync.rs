@@ -39,8 +39,8 @@ const SENDING: Duration = Duration::from_secs(8);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inputs {
     /// The run of the gateway's process.
-    run: String,
-    agent: SpecVersion,
+    pub(super) run: String,
+    pub(super) agent: SpecVersion,
     wishes: Wishes,
     /// The id of the operator's own device.
     own: Option<String>,
@@ -124,7 +124,7 @@ async fn look(
     inputs: &Inputs,
     before: &DevicesStatus,
 ) -> Result<(DevicesFound, Duration), RpcError> {
-    let Inputs { agent, wishes, own, run } = inputs;
+    let Inputs { agent, wishes, own, .. } = inputs;
     let mut listed = list(context, gateway, own.as_deref()).await?;
     let mut changes = changes(wishes, before, &listed);
     let wanted = changes.len();
@@ -138,7 +138,7 @@ async fn look(
             Err(_) => sent.iter().for_each(|(_, change, answer)| done(&mut listed, change, answer)),
         }
     }
-    let refusal = context.last_refusal(owner, run, gateway).await;
+    let refusal = context.last_refusal(owner, inputs, gateway).await;
     let refusal = refusal.as_ref();
     let look = Look { wishes, before, sent: &sent, unfinished, listed: &listed, refusal, now: Timestamp::now() };
     let status = look.status();

@@ -293,9 +293,10 @@ impl Watched for Observed<Deployment> {
         BTreeSet::from([Trigger::fence(namespace)])
     }
 
-    /// Until it is gone its Pod may come back, so the fence stays.
+    /// It says whose a Pod is, which may have been seen before it. Until it is gone its Pod may come back, so the fence stays.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let mut triggers = labelled(&self.object, stores);
+        triggers.extend(sandboxes_of_gateway(&self.object, stores));
         triggers.extend(self.object.namespace().as_deref().map(Trigger::fence));
         triggers
     }

@@ -68,8 +68,12 @@ pub fn words_about(author: &Author, words: &str, written: &OfUsers) -> String {
 /// To whom the first path in these words belongs. Later ones don't count: OpenClaw may quote there what a user wrote.
 fn named(words: &str, written: &OfUsers) -> Option<Owner> {
     let may_be_path = |word: &&str| word.contains('.') || word.ends_with(':') || word.starts_with('"');
-    let paths = words.split_whitespace().filter(may_be_path);
-    paths.map(|path| path.trim_matches(|letter: char| !letter.is_alphanumeric())).find_map(|path| owner(path, written))
+    words.split_whitespace().filter(may_be_path).find_map(|word| {
+        let path = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+        // Quoted is a key, whatever it looks like.
+        let is_of_gateway = || written.gateway.contains_key(path).then_some(Owner::User(Author::Gateway));
+        if word.starts_with('"') { is_of_gateway() } else { owner(path, written) }
+    })
 }
 
 fn owner(path: &str, written: &OfUsers) -> Option<Owner> {
