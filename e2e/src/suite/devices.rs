@@ -9,11 +9,27 @@ use super::admin::Admin;
 use super::namespace::TestNamespace;
 
 impl TestNamespace {
-    /// Connects this device to the gateway of `owner`, which runs, with the token and this scope. `Err`: what the gateway answers.
-    pub async fn connect(&self, owner: &str, device: &Device, scope: &str) -> Result<Socket, Value> {
+    /// Connects this device to the gateway of `owner`, which runs, with the token and this scope; the connection, and the token that the
+    /// device gets for itself. `Err`: what the gateway answers.
+    pub async fn connect(&self, owner: &str, device: &Device, scope: &str) -> Result<(Socket, String), Value> {
         let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
         let (mut socket, challenge) = Socket::open_from(admin.address, None).await;
-        socket.call("connect", device.claim(&challenge, &admin.token, scope)).await.map(|_| socket)
+        let hello = socket.call("connect", device.claim(&challenge, &admin.token, scope)).await?;
+        Ok((socket, hello["auth"]["deviceToken"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// The same with nothing but a token that the device got for itself.
+    pub async fn connect_by_device_token(
+        &self,
+        owner: &str,
+        device: &Device,
+        (scope, token): (&str, &str),
+    ) -> Result<Socket, Value> {
+        let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
+        let (mut socket, challenge) = Socket::open_from(admin.address, None).await;
+        let mut claim = device.claim(&challenge, token, scope);
+        claim["auth"] = json!({"deviceToken": token});
+        socket.call("connect", claim).await.map(|_| socket)
     }
 
     /// The ids of the devices that the gateway of `owner`, which runs, lets in.

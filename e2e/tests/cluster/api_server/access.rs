@@ -106,8 +106,10 @@ async fn an_exposed_gateway_has_an_ingress_that_follows_the_spec_and_goes_with_i
         let exposure = json!({"host": "one.example.com", "ingress": {"className": "none", "annotations": annotations}, "from": [peer]});
         edit(&namespace, "Agent", "a", &json!({"spec": {"gateway": {"exposure": exposure}}})).await.expect("accepted");
         ingress_says(&namespace, "/rules/0/host", &json!("one.example.com")).await;
-        let said = reason(&namespace, "a", "Exposed", "Exposed").await;
-        assert_eq!(said.status, "True");
+        assert_eq!(reason(&namespace, "a", "Exposed", "ProxyUnknown").await.status, "False");
+        let proxies = json!({"spec": {"gateway": {"trustedProxies": ["192.0.2.3"]}}});
+        edit(&namespace, "Agent", "a", &proxies).await.expect("accepted");
+        assert_eq!(reason(&namespace, "a", "Exposed", "Exposed").await.status, "True");
         assert_eq!(namespace.get("Agent", "a").await.data["status"]["gateway"]["url"], "https://one.example.com");
         let ingress = namespace.get("Ingress", "a-gateway").await;
         assert_eq!(ingress.metadata.annotations.expect("annotations")["example.org/timeout"], "3600");

@@ -228,21 +228,21 @@ async fn a_service_edited_by_hand_is_put_back() {
 }
 
 #[tokio::test]
-async fn a_service_that_somebody_keeps_changing_is_told_with_the_manager_and_repaired_ever_more_slowly() {
+async fn a_deployment_that_somebody_keeps_changing_is_told_with_the_manager_and_repaired_ever_more_slowly() {
     in_namespace("drift-contested", async |namespace| {
         with_children(&namespace, json!({})).await;
-        let before = decided(&namespace.get("Service", "a-gateway").await);
-        let more = json!({"spec": {"ports": [{"name": "more", "port": 22}]}});
-        for _ in 0..3 {
-            patch_by_hand(&namespace, "Service", "a-gateway", &more).await;
-            is_put_back(&namespace, "Service", "a-gateway", &before, "a port").await;
+        let before = decided(&namespace.get("Deployment", "a-gateway").await);
+        let reloaded = |value: &str| gateway(json!({"env": [{"name": "RELOADED", "value": value}]}));
+        for value in ["1", "2", "3"] {
+            patch_by_hand(&namespace, "Deployment", "a-gateway", &reloaded(value)).await;
+            is_put_back(&namespace, "Deployment", "a-gateway", &before, "a variable").await;
         }
-        patch_by_hand(&namespace, "Service", "a-gateway", &more).await;
+        patch_by_hand(&namespace, "Deployment", "a-gateway", &reloaded("4")).await;
         let stalled = reason(&namespace, "a", "Stalled", "Contested").await;
         assert_eq!(stalled.status, "True");
-        let names = ["\"kubectl-edit\"", "Service \"a-gateway\""];
+        let names = ["\"kubectl-edit\"", "Deployment \"a-gateway\""];
         assert!(names.iter().all(|name| stalled.message.contains(name)), "{}", stalled.message);
-        is_put_back(&namespace, "Service", "a-gateway", &before, "a port, after a while").await;
+        is_put_back(&namespace, "Deployment", "a-gateway", &before, "a variable, after a while").await;
     })
     .await;
 }

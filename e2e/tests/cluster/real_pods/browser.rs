@@ -17,7 +17,7 @@ async fn people_chat_in_a_browser_through_proxies_once_their_device_is_approved(
     in_namespace("browser", async |namespace: TestNamespace| {
         namespace.serve("main", &secret_value("key")).await;
         // The page shows an echo without what comes before the words, so that it looks like the question.
-        namespace.script(&[Rule::text(ANSWER)]).await;
+        namespace.script(&[Rule::text(ANSWER).path_prefix(namespace.prefix("main"))]).await;
         namespace.apply(&agent(OWNER, "main/small")).await;
         let exposure = json!({"host": EXPOSED_HOST, "ingress": {}, "from": [Edge::peer(&namespace.scope)]});
         let gateway = json!({"controlUI": {"enabled": true}, "exposure": exposure});

@@ -32,13 +32,17 @@ pub async fn are_let_in_and_removed_by_annotations(namespace: &TestNamespace, ow
 
     namespace.annotate("Agent", owner, "creel.dev/approve-device", Some(id)).await;
     namespace.told_why("Agent", owner, "DeviceApproved").await;
-    let mut socket = namespace.connect(owner, &device, SCOPE).await.expect("a device that was approved");
+    let (mut socket, token) = namespace.connect(owner, &device, SCOPE).await.expect("a device that was approved");
     socket.call("cron.status", json!({})).await.expect("it may read");
     namespace.condition("Agent", owner, "DevicesReady", START, |found| found.reason == "DevicesPaired").await;
 
     namespace.annotate("Agent", owner, "creel.dev/remove-device", Some("all")).await;
     namespace.told_why("Agent", owner, "DeviceRemoved").await;
     assert_eq!(namespace.paired_devices(owner).await, own, "the operator's own device stays");
+    let stale = namespace.connect_by_device_token(owner, &device, (SCOPE, &token)).await;
+    stale.expect_err("a device token of before");
+    namespace.condition("Agent", owner, "DevicesReady", START, |found| found.reason == "DeviceTokenMismatch").await;
+    namespace.told_why("Agent", owner, "DeviceTokenMismatch").await;
     namespace.connect(owner, &device, SCOPE).await.expect_err("a device that was removed");
     assert_eq!(namespace.gateway(owner).await.name, pod.name, "nothing of this recreates the Pod");
 }

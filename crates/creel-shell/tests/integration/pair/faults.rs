@@ -94,13 +94,10 @@ fn a_call_whose_output_is_not_read_is_ended_while_others_wait() {
     let mut other = pair.client.start("echo running; read line; echo done");
     let mut unread = pair.client.command("exec yes").spawn().unwrap();
     // They start before, when and after the connection is full.
-    let mut calls = 0;
     eventually("the call is ended", || {
         pair.client.assert_works();
-        calls += 1;
         unread.try_wait().unwrap().is_some()
     });
-    assert!(calls > 1);
     assert_eq!(unread.wait().unwrap().code(), Some(255));
     let mut error = String::new();
     unread.stderr.take().unwrap().read_to_string(&mut error).unwrap();
