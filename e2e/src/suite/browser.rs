@@ -35,8 +35,14 @@ impl Browser {
     pub async fn open(driver: SocketAddr, hosts: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().expect("a client");
         // The Pod is the sandbox, and its /dev/shm is small.
-        let arguments =
-            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,960"];
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--force-prefers-reduced-motion",
+            "--window-size=1280,960",
+        ];
         let arguments: Vec<String> =
             arguments.map(str::to_owned).into_iter().chain([format!("--host-resolver-rules={hosts}")]).collect();
         let capabilities =

@@ -2,8 +2,10 @@
 //! of proxies. Touches the network; reads the documentation.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
@@ -53,22 +55,38 @@ pub struct Edge {
     namespace: TestNamespace,
 }
 
+/// Runs a test with the proxies in front of the gateway of `owner`, and a browser. Afterwards, well or not, nothing of them runs.
+pub async fn with_edge(gateway: &TestNamespace, owner: &str, test: impl AsyncFnOnce(&Edge)) {
+    let edge = Edge::of(gateway).await;
+    let ended = AssertUnwindSafe(async {
+        edge.start(&format!("{owner}-gateway.{}.svc", gateway.name)).await;
+        test(&edge).await;
+    });
+    let ended = ended.catch_unwind().await;
+    edge.end().await;
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
+}
+
 impl Edge {
-    /// Starts them in front of the gateway of `owner`. What they need of the node's image store is brought there.
-    pub async fn start(gateway: &TestNamespace, owner: &str) -> Self {
+    /// Nothing of it runs yet. What it needs of the node's image store is brought there.
+    async fn of(gateway: &TestNamespace) -> Self {
         let cluster = Cluster::open().await.expect("a cluster");
         let image = edge(&Progress::new()).await.expect("an image");
         cluster.load(&image, &Progress::new()).await.expect("the image can be loaded");
-        let namespace = TestNamespace { name: EDGE_NAMESPACE.to_owned(), ..gateway.clone() };
         apply_namespace(&gateway.client, EDGE_NAMESPACE).await;
-        let edge = Self { namespace };
-        for object in edge.objects(&format!("{owner}-gateway.{}.svc", gateway.name)) {
-            edge.namespace.apply(&object.to_string()).await;
+        Self { namespace: TestNamespace { name: EDGE_NAMESPACE.to_owned(), ..gateway.clone() } }
+    }
+
+    /// Starts it in front of this Service.
+    async fn start(&self, gateway: &str) {
+        for object in self.objects(gateway) {
+            self.namespace.apply(&object.to_string()).await;
         }
         for pod in ["nginx", "caddy", "browser"] {
-            edge.running(pod, None).await;
+            self.running(pod, None).await;
         }
-        edge
     }
 
     /// Selects the proxies, as `exposure.from` does.
@@ -98,11 +116,13 @@ impl Edge {
         self.running(proxy, Some(&before)).await;
     }
 
-    /// Ends all of it.
-    pub async fn end(self) {
-        for (kind, names) in [("Deployment", &["nginx", "caddy"][..]), ("Pod", &["browser"])] {
-            for name in names {
-                self.namespace.delete(kind, &self.named(name)).await;
+    /// Deletes all of it; nobody waits for that.
+    async fn end(&self) {
+        let selector = ListParams::default().labels(&format!("edge={}", self.namespace.scope));
+        for kind in ["Deployment", "Pod", "Service", "ConfigMap", "Secret"] {
+            let deleted = self.namespace.api(kind).delete_collection(&DeleteParams::default(), &selector).await;
+            if let Err(error) = deleted {
+                eprintln!("{kind} of the edge: {error}");
             }
         }
     }

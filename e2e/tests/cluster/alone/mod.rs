@@ -1,6 +1,7 @@
-//! What nothing else may run beside: an operator that restarts, is away, or is replaced.
+//! What nothing else may run beside: an operator that restarts, is away, or is replaced; a browser, which takes all of the machine.
 
 mod bad_neighbour;
+mod browser;
 mod enforced;
 mod max_egress;
 mod poisoned;

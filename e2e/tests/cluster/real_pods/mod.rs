@@ -1,6 +1,6 @@
 //! Creel with real gateways in real Pods: what its users are promised, seen from outside. Touches the network.
 //!
-//! One room for each promise: `access` (who may connect, and by which API), `browser` (people in front of a proxy), `hardened` (the Pod),
+//! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod),
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
 //! openclaw.json), `blame` (whose keys a gateway rejects), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models
 //! that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its
@@ -9,7 +9,6 @@
 
 mod access;
 mod blame;
-mod browser;
 mod clients;
 mod contract;
 pub mod cron;

@@ -1,7 +1,9 @@
 //! A person with a browser, in front of a real proxy: the Control UI at the exposed host.
 
 use e2e::model_server::Rule;
-use e2e::suite::{Browser, Condition, EXPOSED_HOST, Edge, START, TestNamespace, agent, in_namespace, secret_value};
+use e2e::suite::{
+    Browser, Condition, EXPOSED_HOST, Edge, START, TestNamespace, agent, in_namespace, secret_value, with_edge,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use serde_json::json;
@@ -22,36 +24,38 @@ async fn people_chat_in_a_browser_through_proxies_once_their_device_is_approved(
         let exposure = json!({"host": EXPOSED_HOST, "ingress": {}, "from": [Edge::peer(&namespace.scope)]});
         let gateway = json!({"controlUI": {"enabled": true}, "exposure": exposure});
         namespace.merge("Agent", OWNER, &json!({"spec": {"gateway": gateway}})).await;
-        let edge = Edge::start(&namespace, OWNER).await;
-        namespace.ready(OWNER).await;
-        namespace.condition("Agent", OWNER, "Exposed", START, |exposed| exposed.status == "True").await;
-        let pod = namespace.gateway(OWNER).await;
-
-        let (nginx, caddy) = (edge.browse("nginx").await, edge.browse("caddy").await);
-        for (name, page, answers) in [("nginx", &nginx, 1), ("caddy", &caddy, 2)] {
-            let url = format!("https://{EXPOSED_HOST}/#token={}", token(&namespace).await);
-            page.go(&url).await;
-            page.reads("Approve this browser", &format!("{name}-asks")).await;
-            approve(&namespace).await;
-            page.reads("Connected", &format!("{name}-connected")).await;
-            chat(page, name, answers).await;
-        }
-        let foreign = edge.browse("nginx").await;
-        foreign.go(&format!("{FOREIGN}/#token={}", token(&namespace).await)).await;
-        foreign.reads("Browser origin not allowed", "foreign-origin").await;
-        let refused = |ready: &Condition| ready.reason == "OriginNotAllowed" && ready.message.contains(FOREIGN);
-        namespace.condition("Agent", OWNER, "DevicesReady", START, refused).await;
-        namespace.told_why("Agent", OWNER, "OriginNotAllowed").await;
-
-        edge.replace("nginx").await;
-        chat(&nginx, "nginx-replaced", 3).await;
-        assert_eq!(namespace.running(OWNER).await, [pod], "nothing of this recreates the gateway");
-        for page in [nginx, caddy, foreign] {
-            page.close().await;
-        }
-        edge.end().await;
+        with_edge(&namespace, OWNER, async |edge| people_chat(&namespace, edge).await).await;
     })
     .await;
+}
+
+/// Behind both proxies; a page of another origin does not, and a proxy may be replaced.
+async fn people_chat(namespace: &TestNamespace, edge: &Edge) {
+    namespace.ready(OWNER).await;
+    namespace.condition("Agent", OWNER, "Exposed", START, |exposed| exposed.status == "True").await;
+    let pod = namespace.gateway(OWNER).await;
+    let (nginx, caddy) = (edge.browse("nginx").await, edge.browse("caddy").await);
+    for (name, page, answers) in [("nginx", &nginx, 1), ("caddy", &caddy, 2)] {
+        page.go(&format!("https://{EXPOSED_HOST}/#token={}", token(namespace).await)).await;
+        page.reads("Approve this browser", &format!("{name}-asks")).await;
+        approve(namespace).await;
+        page.reads("Connected", &format!("{name}-connected")).await;
+        chat(page, name, answers).await;
+    }
+    caddy.close().await;
+
+    edge.replace("nginx").await;
+    chat(&nginx, "nginx-replaced", 3).await;
+    nginx.close().await;
+
+    let foreign = edge.browse("nginx").await;
+    foreign.go(&format!("{FOREIGN}/#token={}", token(namespace).await)).await;
+    foreign.reads("Browser origin not allowed", "foreign-origin").await;
+    let refused = |ready: &Condition| ready.reason == "OriginNotAllowed" && ready.message.contains(FOREIGN);
+    namespace.condition("Agent", OWNER, "DevicesReady", START, refused).await;
+    namespace.told_why("Agent", OWNER, "OriginNotAllowed").await;
+    foreign.close().await;
+    assert_eq!(namespace.running(OWNER).await, [pod], "nothing of this recreates the gateway");
 }
 
 /// Approves the request that the status shows.
