@@ -4,6 +4,7 @@
 //! Each is built by its own room and written by `archive`; `Cluster::load` brings it into the node's image store.
 
 mod archive;
+mod debian;
 mod edge;
 mod gateway;
 mod pause;

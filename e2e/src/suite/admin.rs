@@ -33,8 +33,8 @@ pub enum AdminError {
 /// The admin route of one gateway Pod. It holds the token, so it has no `Debug`.
 pub struct Admin {
     http: reqwest::Client,
-    pub(super) address: SocketAddr,
-    pub(super) token: String,
+    pub address: SocketAddr,
+    pub token: String,
 }
 
 impl Admin {
@@ -44,13 +44,7 @@ impl Admin {
         let mut running = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
         let ip: Option<IpAddr> = running.find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok());
         let ip = ip.ok_or_else(|| AdminError::Missing(format!("the address of the gateway Pod of Agent {owner}")))?;
-        let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
-        let name = format!("{owner}-secret");
-        let read = secrets.get(&name).await;
-        let secret = read.map_err(|source| AdminError::Token { name: name.clone(), source: Box::new(source) })?;
-        let token = secret.data.and_then(|mut data| data.remove("token"));
-        let token = token.and_then(|value| String::from_utf8(value.0).ok());
-        let token = token.ok_or_else(|| AdminError::Missing(format!("key token of Secret {name}")))?;
+        let token = namespace.token(owner).await?;
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER).build();
         let http = http.map_err(|source| AdminError::Unreachable { method: "anything".to_owned(), source })?;
         Ok(Self { http, address: SocketAddr::new(ip, PORT), token })
@@ -73,6 +67,17 @@ impl Admin {
 }
 
 impl TestNamespace {
+    /// The token that Creel generated for the gateway of `owner`.
+    pub async fn token(&self, owner: &str) -> Result<String, AdminError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.name);
+        let name = format!("{owner}-secret");
+        let read = secrets.get(&name).await;
+        let secret = read.map_err(|source| AdminError::Token { name: name.clone(), source: Box::new(source) })?;
+        let token = secret.data.and_then(|mut data| data.remove("token"));
+        let token = token.and_then(|value| String::from_utf8(value.0).ok());
+        token.ok_or_else(|| AdminError::Missing(format!("key token of Secret {name}")))
+    }
+
     /// What the gateway of `owner` answers to this method; `Err`: why it does not.
     pub async fn try_rpc(&self, owner: &str, method: &str, params: Value) -> Result<Value, String> {
         let told = |error: AdminError| explain(&error);

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::namespace::TestNamespace;
+use crate::explain::explain;
 use crate::model_server::{Filter, Recorded};
 
 const PORT: u16 = 18789;
@@ -25,12 +26,9 @@ impl TestNamespace {
     /// body, or why the gateway was not reached.
     pub async fn try_ask(&self, owner: &str, agent: &str, session: &str, text: &str) -> Result<String, String> {
         let services: Api<Service> = Api::namespaced(self.client.clone(), &self.name);
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.name);
         let service = services.get(&format!("{owner}-gateway")).await.map_err(|error| error.to_string())?;
-        let secret = secrets.get(&format!("{owner}-secret")).await.map_err(|error| error.to_string())?;
         let ip = service.spec.and_then(|spec| spec.cluster_ip).ok_or("the Service has no address")?;
-        let token = secret.data.and_then(|mut data| data.remove("token")).ok_or("the Secret has no token")?;
-        let token = String::from_utf8(token.0).map_err(|error| error.to_string())?;
+        let token = self.token(owner).await.map_err(|error| explain(&error))?;
         let http = reqwest::Client::builder().no_proxy().timeout(TURN).build().map_err(|error| error.to_string())?;
         let question = json!({"model": format!("openclaw/{agent}"), "input": text, "user": session});
         let until = Instant::now() + REACHED;

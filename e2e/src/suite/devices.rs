@@ -12,9 +12,8 @@ impl TestNamespace {
     /// Connects this device to the gateway of `owner`, which runs, with the token and this scope; the connection, and the token that the
     /// device gets for itself. `Err`: what the gateway answers.
     pub async fn connect(&self, owner: &str, device: &Device, scope: &str) -> Result<(Socket, String), Value> {
-        let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
-        let (mut socket, challenge) = Socket::open_from(admin.address, None).await;
-        let hello = socket.call("connect", device.claim(&challenge, &admin.token, scope)).await?;
+        let (mut socket, challenge, token) = self.open(owner).await;
+        let hello = socket.call("connect", device.claim(&challenge, &token, scope)).await?;
         Ok((socket, hello["auth"]["deviceToken"].as_str().unwrap_or_default().to_owned()))
     }
 
@@ -25,11 +24,17 @@ impl TestNamespace {
         device: &Device,
         (scope, token): (&str, &str),
     ) -> Result<Socket, Value> {
-        let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
-        let (mut socket, challenge) = Socket::open_from(admin.address, None).await;
+        let (mut socket, challenge, _) = self.open(owner).await;
         let mut claim = device.claim(&challenge, token, scope);
         claim["auth"] = json!({"deviceToken": token});
         socket.call("connect", claim).await.map(|_| socket)
+    }
+
+    /// A connection to the gateway of `owner` with its challenge, and the token of the gateway.
+    async fn open(&self, owner: &str) -> (Socket, Value, String) {
+        let admin = Admin::of(self, owner).await.unwrap_or_else(|seen| panic!("the gateway of Agent {owner}: {seen}"));
+        let (socket, challenge) = Socket::open_from(admin.address, None).await;
+        (socket, challenge, admin.token)
     }
 
     /// The ids of the devices that the gateway of `owner`, which runs, lets in.

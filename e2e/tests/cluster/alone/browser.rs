@@ -4,8 +4,6 @@ use e2e::model_server::Rule;
 use e2e::suite::{
     Browser, Condition, EXPOSED_HOST, Edge, START, TestNamespace, agent, in_namespace, secret_value, with_edge,
 };
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
 use serde_json::json;
 
 const OWNER: &str = "support";
@@ -34,9 +32,10 @@ async fn people_chat(namespace: &TestNamespace, edge: &Edge) {
     namespace.ready(OWNER).await;
     namespace.condition("Agent", OWNER, "Exposed", START, |exposed| exposed.status == "True").await;
     let pod = namespace.gateway(OWNER).await;
+    let token = namespace.token(OWNER).await.expect("a token");
     let (nginx, caddy) = (edge.browse("nginx").await, edge.browse("caddy").await);
     for (name, page, answers) in [("nginx", &nginx, 1), ("caddy", &caddy, 2)] {
-        page.go(&format!("https://{EXPOSED_HOST}/#token={}", token(namespace).await)).await;
+        page.go(&format!("https://{EXPOSED_HOST}/#token={token}")).await;
         page.reads("Approve this browser", &format!("{name}-asks")).await;
         approve(namespace).await;
         page.reads("Connected", &format!("{name}-connected")).await;
@@ -49,7 +48,7 @@ async fn people_chat(namespace: &TestNamespace, edge: &Edge) {
     nginx.close().await;
 
     let foreign = edge.browse("nginx").await;
-    foreign.go(&format!("{FOREIGN}/#token={}", token(namespace).await)).await;
+    foreign.go(&format!("{FOREIGN}/#token={token}")).await;
     foreign.reads("Browser origin not allowed", "foreign-origin").await;
     let refused = |ready: &Condition| ready.reason == "OriginNotAllowed" && ready.message.contains(FOREIGN);
     namespace.condition("Agent", OWNER, "DevicesReady", START, refused).await;
@@ -75,12 +74,4 @@ async fn approve(namespace: &TestNamespace) {
 async fn chat(page: &Browser, name: &str, answers: usize) {
     page.enter(MESSAGE, "are you there?").await;
     page.reads_times(ANSWER, answers, &format!("{name}-answered")).await;
-}
-
-/// The token of the gateway.
-async fn token(namespace: &TestNamespace) -> String {
-    let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
-    let secret = secrets.get(&format!("{OWNER}-secret")).await.expect("a Secret");
-    let token = secret.data.and_then(|mut data| data.remove("token")).expect("a token");
-    String::from_utf8(token.0).expect("text")
 }

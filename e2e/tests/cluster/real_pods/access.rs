@@ -2,13 +2,10 @@
 
 use std::net::SocketAddr;
 
-use e2e::suite::{SOON, Shared, TestNamespace, on_shared};
+use e2e::suite::{Admin, SOON, Shared, TestNamespace, on_shared};
 use gateway_stand_in::contract::socket::{Socket, without_device};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::Api;
 use serde_json::{Value, json};
 
-const PORT: u16 = 18_789;
 const ALLOWED: &str = "https://claw.example.com";
 const FOREIGN: &str = "https://evil.example.com";
 const ORIGIN_REFUSED: &str = "CONTROL_UI_ORIGIN_NOT_ALLOWED";
@@ -23,7 +20,8 @@ async fn chat_completions_and_origins_are_live_without_a_restart() {
         namespace.merge("Agent", host, &json!({"spec": {"gateway": gateway}})).await;
         namespace.applied(host).await;
 
-        let (address, token) = place(&namespace, host).await;
+        let gateway = Admin::of(&namespace, host).await.expect("a gateway with an address");
+        let (address, token) = (gateway.address, gateway.token);
         let completed = async || complete(address, &token, &agent).await;
         let answer = namespace.eventually("/v1/chat/completions answers", SOON, completed).await;
         assert!(answer.contains("are you there?"), "{answer}");
@@ -40,17 +38,6 @@ async fn chat_completions_and_origins_are_live_without_a_restart() {
         assert_eq!(namespace.running(host).await, [pod]);
     })
     .await;
-}
-
-/// Where the gateway of this owner listens, and its token.
-async fn place(namespace: &TestNamespace, owner: &str) -> (SocketAddr, String) {
-    let pods = namespace.pods(owner).await;
-    let mut running = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    let ip = running.find_map(|pod| pod.status.as_ref()?.pod_ip.as_ref()).expect("a gateway with an address");
-    let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
-    let secret = secrets.get(&format!("{owner}-secret")).await.expect("a Secret");
-    let token = secret.data.and_then(|mut data| data.remove("token")).expect("a token");
-    (SocketAddr::new(ip.parse().expect("an address"), PORT), String::from_utf8(token.0).expect("text"))
 }
 
 /// What the Agent answers over `/v1/chat/completions`.

@@ -1,7 +1,7 @@
 //! Clients with tokens of their own: what the relay of a real gateway lets them do.
 
 use e2e::suite::{START, TestNamespace, secret, secret_value};
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -76,14 +76,11 @@ struct Place {
 impl Place {
     async fn of(namespace: &TestNamespace, owner: &str) -> Self {
         let services: Api<Service> = Api::namespaced(namespace.client.clone(), &namespace.name);
-        let secrets: Api<Secret> = Api::namespaced(namespace.client.clone(), &namespace.name);
         let service = services.get(&format!("{owner}-gateway")).await.expect("a Service");
-        let secret = secrets.get(&format!("{owner}-secret")).await.expect("a Secret");
-        let token = secret.data.and_then(|mut data| data.remove("token")).expect("a token");
         Self {
             http: Client::builder().no_proxy().build().expect("a client"),
             ip: service.spec.and_then(|spec| spec.cluster_ip).expect("an address"),
-            token: String::from_utf8(token.0).expect("text"),
+            token: namespace.token(owner).await.expect("a token"),
         }
     }
 
