@@ -54,15 +54,18 @@ impl ProxyPod {
     /// Whether the gateway of this Agent is exposed to it.
     #[must_use]
     pub fn serves(&self, agent: &Agent) -> bool {
-        let exposure = agent.spec.gateway.as_ref().and_then(|gateway| gateway.exposure.as_ref());
-        let namespace = ResourceExt::namespace(agent).unwrap_or_default();
-        exposure.is_some_and(|exposure| self.is_among(&exposure.from, &namespace))
+        let namespace = || ResourceExt::namespace(agent).unwrap_or_default();
+        agent.spec.exposure().is_some_and(|exposure| self.is_among(&exposure.from, &namespace()))
     }
 }
 
 /// The addresses of the proxies that the gateway of this Agent is exposed to, from one store for each namespace of proxies.
 #[must_use]
 pub fn addresses(stores: &[Store<ProxyPod>], owner: &Agent) -> BTreeSet<IpAddr> {
+    // Few gateways are exposed, and all of them are looked at.
+    if owner.spec.exposure().is_none() {
+        return BTreeSet::new();
+    }
     let pods = stores.iter().flat_map(|store| store.state_filter(|pod| pod.serves(owner)));
     let addresses: BTreeSet<IpAddr> = pods.flat_map(|pod: Arc<ProxyPod>| pod.addresses().collect::<Vec<_>>()).collect();
     addresses.into_iter().take(MOST).collect()

@@ -26,7 +26,7 @@ use super::stores::{Index, Stores};
 use super::triggers::{Watched, of_change};
 use super::unparsable::Unparsable;
 use super::watch::Need::{self, Optional, Required};
-use super::watch::{Change, Convert, Watch};
+use super::watch::{Change, Watch};
 use crate::kubernetes::apply::Child;
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::observed::Observed;
@@ -40,10 +40,10 @@ fn register(kinds: &mut Kinds, proxy_namespaces: &[String]) -> Stores {
         providers: kinds.ours(Required),
         sandboxes: kinds.ours(Required),
         cron_jobs: kinds.ours(Required),
-        secrets: kinds.metadata(Required),
-        config_map_metadata: kinds.metadata(Required),
+        secrets: kinds.metadata(Required, all(), pruning::metadata),
+        config_map_metadata: kinds.metadata(Required, all(), pruning::metadata),
         deployments: kinds.children(Required),
-        replica_sets: kinds.identities(Required),
+        replica_sets: kinds.metadata(Required, labelled(), pruning::identity),
         config_maps: kinds.children(Required),
         services: kinds.children(Required),
         service_accounts: kinds.children(Required),
@@ -183,8 +183,13 @@ impl Kinds {
         self.store(Required, api, all(), |pod: Received<Pod>| parsed(pod).map(pruning::proxy))
     }
 
-    /// Only what the code reads of their metadata: what users keep in these objects does not belong in our memory.
-    pub fn metadata<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
+    /// Only what `prune` keeps of their metadata: what users keep in these objects does not belong in our memory.
+    pub fn metadata<K>(
+        &mut self,
+        need: Need,
+        config: watcher::Config,
+        prune: fn(&ObjectMeta) -> ObjectMeta,
+    ) -> Store<PartialObjectMeta<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -195,25 +200,8 @@ impl Kinds {
             + 'static,
         PartialObjectMeta<K>: Watched,
     {
-        self.store(need, self.cluster(), all(), |object: Received<PartialObjectMeta<K>>| {
-            Ok(PartialObjectMeta { types: None, metadata: pruning::metadata(object.meta()), _phantom: PhantomData })
-        })
-    }
-
-    /// Of what carries our label, only whose it is.
-    pub fn identities<K>(&mut self, need: Need) -> Store<PartialObjectMeta<K>>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-        PartialObjectMeta<K>: Watched,
-    {
-        self.store(need, self.cluster(), labelled(), |object: Received<PartialObjectMeta<K>>| {
-            Ok(PartialObjectMeta { types: None, metadata: pruning::identity(object.meta()), _phantom: PhantomData })
+        self.store(need, self.cluster(), config, move |object: Received<PartialObjectMeta<K>>| {
+            Ok(PartialObjectMeta { types: None, metadata: prune(object.meta()), _phantom: PhantomData })
         })
     }
 
@@ -227,7 +215,7 @@ impl Kinds {
         need: Need,
         api: Api<Received<W>>,
         config: watcher::Config,
-        convert: Convert<Received<W>, K>,
+        convert: impl Fn(Received<W>) -> Result<K, Box<ObjectMeta>> + Send + Sync + 'static,
     ) -> Store<K>
     where
         W: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -244,7 +232,9 @@ impl Kinds {
                 Change::To { before, after } => of_change(before, after, &stores),
                 Change::Parsing { namespace, name } => K::parsing_concerns(namespace, name, &stores),
             };
-            Watch { writer, convert, triggers, queues, unparsable, need }.drive(stream.default_backoff()).boxed()
+            Watch { writer, convert: Box::new(convert), triggers, queues, unparsable, need }
+                .drive(stream.default_backoff())
+                .boxed()
         }));
         self.watched.push(Kind::of::<W>(need));
         reader

@@ -13,7 +13,7 @@ use super::queues::{Queues, Trigger};
 use super::unparsable::Unparsable;
 
 /// What the store keeps of a watched object; of one that does not parse, its metadata.
-pub type Convert<W, K> = fn(W) -> Result<K, Box<ObjectMeta>>;
+pub type Convert<W, K> = Box<dyn Fn(W) -> Result<K, Box<ObjectMeta>> + Send + Sync>;
 
 /// After so many objects of a list other work gets its turn: whom an object concerns is looked up in all stores.
 const AT_ONCE: usize = 100;
@@ -176,7 +176,7 @@ mod tests {
             Change::To { after, .. } => Some(Trigger::new(Controller::Agent, "", after.metadata.name.clone().unwrap())),
             Change::Parsing { .. } => None,
         };
-        let watch = Watch { writer, convert: Ok, triggers, queues, unparsable: Arc::default(), need };
+        let watch = Watch { writer, convert: Box::new(Ok), triggers, queues, unparsable: Arc::default(), need };
         // The watch goes on after the last event: there are no more.
         watch.drive(stream::iter(events)).await;
         let mut queue = receivers.take(Controller::Agent);
