@@ -63,10 +63,10 @@ pub fn events(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Event> {
 
 /// A client that the gateway did not let in, if the condition did not say so before.
 fn new_refusal(before: Option<&AgentStatus>, after: &AgentStatus) -> Option<Event> {
-    let ready = find(&after.conditions, DEVICES_READY).filter(|ready| REFUSALS.contains(&ready.reason.as_str()))?;
+    let ready = find(&after.conditions, DEVICES_READY)?;
+    let reason = REFUSALS.into_iter().find(|reason| *reason == ready.reason)?;
     let told = before.and_then(|before| find(&before.conditions, DEVICES_READY));
     let is_new = told.is_none_or(|told| (&told.reason, &told.message) != (&ready.reason, &ready.message));
-    let reason = REFUSALS.into_iter().find(|reason| *reason == ready.reason)?;
     is_new.then(|| event(EventType::Warning, reason, &ready.message))
 }
 

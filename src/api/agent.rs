@@ -186,6 +186,14 @@ pub struct Gateway {
     pub config: Passthrough,
 }
 
+impl AgentSpec {
+    /// The way to its gateway from outside of the cluster.
+    #[must_use]
+    pub fn exposure(&self) -> Option<&Exposure> {
+        self.gateway.as_ref()?.exposure.as_ref()
+    }
+}
+
 impl Gateway {
     /// Where the user's token of the gateway is. `None`: it is generated.
     #[must_use]

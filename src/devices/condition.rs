@@ -14,7 +14,7 @@ use crate::world::devices_found::{asks, remedy};
 const REPORTED: SignedDuration = SignedDuration::from_mins(10);
 
 impl Look<'_> {
-    /// Condition `DevicesReady`; `status`: the one above.
+    /// Condition `DevicesReady`; `status`: what [`Look::status`] says.
     #[must_use]
     pub fn ready(&self, status: &DevicesStatus) -> Desired {
         let condition = |status, reason, message: &str| Desired::new(DEVICES_READY, status, reason, message);

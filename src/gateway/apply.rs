@@ -187,8 +187,7 @@ async fn send(
 
 /// Whether the user lets others in than the namespace's own.
 fn is_opened(gathered: &Gathered) -> bool {
-    let gateway = gathered.owner.spec.gateway.as_ref();
-    gateway.and_then(|gateway| gateway.exposure.as_ref()).is_some_and(|exposure| !exposure.from.is_empty())
+    gathered.owner.spec.exposure().is_some_and(|exposure| !exposure.from.is_empty())
 }
 
 /// A way from outside that is not there, whosever fault that is.

@@ -50,7 +50,7 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let gathered = match gather::gather(context, Arc::clone(&owner)).await {
         Err(error) if let Some(reason) = error.reason() => {
             let fault = Fault { reason, message: error.to_string(), carried: false };
-            if [reason::NAME_CONFLICT, reason::BEING_DELETED].contains(&reason) && !is_paused(owner.annotations()) {
+            if error.undermines_pods() && !is_paused(owner.annotations()) {
                 let deployment = named(&context.stores.deployments, &namespace, &GatewayNames::of(&name).gateway);
                 let deployment = deployment.filter(|deployment| is_child_of(&deployment.object, &owner));
                 apply::stop(&context.applier, deployment.as_deref()).await?;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
@@ -23,7 +22,7 @@ use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::received::Received;
-use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames, is_child_of};
+use crate::naming::{self, GatewayNames, LABEL_GATEWAY, SandboxNames, controller_of, is_child_of};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::pods::workspace;
@@ -222,7 +221,7 @@ pub fn look(stores: &Stores, owner: &Agent) -> Look {
     let mut own_sandboxes = own_sandboxes(stores, &namespace, agents);
     own_sandboxes.extend(unparsable.iter().filter_map(|agent| {
         let service = named(&stores.services, &namespace, &SandboxNames::of(agent).sandbox)?;
-        let is_own = controller(&service.object).is_some_and(|owner| owner.name == *agent);
+        let is_own = controller_of(&service.object).is_some_and(|owner| owner.name == *agent);
         is_own.then(|| (agent.clone(), OwnSandbox { service: Some(service), ..OwnSandbox::default() }))
     }));
     let sources = wanted(owner, &joined, &providers, &live);
@@ -236,10 +235,6 @@ fn unparsable(stores: &Stores, namespace: &str, live: &Live) -> BTreeSet<String>
     let is_known = |agent: &str| named(&stores.agents, namespace, agent).is_some();
     let unparsable = |agent: &String| stores.unparsable.contains("Agent", namespace, agent) && !is_known(agent);
     agents.into_iter().filter(unparsable).collect()
-}
-
-fn controller(object: &impl ResourceExt) -> Option<&OwnerReference> {
-    object.owner_references().iter().find(|owner| owner.controller == Some(true))
 }
 
 /// Only what the Agents own: a foreign Service of that name must not receive their commands.

@@ -151,7 +151,7 @@ fn gateway_status(owner: &Agent, decision: Option<&Decision>, applied: &Applied)
 
 /// The address of the gateway outside of the cluster, as the spec wants it.
 fn origin(owner: &Agent) -> Option<String> {
-    owner.spec.gateway.as_ref()?.exposure.as_ref().map(Exposure::origin)
+    owner.spec.exposure().map(Exposure::origin)
 }
 
 /// Whether the way from outside is there.

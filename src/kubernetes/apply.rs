@@ -23,7 +23,7 @@ use super::ledger::{ChildKey, Disputed, Due, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
 use super::received::{self, Received};
-use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY, is_of_predecessor};
+use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY, controller_of, is_of_predecessor};
 
 /// Why a child could not be brought about.
 #[derive(Debug, Error)]
@@ -337,7 +337,7 @@ where
 /// then we have applied them. The labels alone count too: a restored backup has no managedFields.
 fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Result<(), ApplyError> {
     let object = &present.object;
-    let controller = object.owner_references().iter().find(|reference| reference.controller == Some(true));
+    let controller = controller_of(object);
     // These two say whose it is; other labels may have been edited, and are put back.
     let same = |key: &str| object.labels().get(key) == desired.labels().get(key);
     let labelled = same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);

@@ -27,8 +27,8 @@ pub struct Dispute {
     repairs: Vec<Instant>,
     /// The last edit that was repaired.
     repaired: Option<Edit>,
-    /// The edit that is there now, and since when.
-    edit: Option<(Edit, Instant)>,
+    /// The edit that is there now.
+    edit: Option<Edit>,
     /// How many edits there were above those that are repaired at once.
     excess: u32,
 }
@@ -46,7 +46,7 @@ impl Dispute {
             } else if self.excess > 0 || self.is_burst(now) {
                 self.excess = self.excess.saturating_add(1);
             }
-            self.edit = Some((edit.clone(), now));
+            self.edit = Some(edit.clone());
         }
         let doublings = self.excess.checked_sub(1)?;
         let wait = FIRST_WAIT.saturating_mul(1 << doublings.min(8)).min(WINDOW);
@@ -72,7 +72,7 @@ impl Dispute {
     pub fn by(&self, now: Instant) -> Option<Option<&str>> {
         let last = self.repairs.last()?;
         let goes_on = self.edit.is_some() || now.saturating_duration_since(*last) < WINDOW;
-        let edit = self.edit.as_ref().map(|(edit, _)| edit).or(self.repaired.as_ref())?;
+        let edit = self.edit.as_ref().or(self.repaired.as_ref())?;
         (self.excess > 0 && goes_on).then_some(edit.manager.as_deref())
     }
 

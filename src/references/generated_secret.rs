@@ -51,6 +51,12 @@ impl Failure for SecretError {
 }
 
 impl SecretError {
+    /// Whether the Secret is somebody else's: Pods must not rest on it.
+    #[must_use]
+    pub fn undermines_pods(&self) -> bool {
+        matches!(self, Self::NotOurs(_) | Self::BeingDeleted(_))
+    }
+
     /// The reason of a condition, unless the next try may help.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {

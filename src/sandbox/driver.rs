@@ -17,7 +17,6 @@ use super::step::decide;
 use super::validate::validate;
 use crate::api::Agent;
 use crate::kubernetes::backoff::resync;
-use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{SandboxNames, is_child_of, is_paused};
 use crate::references::digests::Fault;
@@ -54,7 +53,7 @@ async fn reconcile(agent: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let gathered = match gather::gather(context, Arc::clone(&agent), used.clone()).await {
         Err(error) if let Some(reason) = error.reason() => {
             let fault = Fault { reason, message: error.to_string(), carried: false };
-            if [reason::NAME_CONFLICT, reason::BEING_DELETED].contains(&reason) && !is_paused(agent.annotations()) {
+            if error.undermines_pods() && !is_paused(agent.annotations()) {
                 let (namespace, name) = (agent.namespace().unwrap_or_default(), agent.name_any());
                 let pod = named(&context.stores.pods, &namespace, &SandboxNames::of(&name).sandbox);
                 apply::stop(context, pod.filter(|pod| is_child_of(pod.as_ref(), &agent)).as_deref()).await?;

@@ -61,8 +61,13 @@ pub fn state(found: &Reconciled<'_>, api_server: Option<SocketAddr>, paused: boo
 /// The state where not even the sandbox's own Secret can be had.
 #[must_use]
 pub fn blocked(agent: &Agent, used: &SandboxUse, fault: &Fault) -> SandboxState {
+    SandboxState { ready: in_the_way(fault), ..unknown(agent, used) }
+}
+
+/// What is in the way of the children.
+fn in_the_way(fault: &Fault) -> Desired {
     let status = if fault.is_transient() { Status::Unknown } else { Status::False };
-    SandboxState { ready: Desired::new(SANDBOX_READY, status, fault.reason, &fault.message), ..unknown(agent, used) }
+    Desired::new(SANDBOX_READY, status, fault.reason, &fault.message)
 }
 
 fn unknown(agent: &Agent, used: &SandboxUse) -> SandboxState {
@@ -82,8 +87,7 @@ fn ready(found: &Reconciled<'_>, now: Timestamp) -> Desired {
     let pod = found.gathered.live.pod.as_deref();
     let of = |status, reason, message: &str| Desired::new(SANDBOX_READY, status, reason, message);
     if let Some(fault) = &found.applied.fault {
-        let status = if fault.is_transient() { Status::Unknown } else { Status::False };
-        return of(status, fault.reason, &fault.message);
+        return in_the_way(fault);
     }
     let runs = pod.is_some_and(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
     if let Err(blocked) = &found.verdict.plan

@@ -95,7 +95,7 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         }
         _ => None,
     };
-    let exposure = owner.spec.gateway.as_ref().and_then(|gateway| gateway.exposure.as_ref());
+    let exposure = owner.spec.exposure();
     let ingress = exposure.and_then(|exposure| ingress::build(owner, &names, exposure));
     let http_route = exposure.and_then(|exposure| http_route::build(owner, &names, exposure));
     Desired {

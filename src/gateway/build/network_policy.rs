@@ -17,8 +17,8 @@ use crate::pods::egress::opened;
 use crate::pods::network::{labelled, namespace, port};
 use crate::settings::Settings;
 
-/// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator, and from the peers to which the gateway is
-/// exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
+/// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator, and from the peers to
+/// which the gateway is exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
@@ -50,8 +50,7 @@ pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> Networ
 
 /// The peers that the user names.
 fn exposed_to(owner: &Agent) -> impl Iterator<Item = NetworkPolicyPeer> {
-    let exposure = owner.spec.gateway.as_ref().and_then(|gateway| gateway.exposure.as_ref());
-    exposure.into_iter().flat_map(|exposure| &exposure.from).map(|peer| NetworkPolicyPeer {
+    owner.spec.exposure().into_iter().flat_map(|exposure| &exposure.from).map(|peer| NetworkPolicyPeer {
         pod_selector: peer.pod_selector.clone(),
         namespace_selector: peer.namespace_selector.clone(),
         ip_block: peer

@@ -10,9 +10,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::affinity;
-use super::relay;
 use super::service::PORT_NAME;
+use super::{affinity, relay};
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
 use crate::openclaw::names::is_text;
