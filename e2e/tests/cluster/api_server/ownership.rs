@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use super::stage::{
-    config_name, edit, make, merged, provider, reason, resting, sandbox, uid, unschedulable, with_children,
+    config_name, edit, make, merged, provider, reason, resting, sandbox, try_make, uid, unschedulable, with_children,
 };
 
 /// An object of somebody else under the name that Creel needs.
@@ -160,8 +160,12 @@ async fn stops_the_pods(kind: &str, name: &str) {
         namespace.annotate("Agent", "a", "creel.dev/paused", Some("true")).await;
         reason(&namespace, "a", "GatewayReady", "Paused").await;
         let name = if kind == "ConfigMap" { config_name(&namespace).await } else { name.to_owned() };
-        namespace.delete(kind, &name).await;
-        make(&namespace, &stranger(kind, &name)).await;
+        // A Secret that is read while it is away is generated anew, paused or not.
+        let take = async || {
+            namespace.delete(kind, &name).await;
+            try_make(&namespace, &stranger(kind, &name)).await
+        };
+        namespace.eventually(&format!("{kind} {name} is somebody else's"), SOON, take).await;
         namespace.annotate("Agent", "a", "creel.dev/paused", None).await;
         let taken = reason(&namespace, "a", "Stalled", "NameConflict").await;
         assert!(taken.message.contains(&format!("{kind} \"{name}\"")), "{}", taken.message);
