@@ -49,10 +49,15 @@ pub async fn start(cluster: &Cluster, layout: &Layout, plan: &Plan) -> Result<()
     prepare(layout, plan)?;
     network::set_up(plan.egress).await?;
     launch(layout, &plan.foundation)?;
-    let waiting = Waiting { layout, components: &plan.foundation, until: Instant::now() + LIMIT };
+    let until = Instant::now() + LIMIT;
+    // containerd may be started a second time meanwhile, which is no reason to give up waiting for the others.
+    let (runtime, servers): (Vec<_>, Vec<_>) =
+        plan.foundation.iter().partition(|component| component.name == CONTAINERD);
+    let (runtime, waiting) =
+        (Waiting { layout, components: runtime, until }, Waiting { layout, components: servers, until });
     let client = cluster.client().await?;
     let (store, server) =
-        tokio::join!(fill_image_store(&waiting), waiting.until("the API server is ready", || answers(&client)),);
+        tokio::join!(fill_image_store(&runtime), waiting.until("the API server is ready", || answers(&client)));
     store?;
     server?;
     waiting
@@ -60,7 +65,7 @@ pub async fn start(cluster: &Cluster, layout: &Layout, plan: &Plan) -> Result<()
         .await?;
 
     launch(layout, &plan.clients)?;
-    let waiting = Waiting { components: &plan.clients, ..waiting };
+    let waiting = Waiting { components: plan.clients.iter().collect(), ..waiting };
     waiting.until("the node takes Pods", || takes_pods(&client)).await?;
     waiting.until("CoreDNS listens", || async { TcpStream::connect((NODE_ADDRESS, 53)).await.is_ok() }).await?;
     std::fs::write(layout.plan(), plan.digest()).at("write", layout.plan())
@@ -92,7 +97,7 @@ async fn fill_image_store(waiting: &Waiting<'_>) -> Result<(), Error> {
     let answers = || waiting.until("containerd answers", || images::answers(layout));
     answers().await?;
     if images::forget_containers(layout).await? {
-        for component in waiting.components.iter().filter(|component| component.name == CONTAINERD) {
+        for component in &waiting.components {
             processes::stop(processes::recorded(layout, component.name).as_slice()).await?;
             processes::start(layout, component)?;
         }
@@ -120,7 +125,7 @@ async fn takes_pods(client: &kube::Client) -> bool {
 /// Waits for things to become so, unless a component ends meanwhile.
 struct Waiting<'a> {
     layout: &'a Layout,
-    components: &'a [Component],
+    components: Vec<&'a Component>,
     until: Instant,
 }
 
@@ -138,7 +143,7 @@ impl Waiting<'_> {
 
     /// A component that has not yet recorded itself counts as running.
     fn check_components(&self) -> Result<(), Error> {
-        for component in self.components {
+        for component in &self.components {
             if processes::recorded(self.layout, component.name).is_some_and(|process| !processes::is_running(process)) {
                 let log = self.layout.log(component.name);
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
