@@ -51,8 +51,8 @@ async fn a_namespace_that_does_its_worst_is_not_noticed_in_another() {
             drop(silent);
             assert_eq!(Operator::seen(&beside.client).await, before, "the same process is the leader all the time");
             let log = operator_log(&beside.client, 100_000).await;
-            let long = log.lines().map(str::len).max().unwrap_or_default();
-            assert!(!log.is_empty() && long < 20_000, "a line of the log has {long} bytes");
+            let bytes = log.lines().map(str::len).max().unwrap_or_default();
+            assert!(!log.is_empty() && bytes < 20_000, "a line of the log has {bytes} bytes");
             assert!(!log.contains(MARKER) && !log.contains(MARKER_BASE64), "the log holds a Secret's value");
         })
         .await;

@@ -1,4 +1,4 @@
-//! What NetworkPolicies of Creel do where somebody enforces them. Alone, because the firewall is that of the whole machine.
+//! What `NetworkPolicies` of Creel do where somebody enforces them. Alone, because the firewall is that of the whole machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 

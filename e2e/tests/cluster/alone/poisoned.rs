@@ -29,12 +29,12 @@ const POISONED: [(&str, &str); 6] = [
 
 /// The object as the API server writes it, after this merge patch if there is one.
 async fn raw(namespace: &TestNamespace, kind: &str, name: &str, patch: Option<&Value>) -> Value {
-    let path = format!("{}/{name}", DynamicObject::url_path(&resource(kind), Some(&namespace.name)));
+    let url = format!("{}/{name}", DynamicObject::url_path(&resource(kind), Some(&namespace.name)));
     let request = match patch {
-        Some(patch) => Request::patch(path)
+        Some(patch) => Request::patch(url)
             .header("content-type", "application/merge-patch+json")
             .body(patch.to_string().into_bytes()),
-        None => Request::get(path).body(Vec::new()),
+        None => Request::get(url).body(Vec::new()),
     };
     let answer = namespace.client.request_text(request.expect("a request")).await;
     let text = answer.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));

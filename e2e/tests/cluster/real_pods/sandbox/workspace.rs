@@ -1,7 +1,7 @@
 //! The Agent's workspace in its sandbox: read and written on both sides, read only, or not there. What is mounted decides, so the
 //! kernel keeps it.
 
-use e2e::suite::{RunningPod, SOON, Shared, TestNamespace, on_shared};
+use e2e::suite::{RunningPod, Shared, TestNamespace, on_shared};
 use serde_json::json;
 
 use super::{AGENT, workspace, writer_with};
