@@ -46,10 +46,15 @@ impl TestNamespace {
 
     /// Asks the Agent on its own gateway, or the shared one, and returns its answer.
     pub async fn ask(&self, agent: &str, session: &str, text: &str) -> String {
+        self.ask_on(self.host_of(agent), agent, session, text).await
+    }
+
+    /// Asks an Agent on the gateway of `owner`, and returns its answer.
+    pub async fn ask_on(&self, owner: &str, agent: &str, session: &str, text: &str) -> String {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_ask(self.host_of(agent), agent, session, text).await {
+            match self.try_ask(owner, agent, session, text).await {
                 Ok(answer) => return answer,
                 Err(seen) if seen.starts_with(INTERNAL_ERROR) && tries < TRIES => eprintln!("asked again: {seen}"),
                 Err(seen) => panic!("Agent {agent} does not answer: {seen}"),

@@ -76,6 +76,12 @@ impl TestNamespace {
         agent
     }
 
+    /// The same test, for Agents that join another shared gateway as well.
+    pub async fn also_on(&self, gateway: Shared) -> Self {
+        self.ensure_host(gateway.owner()).await;
+        Self { host: Some(gateway.owner()), ..self.clone() }
+    }
+
     /// The same Agent as YAML, for a test that adds to it.
     pub async fn joining(&self, name: &str) -> String {
         let host = self.host.expect("a test on a shared gateway");

@@ -54,7 +54,7 @@ fn writes(audit: &AuditLog, namespace: &TestNamespace) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told() {
+async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told_and_the_namespace_can_be_deleted() {
     in_namespace("quiet", async |namespace| {
         let audit = AuditLog::from_now().await.expect("an audit log: these tests run on the cluster of this machine");
         settle(&namespace).await;
@@ -70,6 +70,7 @@ async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told() {
         let seen = async || (writes(&quiet, &namespace), events(&namespace).await);
         let (written, _) = namespace.stays("what is written and told", Duration::from_mins(2), seen).await;
         assert_eq!(written, Vec::<String>::new());
+        goes(&namespace).await;
     })
     .await;
 }
@@ -85,13 +86,4 @@ pub async fn goes(namespace: &TestNamespace) {
     if let Err(seen) = gone.await {
         panic!("namespace {}: {seen}", namespace.name);
     }
-}
-
-#[tokio::test]
-async fn a_namespace_can_be_deleted_while_the_operator_runs() {
-    in_namespace("gone", async |namespace| {
-        settle(&namespace).await;
-        goes(&namespace).await;
-    })
-    .await;
 }

@@ -1,9 +1,6 @@
 //! What a long life costs: many calls and much data through one connection, between a gateway's container and a sandbox's.
 
-use e2e::suite::{TestNamespace, in_namespace};
-
 use super::calls::Calls;
-use super::{AGENT, writer_with};
 
 /// So many calls in each of four series that run at once.
 const SHORT: &str = r#"
@@ -30,23 +27,11 @@ both=$(much | call cat | md5sum)
 [ \"$in|$out|$both\" = \"$expected|$expected|$expected\" ] || { echo \"$expected: in $in, out $out, both $both\" >&2; exit 1; }
 ";
 
-#[tokio::test]
-async fn many_calls_and_much_data_leave_neither_processes_nor_memory_taken() {
-    endure("endurance", 400, "64M").await;
-}
-
-/// So many calls, four at a time, then so much data (as `head -c` takes it).
-pub async fn endure(name: &str, calls: usize, size: &str) {
-    in_namespace(name, async |namespace: TestNamespace| {
-        let (gateway, pod) = writer_with(&namespace, "none").await;
-        let through = Calls { namespace: &namespace, gateway: &gateway, pod: &pod, name: "endurance" };
-        through.run("call true").await;
-        let before = through.taken().await;
-        through.run(&SHORT.replace("<calls>", &(calls / 4).to_string())).await;
-        through.run(&MUCH.replace("<size>", size)).await;
-        through.leave_nothing(&before).await;
-        assert_eq!(namespace.sandbox_ready(AGENT).await, pod, "neither container was restarted");
-        assert_eq!(namespace.running(AGENT).await, [gateway]);
-    })
-    .await;
+/// So many calls, four at a time, then so much data (as `head -c` takes it), leave neither processes nor memory taken.
+pub async fn endure(calls: &Calls<'_>, number: usize, size: &str) {
+    calls.run("call true").await;
+    let before = calls.taken().await;
+    calls.run(&SHORT.replace("<calls>", &(number / 4).to_string())).await;
+    calls.run(&MUCH.replace("<size>", size)).await;
+    calls.leave_nothing(&before).await;
 }

@@ -5,6 +5,7 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use serde_json::{Value, json};
 
 use super::calls::Calls;
+use super::endurance::endure;
 use super::{AGENT, writer_with};
 
 /// A file system in every container that is full at 64 MiB.
@@ -14,7 +15,7 @@ const SMALL_DISK: &str = "/dev/shm";
 const ENDS: &str = r#"ends() { "$@" && echo "status 0" || echo "status $?"; }"#;
 
 #[tokio::test]
-async fn a_fault_between_gateway_and_sandbox_ends_one_call_and_no_other() {
+async fn a_fault_between_gateway_and_sandbox_ends_one_call_and_no_other_and_many_calls_leave_nothing_taken() {
     in_namespace("faults", async |namespace: TestNamespace| {
         let (gateway, pod) = writer_with(&namespace, "none").await;
         let calls = Calls { namespace: &namespace, gateway: &gateway, pod: &pod, name: "faults" };
@@ -37,6 +38,7 @@ async fn a_fault_between_gateway_and_sandbox_ends_one_call_and_no_other() {
         let (other, ()) = tokio::join!(other, faults);
         assert_eq!(other, "never disturbed\n");
         calls.leave_nothing(&before).await;
+        endure(&calls, 400, "64M").await;
         assert_eq!(namespace.sandbox_ready(AGENT).await, pod, "neither container was restarted");
         assert_eq!(namespace.running(AGENT).await, [gateway]);
     })

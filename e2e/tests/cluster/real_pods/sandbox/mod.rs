@@ -8,7 +8,7 @@
 
 use e2e::suite::{RunningPod, TestNamespace, agent, in_sandbox, sandbox, secret_value};
 
-mod calls;
+pub mod calls;
 mod changes;
 pub mod endurance;
 mod faults;
@@ -22,7 +22,7 @@ mod shell;
 mod workspace;
 
 /// The Agent of most tests.
-const AGENT: &str = "writer";
+pub const AGENT: &str = "writer";
 
 /// Where the gateway keeps the workspace of an Agent.
 fn workspace(agent: &str) -> String {
@@ -46,7 +46,7 @@ async fn writer(namespace: &TestNamespace, yaml_of_sandbox: &str, name: &str) ->
 }
 
 /// The same with a Sandbox named `box`, which sees so much of the workspace.
-async fn writer_with(namespace: &TestNamespace, access: &str) -> (RunningPod, RunningPod) {
+pub async fn writer_with(namespace: &TestNamespace, access: &str) -> (RunningPod, RunningPod) {
     let name = namespace.named("box");
     writer(namespace, &sandbox(&name, access), &name).await
 }
