@@ -261,7 +261,7 @@ fn controllers(
     let fences = Arc::new(Fences::new(client, Arc::clone(stores)));
     let agents = agent::context::Context::new(client, world(), &settings.identity);
     let sandboxes = sandbox::context::Context::new(client, world(), Arc::clone(&fences), &settings);
-    let templates = sandbox_template::driver::Context {
+    let templates = sandbox_template::context::Context {
         client: client.clone(),
         stores: Arc::clone(stores),
         facts: Arc::clone(facts),

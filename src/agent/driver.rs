@@ -1,10 +1,9 @@
 //! One reconcile of one Agent: its status. Touches the network through its steps.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
@@ -38,7 +37,7 @@ async fn reconcile(agent: &Agent, context: &Context) -> Result<Action, Reconcile
     let gathered = gather(&context.stores, &context.facts, agent);
     let (next, again) = next(agent, &gathered);
     if agent.status.as_ref() != Some(&next) {
-        if let Some(wait) = settles_in(context, agent, &gathered) {
+        if let Some(wait) = context.settles_in(agent, &gathered) {
             return Ok(Action::requeue(wait));
         }
         report::report(context, agent, &next).await?;
@@ -54,14 +53,4 @@ fn next(agent: &Agent, gathered: &Gathered) -> (AgentStatus, Option<Duration>) {
     devices::put(&mut next, agent, &gathered.devices, now);
     next.heartbeat = gathered.heartbeat().or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
     (next, again)
-}
-
-/// The gateway takes up most edits in a moment, and publishes that. Only one that takes longer is reported as under way.
-fn settles_in(context: &Context, agent: &Agent, gathered: &Gathered) -> Option<Duration> {
-    let (uid, generation) = (agent.uid().unwrap_or_default(), agent.metadata.generation.unwrap_or_default());
-    if gathered.is_behind(agent) {
-        return context.edits.wait(&uid, &generation.to_string(), Instant::now());
-    }
-    context.edits.settled(&uid);
-    None
 }

@@ -1,7 +1,6 @@
 //! One reconcile of one CronJob: names the steps. Touches the network through them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -9,7 +8,7 @@ use kube::runtime::controller::Action;
 use super::context::Context;
 use super::gather::gather;
 use super::run_now::Requested;
-use super::{report, status};
+use super::{report, requeue, status};
 use crate::api::CronJob;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::DECLARED;
@@ -43,23 +42,5 @@ async fn reconcile(job: &CronJob, context: &Context) -> Result<Action, Reconcile
         (Ok(served), Some(found)) => Requested { context, job: written, owner: served.owner }.serve(found).await?,
         _ => None,
     };
-    Ok(Action::requeue(next_look([again, asked])))
-}
-
-/// The next reconcile: when something is due, and now and then in any case, because an event may have been lost.
-fn next_look(due: [Option<Duration>; 2]) -> Duration {
-    due.into_iter().flatten().fold(resync(), Duration::min)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_far_ahead_does_not_end_the_regular_looks() {
-        let (minute, year) = (Duration::from_mins(1), Duration::from_hours(8760));
-        assert!(next_look([Some(year), None]) < Duration::from_hours(1));
-        assert_eq!(next_look([Some(year), Some(minute)]), minute);
-        assert!(next_look([None, None]) < Duration::from_hours(1));
-    }
+    Ok(Action::requeue(requeue::after([again, asked])))
 }

@@ -12,6 +12,7 @@
 //! | `outcome` | a run of the gateway → a run of the status, with its price | nothing |
 //! | `missed` | runs that were due while the gateway was away | nothing |
 //! | `requests` | requests for a run: taken up, withdrawn, expired, and known by their run | nothing |
+//! | `requeue` | when the next reconcile is | nothing |
 //! | `run_now` | asks the gateway for a requested run, never twice | the network |
 
 pub mod context;
@@ -23,5 +24,6 @@ pub mod missed;
 pub mod outcome;
 pub mod report;
 pub mod requests;
+pub mod requeue;
 pub mod run_now;
 pub mod status;

@@ -3,33 +3,19 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::Client;
 use kube::runtime::controller::Action;
 
+use super::context::Context;
 use super::gather;
 use super::status::{self, User};
 use crate::api::Sandbox;
-use crate::api::sandbox::Egress;
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::conditions::READY;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::kubernetes::status::write_status;
 use crate::naming::SANDBOX_MANAGER;
-use crate::references::checker::ReferenceChecker;
-use crate::world::facts::Facts;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
-use crate::world::stores::Stores;
-
-/// Shared by all reconciles.
-pub struct Context {
-    pub client: Client,
-    pub stores: Arc<Stores>,
-    pub references: ReferenceChecker,
-    pub facts: Arc<Facts>,
-    /// The widest network of a sandbox.
-    pub max_egress: Egress,
-}
 
 impl Reconciler for Context {
     type Object = Sandbox;

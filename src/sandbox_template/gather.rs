@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::driver::Context;
+use super::context::Context;
 use super::status::User;
 use crate::api::{Agent, Sandbox};
 use crate::references::digests::{Digests, Fault, resolve};
