@@ -34,9 +34,13 @@ pub enum PodState {
 /// The newest Pod of this plan that is not on its way out.
 #[must_use]
 pub fn current<'a>(pods: &'a [Arc<Pod>], plan: &str) -> Option<&'a Arc<Pod>> {
-    pods.iter()
-        .filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan))
-        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+    newest(pods.iter().filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan)))
+}
+
+/// The newest of these Pods that is not on its way out.
+#[must_use]
+pub fn newest<'a>(pods: impl Iterator<Item = &'a Arc<Pod>>) -> Option<&'a Arc<Pod>> {
+    pods.filter(|pod| pod.metadata.deletion_timestamp.is_none())
         .filter(|pod| !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }

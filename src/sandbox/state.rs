@@ -12,7 +12,6 @@ use super::build::pod::SHELL_CONTAINER;
 use super::gather::Gathered;
 use super::isolation;
 use super::step::{Decision, Step};
-use super::trial::Refusal;
 use super::validate::Verdict;
 use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
@@ -22,6 +21,7 @@ use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::SandboxNames;
 use crate::references::digests::Fault;
 use crate::world::sandbox_states::SandboxState;
+use crate::pods::trial::Refusal;
 
 /// A kubelet confirms the end of a Pod within this time after its grace period, or its node is lost.
 const CONFIRMED: Duration = Duration::from_secs(30);

@@ -159,13 +159,13 @@ reasons! {
         /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
         ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
     }
-    "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox" {
+    "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox; `ReplacementRejected` also on `GatewayReady`, `ConfigApplied` and `Ready` of an Agent" {
         /// Commands can run.
         RUNNING = "Running", "";
         /// The sandbox Pod is being replaced.
         RECREATING = "Recreating", "";
         /// The API server rejects the Pod that a change needs. The running Pod continues without the change.
-        REPLACEMENT_REJECTED = "ReplacementRejected", "The message has the API server's error: correct the field of the Sandbox that it names, or the policy or quota that rejects the Pod. Creel tries again, at the latest after five minutes.";
+        REPLACEMENT_REJECTED = "ReplacementRejected", "The message has the API server's error: correct the field of the Sandbox or Agent that it names, or the policy or quota that rejects the Pod. Creel tries again, at the latest after five minutes.";
         /// A sandbox is waiting for the claim, the key or the node of its gateway; or a CronJob is waiting for its gateway.
         WAITING_FOR_GATEWAY = "WaitingForGateway", "See the conditions of the Agent that owns the gateway.";
         /// The node of the Pod does not respond. Creel never force-deletes a Pod.
