@@ -116,8 +116,8 @@ reasons! {
         UNSCHEDULABLE = "Unschedulable", "The message has the scheduler's explanation: free or add resources, or change `resources`, `podTemplate` or the claim.";
         /// An image cannot be pulled.
         IMAGE_PULL_FAILED = "ImagePullFailed", "Check the image name and `imagePullSecrets`, and that the node can reach the registry or has the image.";
-        /// Kubernetes cannot create or start the Pod.
-        POD_FAILED = "PodFailed", "The message has the error of Kubernetes.";
+        /// Kubernetes cannot create or start the Pod, or a container of it beside the gateway exits with an error.
+        POD_FAILED = "PodFailed", "The message has the error of Kubernetes, or names the container: see its log with `kubectl logs --previous`.";
         /// The gateway is starting.
         STARTING = "Starting", "Wait; see `kubectl logs deployment/<agent>-gateway -c gateway`.";
         /// The Pod is being recreated because its environment or template changed. Also an Event, which names the change.
@@ -132,8 +132,8 @@ reasons! {
         STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
         /// A newer version of OpenClaw has written the state on the claim, and this version refuses to use it.
         STATE_NEWER = "StateNewer", "Use that version or a later one in `spec.gateway.image`, or restore a backup from before the upgrade.";
-        /// The gateway ran out of memory.
-        OUT_OF_MEMORY = "OutOfMemory", "Raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
+        /// The gateway, or another container of its Pod, ran out of memory. The message names the container.
+        OUT_OF_MEMORY = "OutOfMemory", "For the container `relay`: have its clients send fewer or smaller requests at a time. For `gateway`: raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }
