@@ -92,7 +92,9 @@ fn paused(kind: &'static str) -> Desired {
 /// `GatewayReady` and `ConfigApplied`.
 fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
     let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
-    let prevented = synced.pod.is_none().then(|| prevented(gathered)).flatten();
+    let stopped = applied.fault.as_ref().filter(|_| applied.stopped);
+    let stopped = stopped.map(|fault| PodState::Broken { reason: fault.reason, message: fault.message.clone() });
+    let prevented = synced.pod.is_none().then(|| stopped.or_else(|| prevented(gathered))).flatten();
     let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
     let rejection = synced.config.as_ref().and_then(|config| config.rejection());
     let ready = gateway_ready(

@@ -97,15 +97,15 @@ reasons! {
         /// A time zone does not exist.
         TIME_ZONE_NOT_FOUND = "TimeZoneNotFound", "Use an IANA name such as `Europe/Paris`; the message suggests the nearest one.";
     }
-    "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`" {
+    "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`; `Contested` also on `GatewayReady`" {
         /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over. Pods that depend on it are stopped, unless it is a Service.
         NAME_CONFLICT = "NameConflict", "Delete or rename the object that the message names, or use another name for the Agent.";
         /// An object with the name that Creel needs belongs to a deleted Agent of the same name. Kubernetes has not removed it yet.
         BEING_DELETED = "BeingDeleted", "Wait. If it stays, a finalizer holds the object that the message names.";
         /// The API server rejected an object that follows from the spec.
         CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";
-        /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`.
-        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last change.";
+        /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`. If that is changed a fourth time within 10 minutes, the Pods are stopped: the gateway is scaled to zero, the sandbox Pod is deleted.
+        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last repair, or when the Agent is edited, and stopped Pods start again.";
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
         CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
     }
