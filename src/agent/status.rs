@@ -282,6 +282,9 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     if let Some(fault) = &member.lacking {
         return (Summary::Stalled { reason: fault.reason, message: fault.message.clone() }, None);
     }
+    if owns && state.ready.reason == reason::REPLACEMENT_REJECTED && !was_ready(agent) {
+        return (Summary::Stalled { reason: state.ready.reason, message: state.ready.message.clone() }, None);
+    }
     let answers = answers_as_before(agent, state);
     let config = from_condition(&state.config).filter(|_| !answers);
     let of_gateway = from_condition(&state.ready).or(config);
@@ -297,14 +300,18 @@ fn in_the_way(fault: &Fault) -> Summary {
 /// Whether a configuration that is on its way or rejected is about something else than this Agent's spec: it was ready as it is now, and
 /// the gateway goes on with what it has.
 fn answers_as_before(agent: &Agent, state: &GatewayState) -> bool {
+    was_ready(agent)
+        && state.ready.status == Status::True
+        && [reason::PENDING, reason::REJECTED, reason::REPLACEMENT_REJECTED].contains(&state.config.reason)
+}
+
+/// Whether the present spec of the Agent was in force.
+fn was_ready(agent: &Agent) -> bool {
     let before = agent.status.as_ref().and_then(|status| find(&status.conditions, READY));
-    let was_ready = before.is_some_and(|ready| {
+    before.is_some_and(|ready| {
         (ready.status.as_str(), ready.reason.as_str()) == (Status::True.as_str(), reason::READY)
             && ready.observed_generation == agent.metadata.generation
-    });
-    was_ready
-        && state.ready.status == Status::True
-        && [reason::PENDING, reason::REJECTED].contains(&state.config.reason)
+    })
 }
 
 /// The summary once the gateway is well. Whether the sandbox proved its isolation does not count: where a cluster does not enforce its

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::build::build;
 use crate::kubernetes::apply::{Applier, ApplyError};
 use crate::kubernetes::backoff::resync;
+use crate::kubernetes::ledger::Disputed;
 use crate::kubernetes::observed::Observed;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{AGENT_MANAGER, FENCE_NAME};
@@ -79,7 +80,15 @@ impl Fences {
         Ok(None)
     }
 
+    /// The fence of the namespace, if somebody keeps changing it.
+    #[must_use]
+    pub fn disputed(&self, namespace: &str) -> Option<Disputed> {
+        self.applier.disputed(namespace)
+    }
+
     async fn apply(&self, namespace: &str) -> Result<bool, ApplyError> {
+        let rests = self.stores.pods.find(|pod| pod.metadata.namespace.as_deref() == Some(namespace)).is_none();
+        self.applier.ledger.is_at(namespace, None, rests);
         self.applier.apply(&build(namespace), self.live(namespace).as_deref(), namespace).await
     }
 

@@ -13,6 +13,7 @@ use crate::fence::fences::Fences;
 use crate::kubernetes::apply::{Applier, ApplyError, Child};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::errors::{is_not_found, is_refusal};
+use crate::kubernetes::ledger::Disputed;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames};
 use crate::references::digests::Fault;
@@ -32,7 +33,9 @@ pub struct Applied {
     pub deployment: Option<AppliedDeployment>,
     /// Whether the ways from outside are as desired; `None`: that is not known.
     pub exposed: Option<Result<(), Fault>>,
-    /// A child that the API server refuses, or whose name is taken.
+    /// Whether its Pod is stopped, because somebody keeps changing what confines it.
+    pub stopped: bool,
+    /// A child that the API server refuses, whose name is taken, or that somebody keeps changing.
     pub fault: Option<Fault>,
 }
 
@@ -88,19 +91,26 @@ pub async fn apply(
             }
         }
         sent => {
-            let contested = || contested(sender, &gathered.owner.uid().unwrap_or_default());
-            applied.fault = applied.fault.or_else(contested);
-            return (applied, sent);
+            let disputed = disputed((sender, fences), gathered);
+            applied.stopped = disputed.as_ref().is_some_and(|disputed| disputed.confines);
+            let stopped =
+                if applied.stopped { stop(sender, gathered.live.deployment.as_deref()).await } else { Ok(()) };
+            applied.fault = applied.fault.or_else(|| disputed.as_ref().map(contested));
+            return (applied, sent.and(stopped));
         }
     }
     (applied, Ok(()))
 }
 
-/// A child that somebody else keeps changing.
-#[must_use]
-pub fn contested(sender: &Applier, owner: &str) -> Option<Fault> {
-    let message = sender.disputed(owner)?.to_string();
-    Some(Fault { reason: reason::CONTESTED, message, carried: false })
+/// A child that somebody else keeps changing, or the fence. What confines the Pod comes first.
+fn disputed((sender, fences): (&Applier, &Fences), gathered: &Gathered) -> Option<Disputed> {
+    let own = sender.disputed(&gathered.owner.uid().unwrap_or_default());
+    let fence = fences.disputed(&gathered.owner.namespace().unwrap_or_default());
+    own.into_iter().chain(fence).min_by_key(|disputed| !disputed.confines)
+}
+
+fn contested(disputed: &Disputed) -> Fault {
+    Fault { reason: reason::CONTESTED, message: disputed.to_string(), carried: false }
 }
 
 /// Stops the Pod of a gateway that would rest on what is somebody else's: its configuration, its token, its policy.
@@ -137,6 +147,7 @@ async fn send(
         obsolete,
     } = desired;
     let (live, uid) = (&gathered.live, gathered.owner.uid().unwrap_or_default());
+    sender.ledger.is_at(&uid, gathered.owner.metadata.generation, live.pods.is_empty());
     applied.sent |= fences.ensure(&gathered.owner.namespace().unwrap_or_default()).await?;
     applied.sent |= sender.apply(service_account, live.service_account.as_deref(), &uid).await?;
     let confined = match sender.apply(network_policy, live.network_policy.as_deref(), &uid).await {
@@ -173,7 +184,8 @@ async fn send(
         let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
         applied.sent |= sender.apply(map, cached, &uid).await?;
     }
-    if let Some(deployment) = deployment {
+    let is_undermined = disputed((sender, fences), gathered).is_some_and(|disputed| disputed.confines);
+    if let Some(deployment) = deployment.as_ref().filter(|_| !is_undermined) {
         let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
         applied.sent |= sent;
         let image = build::deployment::image(deployment);

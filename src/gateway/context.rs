@@ -16,6 +16,7 @@ use crate::kubernetes::apply::Applier;
 use crate::kubernetes::caches::by_name::ByName;
 use crate::naming::{AGENT_MANAGER, GatewayNames};
 use crate::openclaw::rpc::AdminClient;
+use crate::pods::trial::Trials;
 use crate::references::host_keys::HostKeys;
 use crate::references::read::References;
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ pub struct Context {
     pub events: k8s_controller::events::EventRecorder,
     pub admin: AdminClient,
     pub rollouts: RolloutMemory,
+    pub trials: Trials,
     pub configs: ConfigTracker,
     pub secrets: SecretMemory,
     pub host_keys: HostKeys,
@@ -64,6 +66,7 @@ impl Context {
             events: k8s_controller::events::EventRecorder::new(client.clone(), reporter),
             admin,
             rollouts: RolloutMemory::default(),
+            trials: Trials::new(AGENT_MANAGER),
             configs: ConfigTracker::default(),
             secrets: SecretMemory::default(),
             host_keys: HostKeys::default(),
@@ -82,6 +85,7 @@ impl Context {
     pub fn forget_owner(&self, &Gone { namespace, name, uid }: &Gone<'_>) {
         self.applier.ledger.forget_owner(uid);
         self.rollouts.forget(uid);
+        self.trials.forget(uid);
         self.configs.forget(uid);
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);

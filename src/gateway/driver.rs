@@ -17,12 +17,15 @@ use super::jobs;
 use super::plan::Plan;
 use super::requeue;
 use super::rollout::Decision;
+use super::rollout::trial::{self, Replacement};
 use super::state::{self, Reconciled};
 use super::validate;
 use crate::api::Agent;
+use crate::kubernetes::apply::ApplyError;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{GatewayNames, is_child_of, is_paused};
+use crate::openclaw::config::document::ConfigDocument;
 use crate::references::digests::Fault;
 use crate::world::queues::Controller;
 use crate::world::runtime::{Gone, Reconciler};
@@ -60,14 +63,18 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
         }
         gathered => gathered?,
     };
-    let plan = validate::validate(&gathered, &context.settings);
+    let mut plan = validate::validate(&gathered, &context.settings);
     let reconciled = if is_paused(owner.annotations()) {
         keep(context, &gathered, &plan)
-    } else if let Some(wait) = jobs::stop_leaving(context, &gathered, &plan).await {
-        // The configuration with the agents that leave stays until then.
-        return Ok(Action::requeue(wait));
     } else {
-        roll_out(context, &gathered, &plan).await?
+        let (decision, asked) = decide(context, &gathered, &mut plan).await;
+        if let Some(wait) = jobs::stop_leaving(context, &gathered, &plan).await {
+            // The configuration with the agents that leave stays until then.
+            return Ok(Action::requeue(wait));
+        }
+        let reconciled = roll_out(context, &gathered, &plan, decision).await?;
+        asked?;
+        reconciled
     };
     let state = Arc::new(state::observe(&reconciled));
     context.facts.gateway_states.publish(&namespace, &name, Ok(state));
@@ -81,13 +88,45 @@ fn keep<'a>(context: &Context, gathered: &'a Gathered, plan: &'a Plan) -> Reconc
     Reconciled { gathered, plan, decision: None, applied: Applied::unchanged(gathered), synced: Synced::default() }
 }
 
+/// What becomes of the Pod. The one that runs gives way only to one that the API server would take; until it says so, the configuration is
+/// planned for the one that runs, and everything else goes on. With it, why the API server could not be asked.
+async fn decide(context: &Context, gathered: &Gathered, plan: &mut Plan) -> (Decision, Result<(), ApplyError>) {
+    let (owner, shell_image) = (gathered.owner.uid().unwrap_or_default(), context.settings.shell_image.as_str());
+    let replacement = Replacement::new(gathered, plan, shell_image);
+    let tried = replacement.as_ref().is_some_and(|it| context.trials.knows(&owner, &it.wanted));
+    let decision = context.rollouts.decide(gathered, plan, (shell_image, tried), Timestamp::now());
+    let Some(Replacement { running, wanted }) = replacement else {
+        context.trials.forget(&owner);
+        return (decision, Ok(()));
+    };
+    let (Decision::Apply { replaces_pod: true, rollout }, Ok(planned)) = (&decision, &plan.pod) else {
+        return (decision, Ok(()));
+    };
+    // The cache may still show the Pod that gave way.
+    if context.rollouts.rollout_started(&owner, &planned.hash()).is_some() {
+        return (decision, Ok(()));
+    }
+    let (instead, asked) = match context.trials.refusal(&context.client, &owner, running, &wanted, Instant::now()).await
+    {
+        Ok(None) => return (decision, Ok(())),
+        Ok(Some(refusal)) => {
+            let fault = trial::rejected(&gathered.owner, rollout.as_ref(), &refusal.words);
+            (Decision::Rejected { fault, again_in: refusal.again_in }, Ok(()))
+        }
+        Err(error) => (Decision::UpdateConfigOnly, Err(error)),
+    };
+    let suits = |config: &Arc<ConfigDocument>| validate::suits_live_pod(&gathered.live, config.value(), planned);
+    plan.config = plan.config.take().filter(suits);
+    (instead, asked)
+}
+
 /// Brings the gateway in line with its plan.
 async fn roll_out<'a>(
     context: &Context,
     gathered: &'a Gathered,
     plan: &'a Plan,
+    decision: Decision,
 ) -> Result<Reconciled<'a>, ReconcileError> {
-    let decision = context.rollouts.decide(gathered, plan, &context.settings.shell_image, Timestamp::now());
     // On the heap: it holds every child whole.
     let desired = Box::new(build::build(gathered, plan, &decision, &context.settings));
     let (applied, sent) = apply::apply((&context.applier, &context.fences), gathered, &desired).await;
@@ -115,3 +154,7 @@ async fn announce(context: &Context, owner: &Agent, why: &str) {
     };
     context.publish(owner, &event).await;
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::ResourceExt;
@@ -16,6 +17,7 @@ use super::plan::Plan;
 use super::pod::PodState;
 use super::revision::ConfigRevision;
 use super::rollout::Decision;
+use super::rollout::trial::rejected;
 use super::state::{Reconciled, observe};
 use super::validate::validate;
 use crate::api::sandbox::WorkspaceAccess;
@@ -218,4 +220,14 @@ fn observed_with(gathered: &Gathered, synced: Synced) -> GatewayState {
     let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
     let applied = Applied::unchanged(gathered);
     observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced })
+}
+
+/// The state of a gateway that is well, and whose next Pod the API server rejects. `held_back`: the configuration needs that Pod.
+pub fn observed_rejected(gathered: &Gathered, held_back: bool) -> GatewayState {
+    let mut plan = plan(gathered);
+    plan.config = plan.config.filter(|_| !held_back);
+    let fault = rejected(&gathered.owner, None, "no such class");
+    let decision = Some(Decision::Rejected { fault, again_in: Duration::from_secs(2) });
+    let synced = Synced { pod: Some(PodState::Ready), state: Some(ConfigState::Applied), ..Synced::default() };
+    observe(&Reconciled { gathered, plan: &plan, decision, applied: Applied::unchanged(gathered), synced })
 }

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::build::pod_spec::{CLAIM_LOCK_CONTAINER, GATEWAY_CONTAINER};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::pod_status::{
-    container, has_ended, held_up, is_out_of_memory, is_ready, memory_limit, statuses, unschedulable,
+    container, crashed, exited, has_ended, held_up, is_out_of_memory, is_ready, memory_limit, statuses, unschedulable,
 };
 use crate::naming::PLAN;
 use crate::openclaw::exit::{self, Exit};
@@ -34,9 +34,13 @@ pub enum PodState {
 /// The newest Pod of this plan that is not on its way out.
 #[must_use]
 pub fn current<'a>(pods: &'a [Arc<Pod>], plan: &str) -> Option<&'a Arc<Pod>> {
-    pods.iter()
-        .filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan))
-        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+    newest(pods.iter().filter(|pod| pod.annotations().get(PLAN).is_some_and(|of| of == plan)))
+}
+
+/// The newest of these Pods that is not on its way out.
+#[must_use]
+pub fn newest<'a>(pods: impl Iterator<Item = &'a Arc<Pod>>) -> Option<&'a Arc<Pod>> {
+    pods.filter(|pod| pod.metadata.deletion_timestamp.is_none())
         .filter(|pod| !has_ended(pod))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
@@ -73,6 +77,9 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
     if let Some(ended) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
         return exit_state(pod, &ended);
     }
+    if let Some(state) = statuses(pod).find_map(|status| Some(beside_gateway(pod, status, crashed(status)?))) {
+        return state;
+    }
     let waits_for_lock = container(pod, CLAIM_LOCK_CONTAINER).is_some_and(|lock| {
         lock.state.as_ref().is_some_and(|state| state.running.is_some()) && lock.started != Some(true)
     });
@@ -91,6 +98,19 @@ fn last_exit(status: &ContainerStatus) -> Option<ContainerStateTerminated> {
         |state: &Option<ContainerState>| -> Option<ContainerStateTerminated> { state.as_ref()?.terminated.clone() };
     let runs = status.state.as_ref().is_some_and(|state| state.running.is_some());
     terminated(&status.state).or_else(|| terminated(&status.last_state).filter(|_| !runs))
+}
+
+/// A container beside the gateway's that failed: without it the Pod is not ready, and nobody reaches the gateway.
+fn beside_gateway(pod: &Pod, status: &ContainerStatus, ended: &ContainerStateTerminated) -> PodState {
+    let (name, container) = (pod.name_any(), &status.name);
+    if is_out_of_memory(ended, GRACE_PERIOD) {
+        let limit = memory_limit(pod, container).unwrap_or("none");
+        let message = format!(
+            "container \"{container}\" of Pod \"{name}\" ran out of memory (its limit: {limit}, which Creel sets)"
+        );
+        return PodState::Broken { reason: reason::OUT_OF_MEMORY, message };
+    }
+    PodState::Broken { reason: reason::POD_FAILED, message: exited(&name, status, ended) }
 }
 
 fn exit_state(pod: &Pod, ended: &ContainerStateTerminated) -> PodState {
@@ -205,6 +225,52 @@ mod tests {
         let (reason, message) = ended("2Gi", &json!({"exitCode": 78, "reason": "Error", "message": words}));
         assert_eq!(reason, reason::STATE_NEWER);
         assert!(message.contains("spec.gateway.image") && message.ends_with(words), "{message}");
+    }
+
+    /// The state of a Pod whose gateway runs, or waits for it, and whose other container of this name is in this state.
+    fn beside(name: &str, status: &Value) -> PodState {
+        let common = json!({"image": "", "imageID": "", "ready": false, "restartCount": 3});
+        let with = |name: &str, status: &Value| {
+            let mut all = common.clone();
+            all["name"] = json!(name);
+            all.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
+            all
+        };
+        let gateway = with("gateway", &json!({"state": {"running": {}}}));
+        let statuses = json!({"initContainerStatuses": [with(name, status)], "containerStatuses": [gateway]});
+        let mut pod = pod(&statuses);
+        let limits = json!({"limits": {"memory": "160Mi"}});
+        let spec = json!({"containers": [], "initContainers": [{"name": name, "resources": limits}]});
+        pod.spec = serde_json::from_value(spec).unwrap();
+        state(&pod, false)
+    }
+
+    #[test]
+    fn a_container_beside_the_gateway_that_crashes_is_told_by_name() {
+        let crashes = |ended: &Value| json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}});
+        let broken = |reason, message: &str| PodState::Broken { reason, message: message.to_owned() };
+        let words = json!({"exitCode": 1, "message": "cannot read the clients\n"});
+        for name in ["relay", CLAIM_LOCK_CONTAINER, "install"] {
+            let message = format!("container \"{name}\" of Pod \"a\" exited with code 1: cannot read the clients");
+            assert_eq!(beside(name, &crashes(&words)), broken(reason::POD_FAILED, &message));
+        }
+        let memory = "container \"relay\" of Pod \"a\" ran out of memory (its limit: 160Mi, which Creel sets)";
+        let killed = crashes(&json!({"exitCode": 137, "reason": "OOMKilled"}));
+        assert_eq!(beside("relay", &killed), broken(reason::OUT_OF_MEMORY, memory));
+        let no_image = json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}});
+        let message = "container \"relay\" of Pod \"a\": ImagePullBackOff: not found";
+        assert_eq!(beside("relay", &no_image), broken(reason::IMAGE_PULL_FAILED, message));
+    }
+
+    #[test]
+    fn a_container_beside_the_gateway_that_runs_again_or_is_done_is_not_judged_by_how_it_ended() {
+        let failed = json!({"terminated": {"exitCode": 1}});
+        for status in [
+            json!({"state": {"running": {}}, "lastState": failed}),
+            json!({"state": {"terminated": {"exitCode": 0}}, "lastState": failed}),
+        ] {
+            assert!(matches!(beside("relay", &status), PodState::Waiting { reason: reason::STARTING, .. }), "{status}");
+        }
     }
 
     #[test]

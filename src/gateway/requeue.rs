@@ -17,8 +17,8 @@ pub const RETRY: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration {
     let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
-    let settles = match decision {
-        Some(Decision::Wait(wait)) => Some(*wait),
+    let waits = match decision {
+        Some(Decision::Wait(wait) | Decision::Rejected { again_in: wait, .. }) => Some(*wait),
         _ => None,
     };
     let asks = match &synced.state {
@@ -33,7 +33,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     // The plan was made before the gateway said what it lacks, or rejects.
     let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
     let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);
-    [settles, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
+    [waits, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.

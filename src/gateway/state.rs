@@ -91,8 +91,10 @@ fn paused(kind: &'static str) -> Desired {
 
 /// `GatewayReady` and `ConfigApplied`.
 fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
-    let Reconciled { gathered, applied, synced, .. } = reconciled;
-    let prevented = synced.pod.is_none().then(|| prevented(gathered)).flatten();
+    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
+    let stopped = applied.fault.as_ref().filter(|_| applied.stopped);
+    let stopped = stopped.map(|fault| PodState::Broken { reason: fault.reason, message: fault.message.clone() });
+    let prevented = synced.pod.is_none().then(|| stopped.or_else(|| prevented(gathered))).flatten();
     let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
     let rejection = synced.config.as_ref().and_then(|config| config.rejection());
     let ready = gateway_ready(
@@ -100,10 +102,36 @@ fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
         synced.pod.as_ref().or(prevented.as_ref()),
         rollout.map(|rollout| rollout.reason.as_str()),
     );
+    let refused = match decision {
+        Some(Decision::Rejected { fault, .. }) => Some(fault),
+        _ => None,
+    };
+    let ready = match refused {
+        Some(refused) => kept(&ready, refused),
+        None => ready,
+    };
     let rejected = rejection.map(|rejection| rejection.message.as_str());
     // What it said was said of a configuration that is about to change.
     let state = if reconciled.is_rejected() { Some(&ConfigState::Pending) } else { synced.state.as_ref() };
-    (ready, config_applied(&gathered.owner, state, rejected))
+    let config = match refused.filter(|_| plan.config.is_none()) {
+        Some(refused) => Desired::new(
+            CONFIG_APPLIED,
+            Status::False,
+            refused.reason,
+            format!(
+                "The last configuration remains in use, because the current one needs another Pod. {}",
+                refused.message
+            ),
+        ),
+        None => config_applied(&gathered.owner, state, rejected),
+    };
+    (ready, config)
+}
+
+/// `GatewayReady` of a Pod that stays because the API server rejects the next one.
+fn kept(ready: &Desired, refused: &Fault) -> Desired {
+    let reason = if ready.status == Status::True { refused.reason } else { ready.reason };
+    Desired::new(GATEWAY_READY, ready.status, reason, format!("{} {}", ready.message, refused.message))
 }
 
 /// Why the Deployment cannot create its Pod: a quota, an admission policy.

@@ -42,15 +42,13 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let warnings = missing.into_iter().chain(carried).chain(ignored).chain(memory).chain(of_ways_in).collect();
     let mut digests = own.digests;
     digests.0.extend(agents.digests.0.clone());
-    let pod = match blocking {
-        Some(fault) => Err(fault),
-        None => Ok(pod_plan(gathered, settings, &agents, digests)),
-    };
+    let planned = pod_plan(gathered, settings, &agents, digests);
     let document = render(gathered, &agents, access.sections);
     #[cfg(feature = "test-config-override")]
     let document = document.map(|document| test_config::overridden(document, &gathered.owner, settings));
     // A Pod that cannot be replaced now has to do with the variables that it has.
-    let config = document.filter(|document| pod.is_ok() || suits_live_pod(&gathered.live, document, &agents));
+    let config = document.filter(|document| blocking.is_none() || suits_live_pod(&gathered.live, document, &planned));
+    let pod = blocking.map_or(Ok(planned), Err);
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
     let ResolvedAgents { faults, rejections, warnings: agent_warnings, .. } = agents;
@@ -174,15 +172,16 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Opt
 
 /// Whether the live Pod has every variable that the document reads, from the same key of the same Secret, and no other value than the
 /// one that a Provider with another endpoint is to get. Each Pod has the token.
-fn suits_live_pod(live: &Live, document: &Value, agents: &ResolvedAgents) -> bool {
-    let wanted = |name: &str| agents.environment.iter().find(|wanted| wanted.variable == name);
+#[must_use]
+pub fn suits_live_pod(live: &Live, document: &Value, planned: &PodPlan) -> bool {
+    let wanted = |name: &str| planned.of_agents().find(|wanted| wanted.variable == name);
     let has = |name: &str| match wanted(name) {
         Some(wanted) => live.secret_variables().any(|live| live == *wanted),
         None => live.environment.iter().any(|variable| variable.name == name),
     };
     let is_current = |name: &str| {
         let id = wanted(name).map(|wanted| format!("Secret/{}/{}", wanted.secret, wanted.key));
-        id.is_none_or(|id| live.digests.0.get(&id) == agents.digests.0.get(&id))
+        id.is_none_or(|id| live.digests.0.get(&id) == planned.digests.0.get(&id))
     };
     let before = live.config.as_ref().map(|config| config.value());
     let moved = before.map(|before| live::moved_providers(before, document)).unwrap_or_default();

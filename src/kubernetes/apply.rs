@@ -19,7 +19,7 @@ use super::conditions::reason;
 use super::dispute::Edit;
 use super::errors::{brief, is_refusal};
 use super::http_route::HttpRoute;
-use super::ledger::{ChildKey, Disputed, Due, Ledger, Shown};
+use super::ledger::{Change, ChildKey, Disputed, Due, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
 use super::received::{self, Received};
@@ -84,14 +84,16 @@ pub trait Child:
 {
     /// Whether one that has no controller and carries our labels may be taken up again. Only claims outlive their owner.
     const ADOPTABLE: bool = false;
-    /// Whether the repair of one that somebody keeps changing may wait. Of others Pods are confined, configured or reached.
+    /// Whether the repair of one that somebody keeps changing may wait. By others Pods are reached.
     const MAY_WAIT: bool = false;
+    /// Whether it confines or configures Pods, so that none may run while somebody keeps changing it.
+    const CONFINES: bool = false;
     /// A merge patch that clears what may not stand beside a value of ours, and which no apply can clear.
     const CLEARS: Option<&'static str> = None;
 }
 
 macro_rules! child {
-    ($kind:ty, [$($zone:expr),*], [$($field:ident),*]) => {
+    ($kind:ty, $confines:literal, [$($zone:expr),*], [$($field:ident),*]) => {
         impl Exact for $kind {
             const ZONES: &'static [&'static [&'static str]] = &[$(&$zone),*];
 
@@ -99,16 +101,19 @@ macro_rules! child {
                 ($(&self.$field,)*)
             }
         }
-        impl Child for $kind {}
+        impl Child for $kind {
+            const MAY_WAIT: bool = $confines;
+            const CONFINES: bool = $confines;
+        }
     };
 }
 
-child!(ConfigMap, [["f:data"], ["f:binaryData"]], [data, binary_data]);
-child!(HttpRoute, [["f:spec"]], [spec]);
-child!(Ingress, [["f:spec"]], [spec]);
-child!(NetworkPolicy, [["f:spec"]], [spec]);
-child!(Service, [["f:spec"]], [spec]);
-child!(ServiceAccount, [], [automount_service_account_token]);
+child!(ConfigMap, true, [["f:data"], ["f:binaryData"]], [data, binary_data]);
+child!(HttpRoute, false, [["f:spec"]], [spec]);
+child!(Ingress, false, [["f:spec"]], [spec]);
+child!(NetworkPolicy, true, [["f:spec"]], [spec]);
+child!(Service, false, [["f:spec"]], [spec]);
+child!(ServiceAccount, true, [], [automount_service_account_token]);
 
 impl Exact for Deployment {
     const ZONES: &'static [&'static [&'static str]] = &[&["f:spec", "f:template", "f:spec"]];
@@ -208,7 +213,8 @@ impl Applier {
         let intruded = cached.is_some_and(|child| child.intruded);
         // What a repair of ours left undone is no edit by somebody else.
         let may_wait = K::MAY_WAIT && edit.manager.as_deref() != Some(self.manager);
-        let due = self.ledger.due(&key, hash, shown.as_ref(), (&edit, intruded, may_wait), Instant::now());
+        let change = Change { edit: &edit, intruded, may_wait, confines: K::CONFINES };
+        let due = self.ledger.due((&key, owner), hash, shown.as_ref(), change, Instant::now());
         if matches!(due, Due::No | Due::Disputed) {
             return Ok(false);
         }
@@ -227,8 +233,8 @@ impl Applier {
             self.ledger.applied(key.clone(), owner, hash, applied, shown, Instant::now());
             (sent, stays) = (true, None);
         }
-        if sent && due == Due::Repair && may_wait {
-            self.ledger.repaired(key, owner, edit, Instant::now());
+        if let (true, Due::Repair { confines }, true) = (sent, due, may_wait) {
+            self.ledger.repaired((key, confines), owner, edit, Instant::now());
         }
         stays.map_or(Ok(sent), Err)
     }
@@ -279,7 +285,7 @@ impl Applier {
             stopped => stopped.map(drop).map_err(|source| failed(&key, source))?,
         }
         tracing::warn!(namespace = key.namespace, name = key.name, "scaled to zero");
-        self.ledger.forget(&key);
+        self.ledger.forget_applied(&key);
         Ok(true)
     }
 

@@ -45,9 +45,21 @@ pub enum Due {
     /// It is to be sent.
     Yes,
     /// Somebody else changed it, and it is to be put back.
-    Repair,
+    Repair { confines: bool },
     /// Somebody else keeps changing it: the repair waits.
     Disputed,
+}
+
+/// What the cache shows of a child, should somebody else have changed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    pub edit: &'a Edit,
+    /// Whether the change is plain to see.
+    pub intruded: bool,
+    /// Whether repairs are counted, so that a child that somebody keeps changing waits for the next one.
+    pub may_wait: bool,
+    /// Whether any change of such a child is one of what confines Pods.
+    pub confines: bool,
 }
 
 /// A child that somebody else keeps changing.
@@ -56,6 +68,8 @@ pub struct Disputed {
     pub child: ChildKey,
     /// The field manager of the last edit; `None`: the child was deleted.
     pub manager: Option<String>,
+    /// Whether that confines Pods, so that none may run meanwhile.
+    pub confines: bool,
 }
 
 impl fmt::Display for Disputed {
@@ -65,7 +79,12 @@ impl fmt::Display for Disputed {
             Some(manager) => write!(f, "field manager \"{manager}\" keeps changing {kind} \"{name}\"")?,
             None => write!(f, "{kind} \"{name}\" is deleted again and again")?,
         }
-        f.write_str(". Creel restores it ever more slowly, at least every 10 minutes: have whoever does this leave the object alone")
+        let effect = if self.confines {
+            "The Pods that it confines are stopped until it has been left alone for 10 minutes, or the Agent is edited"
+        } else {
+            "Creel restores it ever more slowly, at least every 10 minutes"
+        };
+        write!(f, ". {effect}: have whoever does this leave the object alone")
     }
 }
 
@@ -112,22 +131,31 @@ struct Repairs {
     dispute: Dispute,
 }
 
+/// What is known of an owner.
+#[derive(Debug, Default)]
+struct Owner {
+    generation: Option<i64>,
+    /// Whether it has no Pods that its children could confine.
+    rests: bool,
+}
+
 /// The memory of all applies of one controller.
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: Mutex<HashMap<ChildKey, Entry>>,
-    repairs: Mutex<HashMap<ChildKey, Repairs>>,
+    /// By child, and whether what was changed confines Pods.
+    repairs: Mutex<HashMap<(ChildKey, bool), Repairs>>,
+    owners: Mutex<HashMap<String, Owner>>,
 }
 
 impl Ledger {
-    /// What becomes of the child. `edit`: what the cache shows of it, should somebody else have changed it. `intruded`: whether that is
-    /// plain to see. `may_wait`: whether a repair of it may wait; that of an edit of what confines Pods never does.
+    /// What becomes of a child of this owner. While there are Pods, what confines them is put back at once.
     pub fn due(
         &self,
-        key: &ChildKey,
+        (key, owner): (&ChildKey, &str),
         desired: u64,
         shown: Option<&Shown>,
-        (edit, intruded, may_wait): (&Edit, bool, bool),
+        change: Change<'_>,
         now: Instant,
     ) -> Due {
         let (differs, is_new, is_wider) = match self.entries().get_mut(key) {
@@ -137,15 +165,28 @@ impl Ledger {
                 (entry.differs(shown, now), entry.desired != desired, is_wider)
             }
         };
+        let confines = change.confines || is_wider;
+        let must_confine = confines && !self.owners().get(owner).is_some_and(|owner| owner.rests);
         let mut repairs = self.repairs();
-        let dispute = repairs.get_mut(key).map(|repairs| &mut repairs.dispute);
-        if !differs && !intruded {
-            dispute.into_iter().for_each(Dispute::is_well);
+        if !differs && !change.intruded {
+            for confines in [false, true] {
+                repairs.get_mut(&(key.clone(), confines)).into_iter().for_each(|repairs| repairs.dispute.is_well());
+            }
             return if is_new { Due::Yes } else { Due::No };
         }
-        let wait = dispute.filter(|_| may_wait).and_then(|dispute| dispute.edited(edit, now));
+        let counted = repairs.get_mut(&(key.clone(), confines)).filter(|_| change.may_wait);
+        let wait = counted.and_then(|repairs| repairs.dispute.edited(change.edit, now));
         // What its owner wants by now comes at once.
-        if wait.is_some() && !(is_wider || is_new) { Due::Disputed } else { Due::Repair }
+        if wait.is_some() && !(must_confine || is_new) { Due::Disputed } else { Due::Repair { confines } }
+    }
+
+    /// Notes whether the owner has no Pods, and of which generation its spec is: an edit of it ends the disputes over its children.
+    pub fn is_at(&self, owner: &str, generation: Option<i64>, rests: bool) {
+        let now = Owner { generation, rests };
+        let before = self.owners().insert(owner.to_owned(), now);
+        if before.is_some_and(|before| before.generation != generation) {
+            self.repairs().retain(|_, repairs| repairs.owner != owner);
+        }
     }
 
     /// Whether the child has to be sent.
@@ -176,22 +217,23 @@ impl Ledger {
     }
 
     /// Remembers that an edit was undone.
-    pub fn repaired(&self, key: ChildKey, owner: &str, edit: Edit, now: Instant) {
+    pub fn repaired(&self, child: (ChildKey, bool), owner: &str, edit: Edit, now: Instant) {
         let mut all = self.repairs();
-        let repairs = all.entry(key).or_default();
+        let repairs = all.entry(child).or_default();
         owner.clone_into(&mut repairs.owner);
         repairs.dispute.repaired(edit, now);
     }
 
-    /// A child of this owner that somebody else keeps changing.
+    /// A child of this owner that somebody else keeps changing. What confines Pods comes first.
     pub fn disputed(&self, owner: &str, now: Instant) -> Option<Disputed> {
         let all = self.repairs();
         let of_owner = all.iter().filter(|(_, repairs)| repairs.owner == owner);
-        let disputed = of_owner.filter_map(|(child, repairs)| {
+        let disputed = of_owner.filter_map(|((child, confines), repairs)| {
             let manager = repairs.dispute.by(now)?.map(str::to_owned);
-            Some(Disputed { child: child.clone(), manager })
+            Some(Disputed { child: child.clone(), manager, confines: *confines })
         });
-        disputed.min_by(|one, other| (&one.child.kind, &one.child.name).cmp(&(&other.child.kind, &other.child.name)))
+        let order = |it: &Disputed| (!it.confines, it.child.kind.clone(), it.child.name.clone());
+        disputed.min_by_key(order)
     }
 
     /// How long the cache may still be late with a child of this owner; `None`: it has shown all of them. Until then an edit by hand that
@@ -202,23 +244,33 @@ impl Ledger {
         unseen.filter_map(|entry| (entry.at + CACHE_LAG).checked_duration_since(now)).max()
     }
 
+    /// Forgets what was applied of one child, not who keeps changing it.
+    pub fn forget_applied(&self, key: &ChildKey) {
+        self.entries().remove(key);
+    }
+
     /// Forgets one child, after it was deleted.
     pub fn forget(&self, key: &ChildKey) {
-        self.entries().remove(key);
-        self.repairs().remove(key);
+        self.forget_applied(key);
+        self.repairs().retain(|(child, _), _| child != key);
     }
 
     /// Forgets every child of an owner that is gone.
     pub fn forget_owner(&self, uid: &str) {
         self.entries().retain(|_, entry| entry.owner != uid);
         self.repairs().retain(|_, repairs| repairs.owner != uid);
+        self.owners().remove(uid);
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<String, Owner>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<ChildKey, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn repairs(&self) -> MutexGuard<'_, HashMap<ChildKey, Repairs>> {
+    fn repairs(&self) -> MutexGuard<'_, HashMap<(ChildKey, bool), Repairs>> {
         self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -326,20 +378,44 @@ mod tests {
         assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
         let due = |desired, confinement, may_wait| {
             let edited = Shown { uid: "u".into(), own: Some(2), content: 0, confinement };
-            ledger.due(&key(), desired, Some(&edited), (&edit(3), false, may_wait), now)
+            let change = Change { edit: &edit(3), intruded: false, may_wait, confines: false };
+            ledger.due((&key(), "owner"), desired, Some(&edited), change, now)
         };
         for version in 0..3 {
-            assert_eq!(due(7, 0, true), Due::Repair);
-            ledger.repaired(key(), "owner", edit(version), now);
+            assert_eq!(due(7, 0, true), Due::Repair { confines: false });
+            ledger.repaired((key(), false), "owner", edit(version), now);
         }
         assert_eq!(due(7, 0, true), Due::Disputed);
-        assert_eq!(due(7, 1, true), Due::Repair, "an edit of what confines Pods");
-        assert_eq!(due(7, 0, false), Due::Repair, "a child that does not wait");
-        assert_eq!(due(8, 0, true), Due::Repair, "another desire");
+        assert_eq!(due(7, 1, true), Due::Repair { confines: true }, "an edit of what confines Pods");
+        assert_eq!(due(7, 0, false), Due::Repair { confines: false }, "a child that does not wait");
+        assert_eq!(due(8, 0, true), Due::Repair { confines: false }, "another desire");
         let told = ledger.disputed("owner", now);
-        assert_eq!(told, Some(Disputed { child: key(), manager: Some("reloader".to_owned()) }));
+        assert_eq!(told, Some(Disputed { child: key(), manager: Some("reloader".to_owned()), confines: false }));
         assert_eq!(ledger.disputed("other", now), None);
         ledger.forget_owner("owner");
         assert_eq!(ledger.disputed("owner", now), None);
+    }
+
+    #[test]
+    fn what_confines_pods_is_put_back_at_once_while_there_are_any_and_then_ever_more_slowly() {
+        let now = Instant::now();
+        let ledger = ledger(None, now);
+        assert!(!ledger.is_due(&key(), 7, shown(1).as_ref(), now));
+        let due = |version: u32| {
+            let change = Change { edit: &edit(version), intruded: false, may_wait: true, confines: true };
+            ledger.due((&key(), "owner"), 7, shown(2).as_ref(), change, now)
+        };
+        for version in 0..6 {
+            assert_eq!(due(version), Due::Repair { confines: true });
+            ledger.repaired((key(), true), "owner", edit(version), now);
+            let told = ledger.disputed("owner", now).is_some_and(|told| told.confines);
+            assert_eq!(told, version >= 3, "{version}");
+        }
+        ledger.is_at("owner", Some(1), true);
+        assert_eq!(due(6), Due::Disputed);
+        ledger.is_at("owner", Some(1), false);
+        assert_eq!(due(6), Due::Repair { confines: true });
+        ledger.is_at("owner", Some(2), false);
+        assert_eq!(ledger.disputed("owner", now), None, "an edit of the owner");
     }
 }

@@ -66,8 +66,9 @@ pub fn is_out_of_memory(ended: &ContainerStateTerminated, grace_period: Duration
 /// The memory limit of the container of this name, as the Pod has it: `400Mi`.
 #[must_use]
 pub fn memory_limit<'a>(pod: &'a Pod, container: &str) -> Option<&'a str> {
-    let containers = &pod.spec.as_ref()?.containers;
-    let resources = containers.iter().find(|found| found.name == container)?.resources.as_ref()?;
+    let spec = pod.spec.as_ref()?;
+    let mut containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let resources = containers.find(|found| found.name == container)?.resources.as_ref()?;
     Some(resources.limits.as_ref()?.get("memory")?.0.as_str())
 }
 
@@ -83,4 +84,22 @@ pub fn held_up(pod: &str, status: &ContainerStatus) -> Option<(&'static str, Str
         _ => return None,
     };
     Some((reason, format!("container \"{}\" of Pod \"{pod}\": {word}: {message}", status.name)))
+}
+
+/// How a container ended that does not run again, if that was a failure.
+#[must_use]
+pub fn crashed(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let failed = |ended: &&ContainerStateTerminated| ended.exit_code != 0;
+    let state = status.state.as_ref()?;
+    let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
+    state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))
+}
+
+/// The same in words.
+#[must_use]
+pub fn exited(pod: &str, status: &ContainerStatus, ended: &ContainerStateTerminated) -> String {
+    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("no message");
+    // They are the container's own: whatever ran there may have written them.
+    let words: String = words.chars().filter(|character| !character.is_control()).take(200).collect();
+    format!("container \"{}\" of Pod \"{pod}\" exited with code {}: {words}", status.name, ended.exit_code)
 }

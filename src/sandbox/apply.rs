@@ -14,12 +14,13 @@ use super::build::{network_policy, service};
 use super::context::Context;
 use super::gather::Gathered;
 use super::step::{Decision, Step, Why, keep, lost};
-use super::trial::Refusal;
 use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
 use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::kubernetes::ledger::Disputed;
 use crate::kubernetes::received::{self, Received};
 use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of, is_child_of_predecessor};
+use crate::pods::trial::Refusal;
 use crate::references::digests::Fault;
 use crate::world::stores::named;
 use crate::world::triggers::gateway_owner;
@@ -61,11 +62,17 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
         Err(error) if let Some(reason) = error.reason() => fault(reason, error.to_string()),
         other => {
             other?;
-            let disputed = context.applier.disputed(&pass.gathered.agent.uid().unwrap_or_default());
-            disputed.and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
+            disputed(context, &pass.gathered.agent).and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
         }
     };
     Ok(applied)
+}
+
+/// The policy or the fence, if somebody else keeps changing it.
+fn disputed(context: &Context, agent: &Agent) -> Option<Disputed> {
+    let own = context.applier.disputed(&agent.uid().unwrap_or_default());
+    let fence = context.fences.disputed(&agent.namespace().unwrap_or_default());
+    own.into_iter().chain(fence).min_by_key(|disputed| !disputed.confines)
 }
 
 /// Stops the Pod of a sandbox that would rest on what is somebody else's: its policy, its host key.
@@ -82,6 +89,7 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
     let (agent, live) = (&gathered.agent, &gathered.live);
     let names = SandboxNames::of(&agent.name_any());
     let uid = agent.uid().unwrap_or_default();
+    context.applier.ledger.is_at(&uid, agent.metadata.generation, live.pod.is_none());
     applied.sent |= context.fences.ensure(&agent.namespace().unwrap_or_default()).await?;
     if let Some(network) = gathered.network() {
         let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network, &context.dns_servers);
@@ -89,6 +97,9 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
     }
     let service = service::build(agent, &names);
     applied.sent |= context.applier.apply(&service, live.service.as_deref(), &uid).await?;
+    if disputed(context, agent).is_some_and(|disputed| disputed.confines) {
+        return stop(context, live.pod.as_deref()).await;
+    }
     take(context, pass, applied).await
 }
 

@@ -7,12 +7,12 @@ use kube::Client;
 
 use super::restarts::Restarts;
 use super::secret::KeyMemory;
-use super::trial::Trials;
 use crate::api::sandbox::Egress;
 use crate::fence::fences::Fences;
 use crate::kubernetes::apply::Applier;
 use crate::kubernetes::debounce::Debounce;
 use crate::naming::SANDBOX_MANAGER;
+use crate::pods::trial::Trials;
 use crate::references::read::References;
 use crate::settings::Settings;
 use crate::world::facts::Facts;
@@ -63,7 +63,7 @@ impl Context {
             debounce: Debounce::default(),
             keys: KeyMemory::default(),
             restarts: Restarts::default(),
-            trials: Trials::default(),
+            trials: Trials::new(SANDBOX_MANAGER),
         }
     }
 

@@ -10,8 +10,6 @@
 //! | `build` | plan → every child, one file each | nothing |
 //! | `step` | what is to be done with the Pod now | nothing |
 //! | `apply` | sends the children in their order, and takes the step | the network |
-//! | `trial` | whether the API server would take a Pod that is to stand in for one that runs | the network |
-//! | `quota` | whether a Pod would fit a quota once another one is gone | nothing |
 //! | `secret` | the host key of a sandbox, and the key of its gateway | the network |
 //! | `restarts` | how long a Pod that ends at once is left alone | memory |
 //! | `isolation` | what a sandbox must not reach, and what it reports | nothing |
@@ -28,11 +26,9 @@ pub(crate) mod fixtures;
 pub mod gather;
 pub mod isolation;
 pub mod plan;
-mod quota;
 pub mod requeue;
 pub mod restarts;
 pub mod secret;
 pub mod state;
 pub mod step;
-pub mod trial;
 pub mod validate;

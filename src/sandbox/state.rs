@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::apply::Applied;
@@ -12,14 +12,16 @@ use super::build::pod::SHELL_CONTAINER;
 use super::gather::Gathered;
 use super::isolation;
 use super::step::{Decision, Step};
-use super::trial::Refusal;
 use super::validate::Verdict;
 use crate::api::Agent;
 use crate::api::sandbox::SandboxUse;
 use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, SANDBOX_READY, Status, reason};
-use crate::kubernetes::pod_status::{container, has_ended, held_up, is_ready, node, statuses, unschedulable};
+use crate::kubernetes::pod_status::{
+    container, crashed, exited, has_ended, held_up, is_ready, node, statuses, unschedulable,
+};
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::SandboxNames;
+use crate::pods::trial::Refusal;
 use crate::references::digests::Fault;
 use crate::world::sandbox_states::SandboxState;
 
@@ -166,7 +168,7 @@ fn of_pod(pod: &Pod, found: &Reconciled<'_>, now: Timestamp) -> Told {
     if let Some((reason, message)) = statuses(pod).find_map(|status| held_up(&name, status)) {
         return (Status::False, reason, message);
     }
-    statuses(pod).find_map(|status| crashed(&name, status)).map_or_else(
+    statuses(pod).find_map(|status| Some(exited(&name, status, crashed(status)?))).map_or_else(
         || (Status::Unknown, reason::STARTING, format!("Pod \"{name}\" starts")),
         |message| (Status::False, reason::POD_FAILED, message),
     )
@@ -202,18 +204,6 @@ pub fn time_until_lost(pod: &Pod, now: Timestamp) -> Option<Duration> {
 fn node_is_silent(pod: &Pod) -> bool {
     let said = pod.status.as_ref().and_then(|status| status.reason.as_deref());
     said == Some("NodeLost") || container(pod, SHELL_CONTAINER).is_some_and(|status| status.ready)
-}
-
-/// How a container ended that does not run again.
-fn crashed(pod: &str, status: &ContainerStatus) -> Option<String> {
-    let failed = |ended: &&ContainerStateTerminated| ended.exit_code != 0;
-    let state = status.state.as_ref()?;
-    let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
-    let ended = state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))?;
-    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty()).unwrap_or("no message");
-    // They are the sandbox's own: whatever ran there may have written them.
-    let words: String = words.chars().filter(|character| !character.is_control()).take(200).collect();
-    Some(format!("container \"{}\" of Pod \"{pod}\" exited with code {}: {words}", status.name, ended.exit_code))
 }
 
 #[cfg(test)]

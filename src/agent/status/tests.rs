@@ -369,3 +369,38 @@ fn what_is_left_of_a_deleted_agent_of_the_same_name_is_waited_for() {
     state.fault = Some(fault);
     assert_eq!(told(&GatewayLookup::On(&state)), waits);
 }
+
+#[test]
+fn an_edit_whose_pod_the_api_server_rejects_stalls_the_agent_that_was_edited_and_nobody_else() {
+    let mut gathered = company();
+    settle(&mut gathered);
+    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
+    let before = observed(&gathered, Some(&ready), Some(&applied));
+    let told =
+        |agent: &Agent, state: &GatewayState| status(agent, &GatewayLookup::On(state), None, Vec::new(), now()).0;
+    let [mut owner, mut writer] = [&gathered.owner, &gathered.joined[0]].map(|agent| Agent::clone(agent));
+    owner.status = Some(told(&owner, &before));
+    writer.status = Some(told(&writer, &before));
+    let well = words("True", "False", "False", "Ready");
+    for held_back in [false, true] {
+        let state = fixtures::observed_rejected(&gathered, held_back);
+        for agent in [&owner, &writer] {
+            let status = told(agent, &state);
+            assert_eq!(summary_of(&status), well, "what was in force goes on");
+            let gateway = find(&status.conditions, GATEWAY_READY).unwrap();
+            assert_eq!((gateway.status.as_str(), gateway.reason.as_str()), ("True", "ReplacementRejected"));
+        }
+    }
+    edit(&mut gathered, "concierge", |agent| agent.status.clone_from(&owner.status));
+    edit(&mut gathered, "writer", |agent| agent.status.clone_from(&writer.status));
+    let stalled = words("False", "False", "True", "ReplacementRejected");
+    for (held_back, of_joined) in [(false, &well), (true, &stalled)] {
+        let state = fixtures::observed_rejected(&gathered, held_back);
+        let status = told(&gathered.owner, &state);
+        assert_eq!(summary_of(&status), stalled);
+        let message = &find(&status.conditions, STALLED).unwrap().message;
+        let named = ["spec.gateway of Agent \"concierge\"", "no such class"];
+        assert!(named.iter().all(|words| message.contains(words)), "{message}");
+        assert_eq!(summary_of(&told(&gathered.joined[0], &state)), *of_joined);
+    }
+}

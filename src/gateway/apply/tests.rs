@@ -245,21 +245,60 @@ fn edited_by<K: Child>(object: &K, version: u64) -> Arc<Observed<K>> {
 }
 
 #[tokio::test]
-async fn what_confines_or_leads_to_pods_is_put_back_however_often_somebody_changes_it() {
+async fn what_leads_to_pods_is_put_back_however_often_somebody_changes_it() {
     let (api, mut gathered) = (RecordingApi::default(), company());
     let sender = Senders::refused(&api, "nothing", 403);
     sender.apply(&gathered).await.1.unwrap();
-    let Desired { service, network_policy, .. } = desired(&gathered);
+    let Desired { service, .. } = desired(&gathered);
     for version in 0..5 {
         api.take();
         gathered.live.service = Some(edited_by(&service, version));
+        let (applied, sent) = sender.apply(&gathered).await;
+        sent.unwrap();
+        assert_eq!(api.take_writes(), ["PATCH services/concierge-gateway"], "{version}");
+        assert!(applied.fault.is_none(), "{:?}", applied.fault);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_is_stopped_while_somebody_keeps_changing_what_confines_it() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    settle(&mut gathered);
+    gathered.live.pods = vec![Arc::default()];
+    let sender = Senders::refused(&api, "nothing", 403);
+    sender.apply(&gathered).await.1.unwrap();
+    let (policy, stop) = ("PATCH networkpolicies/concierge-gateway", "PATCH deployments/concierge-gateway");
+    let Desired { network_policy, .. } = desired(&gathered);
+    for version in 0..5 {
+        api.take();
         gathered.live.network_policy = Some(edited_by(&network_policy, version));
         let (applied, sent) = sender.apply(&gathered).await;
         sent.unwrap();
-        let expected = ["PATCH networkpolicies/concierge-gateway", "PATCH services/concierge-gateway"];
+        assert_eq!(applied.stopped, version >= 3, "{version}");
+        let expected = if applied.stopped { vec![policy, stop] } else { vec![policy] };
         assert_eq!(api.take_writes(), expected, "{version}");
-        assert!(applied.fault.is_none(), "{:?}", applied.fault);
+        let fault = applied.fault.map(|fault| (fault.reason, fault.message));
+        assert_eq!(fault.is_some(), applied.stopped, "{fault:?}");
+        if let Some((reason, message)) = fault {
+            assert_eq!(reason, reason::CONTESTED);
+            let words = ["\"reloader\"", "NetworkPolicy \"concierge-gateway\"", "are stopped"];
+            assert!(words.iter().all(|words| message.contains(words)), "{message}");
+        }
     }
+
+    gathered.live.pods.clear();
+    let mut stopped = gathered.live.deployment.as_deref().unwrap().clone();
+    stopped.object.spec.as_mut().unwrap().replicas = Some(0);
+    gathered.live.deployment = Some(Arc::new(stopped));
+    gathered.live.network_policy = Some(edited_by(&network_policy, 5));
+    assert!(sender.apply(&gathered).await.0.stopped);
+    assert_eq!(api.take_writes(), [""; 0], "nothing runs that it would confine");
+
+    edit(&mut gathered, "concierge", |_| {});
+    let (applied, sent) = sender.apply(&gathered).await;
+    sent.unwrap();
+    assert!(!applied.stopped && applied.fault.is_none(), "an edit of the Agent: {:?}", applied.fault);
+    assert_eq!(api.take_writes(), [policy, stop]);
 }
 
 #[tokio::test]

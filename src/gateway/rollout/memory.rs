@@ -32,13 +32,20 @@ pub struct RolloutMemory {
 }
 
 impl RolloutMemory {
-    /// What to do with the Deployment, given what is remembered of it.
-    pub fn decide(&self, gathered: &Gathered, plan: &Plan, shell_image: &str, now: Timestamp) -> Decision {
+    /// What to do with the Deployment, given what is remembered of it. `tried`: the API server was asked about the Pod of this plan before.
+    pub fn decide(
+        &self,
+        gathered: &Gathered,
+        plan: &Plan,
+        (shell_image, tried): (&str, bool),
+        now: Timestamp,
+    ) -> Decision {
         let Ok(pod) = &plan.pod else { return Decision::UpdateConfigOnly };
         let (owner, live) = (&gathered.owner, &gathered.live);
         let (uid, wanted) = (owner.uid().unwrap_or_default(), pod.hash());
         let started = self.rollout_started(&uid, &wanted);
-        let wait = if replaces_pod(live, pod) && started.is_none() {
+        // What was tried before has settled.
+        let wait = if replaces_pod(live, pod) && started.is_none() && !tried {
             self.debounce.wait(&uid, &wanted, Instant::now())
         } else {
             self.debounce.settled(&uid);
@@ -89,7 +96,9 @@ impl RolloutMemory {
         live.edited || live.deployment.as_ref().is_some_and(|it| it.intruded || differs(seen_now(it)))
     }
 
-    fn rollout_started(&self, owner: &str, plan: &str) -> Option<Rollout> {
+    /// The rollout to this plan, if this process has started it last.
+    #[must_use]
+    pub fn rollout_started(&self, owner: &str, plan: &str) -> Option<Rollout> {
         lock(&self.started).get(owner).filter(|(of, _)| of == plan).map(|(_, rollout)| rollout.clone())
     }
 
@@ -120,7 +129,7 @@ mod tests {
 
     /// What is remembered, the gateway, and the decision about it by a version of Creel with this shell image.
     fn decide(memory: &RolloutMemory, gathered: &Gathered, shell_image: &str) -> Decision {
-        memory.decide(gathered, &plan(gathered), shell_image, "2026-01-01T00:00:00Z".parse().unwrap())
+        memory.decide(gathered, &plan(gathered), (shell_image, false), "2026-01-01T00:00:00Z".parse().unwrap())
     }
 
     fn settled() -> Gathered {

@@ -1,6 +1,7 @@
 //! What becomes of the gateway's Pod: replaced now, later, or not at all. Pure, but for `memory`.
 
 pub mod memory;
+pub mod trial;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::plan::{PodPlan, changed_parts};
 use crate::api::agent::Rollout;
 use crate::kubernetes::conditions::whole_seconds;
 use crate::naming;
-use crate::references::digests::changes;
+use crate::references::digests::{Fault, changes};
 
 /// Reasons that a rollout names.
 const REASONS_LIMIT: usize = 4;
@@ -24,6 +25,9 @@ pub enum Decision {
     UpdateConfigOnly,
     /// The Pod changes, and more changes may follow: nothing of it is sent for this long.
     Wait(Duration),
+    /// The API server would not take the Pod, which is tried again after this time: the one that runs stays, and only its configuration is
+    /// updated.
+    Rejected { fault: Fault, again_in: Duration },
     /// The Deployment is applied.
     Apply {
         /// Whether that replaces the Pod.

@@ -97,15 +97,15 @@ reasons! {
         /// A time zone does not exist.
         TIME_ZONE_NOT_FOUND = "TimeZoneNotFound", "Use an IANA name such as `Europe/Paris`; the message suggests the nearest one.";
     }
-    "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`" {
+    "Objects that Creel creates", "`Ready` and `Stalled` of an Agent, `SandboxReady`; `Contested` also on `GatewayReady`" {
         /// An object with the name that Creel needs exists and is not owned by this Agent. Creel never takes it over. Pods that depend on it are stopped, unless it is a Service.
         NAME_CONFLICT = "NameConflict", "Delete or rename the object that the message names, or use another name for the Agent.";
         /// An object with the name that Creel needs belongs to a deleted Agent of the same name. Kubernetes has not removed it yet.
         BEING_DELETED = "BeingDeleted", "Wait. If it stays, a finalizer holds the object that the message names.";
         /// The API server rejected an object that follows from the spec.
         CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";
-        /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`.
-        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last change.";
+        /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`. If that is changed a fourth time within 10 minutes, the Pods are stopped: the gateway is scaled to zero, the sandbox Pod is deleted.
+        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last repair, or when the Agent is edited, and stopped Pods start again.";
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
         CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
     }
@@ -116,8 +116,8 @@ reasons! {
         UNSCHEDULABLE = "Unschedulable", "The message has the scheduler's explanation: free or add resources, or change `resources`, `podTemplate` or the claim.";
         /// An image cannot be pulled.
         IMAGE_PULL_FAILED = "ImagePullFailed", "Check the image name and `imagePullSecrets`, and that the node can reach the registry or has the image.";
-        /// Kubernetes cannot create or start the Pod.
-        POD_FAILED = "PodFailed", "The message has the error of Kubernetes.";
+        /// Kubernetes cannot create or start the Pod, or a container of it beside the gateway exits with an error.
+        POD_FAILED = "PodFailed", "The message has the error of Kubernetes, or names the container: see its log with `kubectl logs --previous`.";
         /// The gateway is starting.
         STARTING = "Starting", "Wait; see `kubectl logs deployment/<agent>-gateway -c gateway`.";
         /// The Pod is being recreated because its environment or template changed. Also an Event, which names the change.
@@ -132,8 +132,8 @@ reasons! {
         STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
         /// A newer version of OpenClaw has written the state on the claim, and this version refuses to use it.
         STATE_NEWER = "StateNewer", "Use that version or a later one in `spec.gateway.image`, or restore a backup from before the upgrade.";
-        /// The gateway ran out of memory.
-        OUT_OF_MEMORY = "OutOfMemory", "Raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
+        /// The gateway, or another container of its Pod, ran out of memory. The message names the container.
+        OUT_OF_MEMORY = "OutOfMemory", "For the container `relay`: have its clients send fewer or smaller requests at a time. For `gateway`: raise `spec.gateway.resources.limits.memory`, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
         /// The gateway started without its token.
         SECRETS_UNAVAILABLE = "SecretsUnavailable", "Check the Secret in `status.gateway.tokenSecret`.";
     }
@@ -159,13 +159,13 @@ reasons! {
         /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
         ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
     }
-    "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox" {
+    "Sandbox", "`SandboxReady` of an Agent, `Ready` and `status.pods` of a Sandbox; `ReplacementRejected` also on `GatewayReady`, `ConfigApplied` and `Ready` of an Agent" {
         /// Commands can run.
         RUNNING = "Running", "";
         /// The sandbox Pod is being replaced.
         RECREATING = "Recreating", "";
         /// The API server rejects the Pod that a change needs. The running Pod continues without the change.
-        REPLACEMENT_REJECTED = "ReplacementRejected", "The message has the API server's error: correct the field of the Sandbox that it names, or the policy or quota that rejects the Pod. Creel tries again, at the latest after five minutes.";
+        REPLACEMENT_REJECTED = "ReplacementRejected", "The message has the API server's error: correct the field of the Sandbox or Agent that it names, or the policy or quota that rejects the Pod. Creel tries again, at the latest after five minutes.";
         /// A sandbox is waiting for the claim, the key or the node of its gateway; or a CronJob is waiting for its gateway.
         WAITING_FOR_GATEWAY = "WaitingForGateway", "See the conditions of the Agent that owns the gateway.";
         /// The node of the Pod does not respond. Creel never force-deletes a Pod.

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::sandbox::{Rotation, WorkspaceAccess};
 use crate::fence::fences::Fences;
 use crate::gateway::fixtures::settings;
+use crate::kubernetes::observed::Observed;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::sandbox::fixtures::{edit_pod, edit_sandbox, office, plan, pod, run};
 use crate::sandbox::step::decide;
@@ -135,4 +136,35 @@ async fn a_pod_whose_policy_is_somebody_elses_is_stopped() {
         pass(&context(&api, "nothing"), &gathered).await;
         assert!(!api.take_writes().iter().any(|request| request.starts_with("DELETE")), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_sandbox_is_stopped_while_somebody_keeps_changing_its_policy() {
+    let (api, mut gathered) = (RecordingApi::default(), office());
+    run(&mut gathered);
+    let context = context(&api, "nothing");
+    pass(&context, &gathered).await;
+    let (names, network) = (SandboxNames::of("writer"), gathered.network().unwrap());
+    let policy = network_policy::build(&gathered.agent, &names, "concierge", &network, &[]);
+    let edited = |version: u64| {
+        let mut policy = policy.clone();
+        policy.metadata.uid = Some("uid".to_owned());
+        policy.metadata.resource_version = Some(version.to_string());
+        let observed = Observed::new(policy, SANDBOX_MANAGER);
+        Some(Arc::new(Observed { own: Some(version), writer: "reloader".to_owned(), ..observed }))
+    };
+    let (restored, stopped) = ("PATCH networkpolicies/writer-sandbox", "DELETE pods/writer-sandbox");
+    for version in 0..4 {
+        api.take();
+        gathered.live.network_policy = edited(version);
+        let applied = pass(&context, &gathered).await;
+        let contested = applied.fault.is_some_and(|fault| fault.reason == reason::CONTESTED);
+        assert_eq!(contested, version == 3);
+        let expected = if contested { vec![restored, stopped] } else { vec![restored] };
+        assert_eq!(api.take_writes(), expected, "{version}");
+    }
+    gathered.live.pod = None;
+    gathered.live.network_policy = edited(4);
+    pass(&context, &gathered).await;
+    assert_eq!(api.take_writes(), [""; 0], "no other Pod, and nothing that the policy would confine");
 }

@@ -164,6 +164,19 @@ async fn the_operator_starts_no_pod_that_has_more_rights_than_a_sandbox() {
             let pod = merged(operator.pod(json!({})), json!({"metadata": metadata}));
             is_refused(operator.creates(&pod).await, what, why);
         }
+
+        let set =
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a-gateway-1", "uid": "1", "controller": true});
+        let of_gateway = |account: &str| {
+            let owned = json!({"metadata": {"ownerReferences": [set]}, "spec": {"serviceAccountName": account}});
+            merged(operator.pod(json!({})), owned)
+        };
+        operator.creates(&of_gateway("a-gateway")).await.expect("a dry run of a gateway's next Pod");
+        let another = operator.creates(&of_gateway("theirs")).await;
+        is_refused(another, "a dry run with another account", "a ServiceAccount other than default");
+        let pod: DynamicObject = serde_json::from_value(of_gateway("a-gateway")).expect("a Pod");
+        let created = operator.api("Pod", &operator.namespace).create(&PostParams::default(), &pod).await;
+        is_refused(told(created), "a gateway's Pod", NOT_OWNED);
     })
     .await;
 }

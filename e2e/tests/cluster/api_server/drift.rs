@@ -4,7 +4,9 @@ use e2e::suite::{SOON, TestNamespace, in_namespace};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{config_name, make, patch_by_hand, provider, reason, resting, uid, with_children};
+use super::stage::{
+    config_name, edit, make, patch_by_hand, provider, reason, resting, sandbox, uid, unschedulable, with_children,
+};
 
 /// What people may not change.
 const CHILDREN: [(&str, &str); 5] = [
@@ -134,7 +136,6 @@ async fn what_is_added_to_a_deployment_by_hand_is_taken_out() {
 #[tokio::test]
 async fn a_network_policy_edited_by_hand_is_put_back() {
     in_namespace("drift-policy", async |namespace| {
-        with_children(&namespace, json!({})).await;
         let edits = [
             ("an egress rule", json!({"spec": {"egress": [{}]}})),
             ("an ingress rule", json!({"spec": {"ingress": [{}]}})),
@@ -142,7 +143,7 @@ async fn a_network_policy_edited_by_hand_is_put_back() {
             ("the types", json!({"spec": {"policyTypes": ["Ingress"]}})),
             ("the Pods", json!({"spec": {"podSelector": {"matchLabels": {"other": "pods"}}}})),
         ];
-        edits_are_undone(&namespace, "NetworkPolicy", "a-gateway", &edits).await;
+        edits_of_each_are_undone(&namespace, "NetworkPolicy", &edits).await;
     })
     .await;
 }
@@ -188,19 +189,26 @@ async fn an_edit_in_the_name_of_creel_is_put_back() {
 
 #[tokio::test]
 async fn the_fence_edited_or_deleted_by_hand_is_put_back() {
+    let label = |name: &str, value: &str| json!({"metadata": {"labels": {name: value}}});
+    let edits = [
+        ("an egress rule", json!({"spec": {"egress": [{}]}})),
+        ("an ingress rule", json!({"spec": {"ingress": [{}]}})),
+        ("the types", json!({"spec": {"policyTypes": ["Ingress"]}})),
+        ("fewer Pods", json!({"spec": {"podSelector": {"matchLabels": {"other": "pods"}}}})),
+        ("other Pods", json!({"spec": {"podSelector": {"matchExpressions": null}}})),
+        ("a label", label("app.kubernetes.io/component", "other")),
+        ("the label that the cache selects", label("app.kubernetes.io/managed-by", "me")),
+    ];
+    // The repair of one that is edited too often waits.
+    for edits in edits.chunks(3) {
+        in_namespace("drift-fence", async |namespace| {
+            with_children(&namespace, json!({})).await;
+            edits_are_undone(&namespace, "NetworkPolicy", "creel-fence", edits).await;
+        })
+        .await;
+    }
     in_namespace("drift-fence", async |namespace| {
         with_children(&namespace, json!({})).await;
-        let label = |name: &str, value: &str| json!({"metadata": {"labels": {name: value}}});
-        let edits = [
-            ("an egress rule", json!({"spec": {"egress": [{}]}})),
-            ("an ingress rule", json!({"spec": {"ingress": [{}]}})),
-            ("the types", json!({"spec": {"policyTypes": ["Ingress"]}})),
-            ("fewer Pods", json!({"spec": {"podSelector": {"matchLabels": {"other": "pods"}}}})),
-            ("other Pods", json!({"spec": {"podSelector": {"matchExpressions": null}}})),
-            ("a label", label("app.kubernetes.io/component", "other")),
-            ("the label that the cache selects", label("app.kubernetes.io/managed-by", "me")),
-        ];
-        edits_are_undone(&namespace, "NetworkPolicy", "creel-fence", &edits).await;
         let before = decided(&namespace.get("NetworkPolicy", "creel-fence").await);
         namespace
             .api("NetworkPolicy")
@@ -208,6 +216,38 @@ async fn the_fence_edited_or_deleted_by_hand_is_put_back() {
             .await
             .expect("a fence can be deleted");
         is_put_back(&namespace, "NetworkPolicy", "creel-fence", &before, "deleted").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_policy_somebody_keeps_changing_is_stopped_until_that_ends_or_the_agent_is_edited() {
+    in_namespace("drift-stopped", async |namespace| {
+        make(&namespace, &provider("p")).await;
+        make(&namespace, &sandbox("box")).await;
+        make(&namespace, &unschedulable("a", "box")).await;
+        reason(&namespace, "a", "GatewayReady", "Unschedulable").await;
+        let before = decided(&namespace.get("NetworkPolicy", "a-gateway").await);
+        let wants = async |replicas: u64| {
+            let look = async || {
+                let spec = namespace.get("Deployment", "a-gateway").await.data["spec"].clone();
+                if spec["replicas"] == replicas { Ok(()) } else { Err(spec["replicas"].to_string()) }
+            };
+            namespace.eventually(&format!("{replicas} Pods are wanted"), SOON, look).await;
+        };
+        for _ in 0..4 {
+            patch_by_hand(&namespace, "NetworkPolicy", "a-gateway", &json!({"spec": {"egress": [{}]}})).await;
+            is_put_back(&namespace, "NetworkPolicy", "a-gateway", &before, "an egress rule").await;
+        }
+        wants(0).await;
+        for condition in ["Stalled", "GatewayReady"] {
+            let told = reason(&namespace, "a", condition, "Contested").await;
+            let names = ["\"kubectl-edit\"", "NetworkPolicy \"a-gateway\""];
+            assert!(names.iter().all(|name| told.message.contains(name)), "{}", told.message);
+        }
+        let large = json!({"spec": {"model": {"primary": {"model": "large"}}}});
+        edit(&namespace, "Agent", "a", &large).await.expect("an edit");
+        wants(1).await;
     })
     .await;
 }
@@ -255,8 +295,7 @@ async fn a_configuration_edited_by_hand_is_put_back() {
         let edits = [
             ("its text", json!({"data": {"openclaw.json": "{}"}})),
             ("no text", json!({"data": {"openclaw.json": null}})),
-            ("a key", json!({"data": {"more.json": "{}"}})),
-            ("a binary key", json!({"binaryData": {"more": "AAAA"}})),
+            ("keys", json!({"data": {"more.json": "{}"}, "binaryData": {"more": "AAAA"}})),
         ];
         edits_are_undone(&namespace, "ConfigMap", &name, &edits).await;
     })

@@ -1,10 +1,13 @@
-//! A sandbox's Pod that runs gives way to another one only where the API server takes that one. It runs on a node without a machine.
+//! The Pod of a sandbox or of a gateway that runs gives way to another one only where the API server takes that one. It runs on a node without
+//! a machine.
 
 use e2e::suite::{FakeNodes, SOON, TestNamespace, in_namespace, with_fake_nodes};
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::stage::{edit, make, merged, patch_by_hand, provider, reason, sandbox, unschedulable};
+use super::stage::{
+    agent, config_name, edit, make, merged, patch_by_hand, provider, reason, said, sandbox, unschedulable,
+};
 
 const POD: &str = "a-sandbox";
 
@@ -117,6 +120,122 @@ async fn an_image_that_somebody_sets_in_a_running_sandbox_makes_way_for_the_righ
         patch_by_hand(namespace, "Pod", POD, &edited).await;
         let after = running(namespace, Some(&before)).await;
         assert_eq!(after.data["spec"]["containers"][0]["image"], "localhost/nothing:1");
+    })
+    .await;
+}
+
+/// Runs a test in a namespace where the gateway of the Agent `a` runs.
+async fn with_gateway(name: &str, test: impl AsyncFnOnce(&TestNamespace, DynamicObject)) {
+    with_fake_nodes(1, async |nodes: &FakeNodes| {
+        in_namespace(name, async |namespace| {
+            make(&namespace, &provider("p")).await;
+            let template = json!({"spec": {"gateway": {"podTemplate": nodes.placement()}}});
+            make(&namespace, &merged(agent("a"), template)).await;
+            let pod = gateway_runs(&namespace, None).await;
+            test(&namespace, pod).await;
+        })
+        .await;
+    })
+    .await;
+}
+
+/// Waits until another Pod of the gateway than `before` runs, alone.
+async fn gateway_runs(namespace: &TestNamespace, before: Option<&DynamicObject>) -> DynamicObject {
+    let before = before.map(uid);
+    let selector = ListParams::default().labels("creel.dev/gateway=a,app.kubernetes.io/component=gateway");
+    namespace
+        .eventually(&format!("another gateway than {before:?} runs"), SOON, async || {
+            let listed = namespace.api("Pod").list(&selector).await.map_err(|error| error.to_string())?;
+            let seen: Vec<_> = listed.items.iter().map(|pod| (uid(pod), pod.data["status"]["phase"].clone())).collect();
+            match <[DynamicObject; 1]>::try_from(listed.items) {
+                Ok([pod]) if pod.data["status"]["phase"] == "Running" && Some(uid(&pod)) != before => Ok(pod),
+                _ => Err(format!("{seen:?}")),
+            }
+        })
+        .await
+}
+
+async fn set_gateway(namespace: &TestNamespace, gateway: Value) {
+    edit(namespace, "Agent", "a", &json!({"spec": {"gateway": gateway}})).await.expect("an edit");
+}
+
+/// Waits until the Agent says that the API server rejects the next Pod of its gateway, and why.
+async fn gateway_rejected(namespace: &TestNamespace, words: &str, changed: &str) {
+    for (condition, status) in [("GatewayReady", "True"), ("Stalled", "True"), ("Ready", "False")] {
+        let told = |found: &e2e::suite::Condition| {
+            found.reason == "ReplacementRejected"
+                && found.status == status
+                && [words, changed].iter().all(|words| found.message.contains(words))
+        };
+        namespace.condition("Agent", "a", condition, SOON, told).await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_runs_stays_while_the_api_server_rejects_its_replacement_and_what_needs_none_goes_on() {
+    with_gateway("held", async |namespace, before| {
+        set_gateway(namespace, json!({"podTemplate": {"priorityClassName": "hgih"}})).await;
+        gateway_rejected(namespace, "hgih", "spec.gateway.podTemplate changed").await;
+        let large = json!({"spec": {"model": {"primary": {"model": "large"}}}});
+        edit(namespace, "Agent", "a", &large).await.expect("an edit");
+        let config = config_name(namespace).await;
+        namespace
+            .eventually("the configuration follows", SOON, async || {
+                let text = namespace.get("ConfigMap", &config).await.data["data"]["openclaw.json"].to_string();
+                if text.contains("p-p/large") { Ok(()) } else { Err(text) }
+            })
+            .await;
+        gateway_rejected(namespace, "hgih", "spec.gateway.podTemplate changed").await;
+        assert_eq!(uid(&gateway_runs(namespace, None).await), uid(&before), "the Pod that ran stays");
+        set_gateway(namespace, json!({"podTemplate": {"priorityClassName": null}})).await;
+        reason(namespace, "a", "GatewayReady", "Ready").await;
+        assert_eq!(uid(&gateway_runs(namespace, None).await), uid(&before), "nothing is to be replaced any more");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_replacement_a_limit_range_rejects_is_replaced_once_the_limit_is_gone() {
+    with_gateway("limits", async |namespace, before| {
+        let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+            "spec": {"limits": [{"type": "Container", "max": {"memory": "3Gi"}}]}});
+        make(namespace, &range).await;
+        let container = json!({"name": "c", "image": "none:1", "resources": {"limits": {"memory": "4Gi"}},
+            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}});
+        let confined = json!({"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "large"},
+            "spec": {"securityContext": confined, "containers": [container]}});
+        let pod: DynamicObject = serde_json::from_value(pod).expect("a Pod");
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        // Admission knows it a moment after the API server has stored it.
+        let known = async || match namespace.api("Pod").create(&params, &pod).await {
+            Err(error) if said(&error).contains("maximum memory usage") => Ok(()),
+            answered => Err(format!("{answered:?}")),
+        };
+        namespace.eventually("the limit is in force", SOON, known).await;
+        set_gateway(namespace, json!({"resources": {"limits": {"memory": "4Gi"}}})).await;
+        gateway_rejected(namespace, "maximum memory usage", "spec.gateway.resources changed").await;
+        assert_eq!(uid(&gateway_runs(namespace, None).await), uid(&before), "the Pod that ran stays");
+        namespace.delete("LimitRange", "small").await;
+        let after = gateway_runs(namespace, Some(&before)).await;
+        assert_eq!(after.data["spec"]["containers"][0]["resources"]["limits"]["memory"], "4Gi");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_quota_does_not_keep_a_gateway_from_being_replaced() {
+    with_gateway("quota-gateway", async |namespace, before| {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"},
+            "spec": {"hard": {"pods": "1"}}});
+        make(namespace, &quota).await;
+        let full = async || {
+            let status = namespace.get("ResourceQuota", "one").await.data["status"].clone();
+            if status["used"]["pods"] == "1" { Ok(()) } else { Err(status.to_string()) }
+        };
+        namespace.eventually("the quota is full", SOON, full).await;
+        set_gateway(namespace, json!({"env": [{"name": "TZ", "value": "Europe/Paris"}]})).await;
+        gateway_runs(namespace, Some(&before)).await;
     })
     .await;
 }

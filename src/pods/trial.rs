@@ -11,13 +11,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+use super::fingerprint::hash;
 use super::quota;
 use crate::kubernetes::apply::{ApplyError, failed, key_of};
 use crate::kubernetes::backoff::Backoff;
 use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::received::Received;
-use crate::naming::SANDBOX_MANAGER;
-use crate::pods::fingerprint::hash;
 
 /// After the Pod's own name. No child of any Agent ends so.
 const SUFFIX: &str = "-trial";
@@ -35,8 +34,10 @@ pub struct Refusal {
 }
 
 /// What the API server answered, by the UID of the Agent. Memory only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trials {
+    /// The field manager of the requests.
+    manager: &'static str,
     backoff: Backoff,
     answers: Mutex<HashMap<String, Answer>>,
 }
@@ -51,6 +52,11 @@ struct Answer {
 }
 
 impl Trials {
+    #[must_use]
+    pub fn new(manager: &'static str) -> Self {
+        Self { manager, backoff: Backoff::default(), answers: Mutex::default() }
+    }
+
     /// What the API server says of this Pod, from memory; `None`: it has to be asked.
     fn answer(&self, agent: &str, pod: &str, now: Instant) -> Option<Result<(), Refusal>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +108,7 @@ impl Trials {
         }
         let key = key_of(wanted);
         let api: Api<Received<Pod>> = Api::namespaced(client.clone(), &key.namespace);
-        let params = PostParams { dry_run: true, field_manager: Some(SANDBOX_MANAGER.to_owned()) };
+        let params = PostParams { dry_run: true, field_manager: Some(self.manager.to_owned()) };
         let mut trial = wanted.clone();
         trial.metadata.name = Some(format!("{}{SUFFIX}", key.name));
         let words = match api.create(&params, &Received::Whole(trial)).await {
@@ -154,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_same_pod_is_tried_ever_more_slowly_and_another_one_at_once() {
-        let (trials, now) = (Trials::default(), Instant::now());
+        let (trials, now) = (Trials::new("creel/test"), Instant::now());
         let refuse = |pod: &str, now| trials.answered("a", pod.into(), Some("no".into()), now).unwrap().again_in;
         let first = refuse("one", now);
         assert_eq!(trials.answer("a", "one", now), Some(Err(Refusal { words: "no".into(), again_in: first })));
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_pod_that_was_accepted_is_not_tried_again_and_again() {
-        let (trials, now) = (Trials::default(), Instant::now());
+        let (trials, now) = (Trials::new("creel/test"), Instant::now());
         trials.answered("a", "one".into(), None, now);
         assert_eq!(trials.answer("a", "one", now), Some(Ok(())));
         assert_eq!(trials.answer("a", "one", now + ACCEPTED_FOR), None);
