@@ -24,6 +24,7 @@ mod edge;
 mod enforcer;
 pub mod evidence;
 mod fake_nodes;
+mod fence;
 mod fixtures;
 mod models;
 mod namespace;
@@ -46,6 +47,7 @@ pub use edge::{EDGE_NAMESPACE, EXPOSED_HOST, Edge, with_edge};
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
+pub use fence::{Departure, FENCE, OURS};
 pub use fixtures::{
     agent, agent_with, cron_job, in_sandbox, joined_agent, keyless_provider, provider, sandbox, secret,
 };

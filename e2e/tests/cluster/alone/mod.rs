@@ -7,44 +7,85 @@ mod max_egress;
 mod poisoned;
 mod upgrade;
 
+use std::future::pending;
 use std::time::Duration;
 
-use e2e::model_server::Rule;
+use e2e::model_server::{MAX_DELAY, Rule};
 use e2e::suite::operator::{restart, while_stopped};
-use e2e::suite::{SOON, agent, in_namespace, keyless_provider};
+use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace, in_namespace, with_fake_nodes};
 use kube::ResourceExt as _;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
-use crate::real_pods::settled::{goes, settle};
+use crate::api_server::nodes::{on_fake_nodes, together};
+use crate::real_pods::sandbox::fence::no_sandbox_outlives_its_policies;
+use crate::real_pods::settled::{delete, is_gone, settle, settle_with_shell};
 
 /// A run takes so long that an operator can be ended meanwhile.
 const SLOW: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_namespace_can_be_deleted_while_no_operator_runs() {
+async fn an_agent_and_its_namespace_can_be_deleted_while_no_operator_runs_and_no_pod_is_without_a_policy() {
     in_namespace("orphaned", async |namespace| {
-        settle(&namespace).await;
-        while_stopped(&namespace.client, async || goes(&namespace).await).await;
+        settle_with_shell(&namespace).await;
+        while_stopped(&namespace.client, async || {
+            no_sandbox_outlives_its_policies(&namespace, ("a", "b")).await;
+            while_a_turn_runs(&namespace, "a", "p", async || {
+                delete(&namespace).await;
+                namespace.fenced_until(OURS, Departure::Begun).await;
+                namespace.end_script().await;
+                namespace.fenced_until(OURS, Departure::Over).await;
+                is_gone(&namespace).await;
+            })
+            .await;
+        })
+        .await;
     })
     .await;
 }
 
+/// Does this while a turn of the Agent waits for its Provider, until the script ends.
+async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &str, meanwhile: impl AsyncFnOnce()) {
+    const WORDS: &str = "Take your time.";
+    let prefix = namespace.prefix(provider);
+    namespace.script(&[Rule::text("done").when_text(WORDS).delay(MAX_DELAY).path_prefix(prefix)]).await;
+    let turn = async {
+        namespace.try_ask(agent, agent, "last", WORDS).await.ok();
+        pending::<()>().await
+    };
+    let meanwhile = async {
+        let asked = async || {
+            let asked = namespace.seen().await.iter().any(|request| request.text.contains(WORDS));
+            if asked { Ok(()) } else { Err("it is not asked".to_owned()) }
+        };
+        namespace.eventually("the model is asked", SOON, asked).await;
+        meanwhile().await;
+    };
+    tokio::select! {
+        () = turn => {}
+        () = meanwhile => {}
+    }
+}
+
 #[tokio::test]
-async fn a_fence_whose_last_agent_went_while_no_operator_ran_stays_until_one_is_back() {
-    in_namespace("fence-away", async |namespace| {
-        namespace.apply(&keyless_provider("p", &namespace.base_url("p"))).await;
-        namespace.apply(&format!("{}  suspend: true\n", agent("a", "p/small"))).await;
-        let fence = async || namespace.find("NetworkPolicy", "creel-fence").await.and_then(|fence| fence.metadata.uid);
-        let there = async || fence().await.map(drop).ok_or("no fence".to_owned());
-        namespace.eventually("the fence is there", SOON, there).await;
-        while_stopped(&namespace.client, async || {
-            namespace.delete("Agent", "a").await;
-            let uid = namespace.stays("the fence without an operator", Duration::from_secs(5), fence).await;
-            assert!(uid.is_some());
+async fn a_fence_whose_last_agents_went_while_no_operator_ran_outlives_their_pods_and_stays_until_one_is_back() {
+    with_fake_nodes(1, async |nodes| {
+        in_namespace("fence-away", async |namespace| {
+            on_fake_nodes(&namespace, nodes).await;
+            together(&namespace, 2, None).await;
+            let fence = async || namespace.find("NetworkPolicy", FENCE).await.and_then(|fence| fence.metadata.uid);
+            while_stopped(&namespace.client, async || {
+                let (agents, all) = (namespace.api("Agent"), ListParams::default());
+                agents.delete_collection(&DeleteParams::default(), &all).await.expect("they can be deleted");
+                namespace.fenced_until(OURS, Departure::Over).await;
+                let uid = namespace.stays("the fence without an operator", Duration::from_secs(5), fence).await;
+                assert!(uid.is_some());
+            })
+            .await;
+            let gone = async || fence().await.map_or(Ok(()), Err);
+            namespace.eventually("the fence goes", SOON, gone).await;
         })
         .await;
-        let gone = async || fence().await.map_or(Ok(()), Err);
-        namespace.eventually("the fence goes", SOON, gone).await;
     })
     .await;
 }
