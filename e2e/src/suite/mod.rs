@@ -26,6 +26,7 @@ pub mod evidence;
 mod fake_nodes;
 mod fence;
 mod fixtures;
+mod hostile_gateways;
 mod models;
 mod namespace;
 mod objects;
@@ -37,6 +38,7 @@ mod sandbox;
 mod secrets;
 mod shared;
 mod wait;
+mod worst;
 
 pub use admin::{Admin, AdminError};
 pub use browser::Browser;
@@ -53,9 +55,10 @@ pub use fixtures::{
 };
 pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};
-pub use objects::{Condition, condition, resource};
+pub use objects::{Condition, condition, resource, side_by_side};
 pub use pods::RunningPod;
 pub use rendered::directory as rendered_directory;
 pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
 pub use shared::{Shared, on_shared};
 pub use wait::{eventually, stays};
+pub use worst::Worst;
