@@ -186,7 +186,8 @@ fn babble(number: usize) -> Response<Body> {
 
 /// JSON may have any number of them.
 fn blanks() -> Result<Frame<Bytes>, Infallible> {
-    Ok(Frame::data(Bytes::from_static(&[b' '; 1 << 16])))
+    static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
+    Ok(Frame::data(Bytes::from_static(&BLANKS)))
 }
 
 /// As long as is read of an answer to this method, and as many entries as fit.
