@@ -17,8 +17,24 @@ use crate::cluster::RELEASE_NAMESPACE;
 const GOAL: f64 = 20.0;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
-/// What the kernel counts (with the pages of the binary that are in memory) and what the kubelet counts (without them).
+/// MiB of the operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// What the kernel counts, with the pages of the binary that are in memory. `None`: the operator runs on another machine.
+    pub resident: Option<f64>,
+    /// What the kubelet counts, without them.
+    pub working_set: Option<f64>,
+}
+
+/// What the idle operator holds.
 pub async fn measure(client: &kube::Client) -> Result<Vec<Row>, Error> {
+    let Held { resident, working_set } = held(client).await?;
+    let row = |measure: &str, value| Row::new(measure, Unit::Mebibytes, value).goal(GOAL);
+    Ok(vec![row("idle operator: resident (VmRSS)", resident), row("idle operator: working set (kubelet)", working_set)])
+}
+
+/// What the operator holds now.
+pub async fn held(client: &kube::Client) -> Result<Held, Error> {
     let pod = operator(client).await?;
     let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
     let missing = || Error::Missing(format!("the node of Pod {name}"));
@@ -27,9 +43,7 @@ pub async fn measure(client: &kube::Client) -> Result<Vec<Row>, Error> {
     let request = Request::get(uri).body(Vec::new()).map_err(|_| missing())?;
     let summary: Value = client.request(request).await.asking(format!("read the statistics of node {node}"))?;
     let resident = resident(&uid).map(|kibibytes| kibibytes * 1024.0 / MEBIBYTE);
-    let counted = working_set(&summary, &uid).map(|bytes| bytes / MEBIBYTE);
-    let row = |measure: &str, value| Row::new(measure, Unit::Mebibytes, value).goal(GOAL);
-    Ok(vec![row("idle operator: resident (VmRSS)", resident), row("idle operator: working set (kubelet)", counted)])
+    Ok(Held { resident, working_set: working_set(&summary, &uid).map(|bytes| bytes / MEBIBYTE) })
 }
 
 /// The operator's Pod.

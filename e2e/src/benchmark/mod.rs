@@ -11,6 +11,7 @@
 //! | `sandbox`  | commands and files through a sandbox, and how soon its Pod is there    | the network            |
 //! | `cron`     | calls for many CronJobs, and how soon a run is told of               | the network            |
 //! | `memory`   | what the idle operator holds                                        | the network, `/proc`   |
+//! | `neighbour` | the same edits, and the operator, beside a namespace that does its worst | the network |
 //! | `sample`   | percentiles                                                         | nothing                |
 //! | `table`    | rows as text                                                        | nothing                |
 
@@ -19,6 +20,7 @@ mod cron;
 mod error;
 mod live;
 mod memory;
+mod neighbour;
 mod run;
 mod sample;
 mod sandbox;

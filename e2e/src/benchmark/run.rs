@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::error::Error;
 use super::table::Table;
-use super::{creation, cron, live, memory, sandbox, size, stage};
+use super::{creation, cron, live, memory, neighbour, sandbox, size, stage};
 use crate::cluster::{Cluster, KUBECONFIG_VARIABLE, TEST_CONFIG_OVERRIDE};
 use crate::images::{self, Image, Profile};
 use crate::progress::Progress;
@@ -37,8 +37,16 @@ pub async fn benchmark(wanted: Wanted, table: &mut Table, progress: &Progress) -
     }
     let client = cluster.client().await?;
     let namespace = stage::open(&client, progress).await?;
-    let measured = on_stage(&namespace, wanted, table, progress).await;
-    let closed = stage::close(&client).await;
+    let measured = async {
+        on_stage(&namespace, wanted, table, progress).await?;
+        // Its gateways are on the machine that the cluster runs on.
+        if cluster.logs().is_some() {
+            table.rows.extend(neighbour::measure(&namespace, wanted.edits, progress).await?);
+        }
+        Ok(())
+    };
+    let measured = measured.await;
+    let closed = stage::close(&namespace).await;
     measured.and(closed)
 }
 
@@ -91,6 +99,7 @@ fn notes(wanted: Wanted) -> Vec<String> {
             "A call: from the scripted model's answer that calls the tool to its next request, {} times; the stand-in runs the command in the gateway's own Pod, without a network.",
             wanted.calls
         ),
+        "A bad neighbour: another namespace with 600 MB of objects, 51 gateways that hang, babble or flood, and edits without end. Stand-in: the same edits, and the operator, before it came.".into(),
         "CronJobs: three of them are due every ten seconds, for a minute; each call of the gateway counts, whatever it is for.".into(),
         "The operator is measured with all these Agents present. Ratios tell more than times on a busy machine.".into(),
     ]

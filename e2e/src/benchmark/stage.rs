@@ -1,4 +1,4 @@
-//! The namespace that everything is measured in, with a Provider on the scripted model server. Touches the network.
+//! The namespace that everything is measured in, with a Provider on the scripted model server, and one beside it. Touches the network.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::suite::{TestNamespace, model_server, secret_value};
 
 /// Always the same name: two benchmarks at once would measure each other, and what an interrupted one left is found.
 pub const NAMESPACE: &str = "creel-benchmark";
+/// The one that does its worst.
+const NEIGHBOUR: &str = "creel-benchmark-neighbour";
 /// The Provider that the Agents use, with the models `small` and `large`.
 pub const PROVIDER: &str = "scripted";
 
@@ -23,37 +25,45 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// An empty namespace with the Provider in it. What an interrupted run left is removed first.
 pub async fn open(client: &Client, progress: &Progress) -> Result<TestNamespace, Error> {
-    let all: Api<Namespace> = Api::all(client.clone());
-    if all.get_opt(NAMESPACE).await.asking("read the namespace")?.is_some() {
-        close(client).await?;
-        progress.during("removing what an earlier run left", gone(&all)).await?;
-    }
-    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
-    let namespace = json!({"metadata": {"name": NAMESPACE, "labels": labels}});
-    let namespace: Namespace =
-        serde_json::from_value(namespace).map_err(|_| Error::Missing("the namespace as an object".into()))?;
-    all.create(&PostParams::default(), &namespace).await.asking("create the namespace")?;
-    let models = progress.during("waiting for the scripted model server", model_server(client)).await;
-    let namespace =
-        TestNamespace { name: NAMESPACE.into(), scope: NAMESPACE.into(), host: None, client: client.clone(), models };
+    let namespace = create(client, NAMESPACE, progress).await?;
     namespace.serve(PROVIDER, &secret_value("benchmark")).await;
     namespace.condition("Provider", PROVIDER, "Ready", GONE, |ready| ready.status == "True").await;
     Ok(namespace)
 }
 
-/// Deletes the namespace; nobody waits for that.
-pub async fn close(client: &Client) -> Result<(), Error> {
+/// An empty namespace beside it. What an interrupted run left is removed first.
+pub async fn open_neighbour(client: &Client, progress: &Progress) -> Result<TestNamespace, Error> {
+    create(client, NEIGHBOUR, progress).await
+}
+
+async fn create(client: &Client, name: &str, progress: &Progress) -> Result<TestNamespace, Error> {
     let all: Api<Namespace> = Api::all(client.clone());
-    all.delete(NAMESPACE, &DeleteParams::default()).await.asking("delete the namespace")?;
+    if all.get_opt(name).await.asking("read the namespace")?.is_some() {
+        all.delete(name, &DeleteParams::default()).await.asking("delete the namespace")?;
+        progress.during("removing what an earlier run left", gone(&all, name)).await?;
+    }
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({"metadata": {"name": name, "labels": labels}});
+    let namespace: Namespace =
+        serde_json::from_value(namespace).map_err(|_| Error::Missing("the namespace as an object".into()))?;
+    all.create(&PostParams::default(), &namespace).await.asking("create the namespace")?;
+    let models = progress.during("waiting for the scripted model server", model_server(client)).await;
+    Ok(TestNamespace { name: name.into(), scope: name.into(), host: None, client: client.clone(), models })
+}
+
+/// Deletes the namespace; nobody waits for that.
+pub async fn close(namespace: &TestNamespace) -> Result<(), Error> {
+    let all: Api<Namespace> = Api::all(namespace.client.clone());
+    all.delete(&namespace.name, &DeleteParams::default()).await.asking("delete the namespace")?;
     Ok(())
 }
 
-async fn gone(all: &Api<Namespace>) -> Result<(), Error> {
+async fn gone(all: &Api<Namespace>, name: &str) -> Result<(), Error> {
     let started = Instant::now();
-    while all.get_opt(NAMESPACE).await.asking("read the namespace")?.is_some() {
+    while all.get_opt(name).await.asking("read the namespace")?.is_some() {
         if started.elapsed() > GONE {
-            let what = format!("the namespace {NAMESPACE} is not gone");
-            return Err(Error::Late { what, waited: GONE.as_secs(), namespace: NAMESPACE.into() });
+            let what = format!("the namespace {name} is not gone");
+            return Err(Error::Late { what, waited: GONE.as_secs(), namespace: name.into() });
         }
         sleep(LOOK_AGAIN).await;
     }

@@ -19,6 +19,8 @@ It measures
   calls of exec, read and write in a sandbox, with creel-shell and with OpenSSH, compared with calls without a network
   the operator's calls to a gateway with many CronJobs, and the time from the end of a run to its result in the status
   the memory of the idle operator
+  the time from an edit of a model, and the operator's memory, beside a namespace that does its worst (only on the cluster of
+  this machine)
 
 on a real Kubernetes on this machine (see `cargo cluster --help`). If necessary it starts the cluster and installs Creel; it
 leaves both running. It takes a few minutes; nothing else should run at the same time. It is not a test and cannot fail on a
@@ -63,7 +65,7 @@ async fn main() -> ExitCode {
     let measured = tokio::select! {
         measured = benchmark(Wanted { rounds, edits, calls, jobs }, &mut table, &progress) => measured.map_err(|error| explain(&error)),
         _ = tokio::signal::ctrl_c() => {
-            Err("interrupted; the next run removes what is left (`kubectl delete namespace creel-benchmark`)".to_owned())
+            Err("interrupted; the next run removes what is left (`kubectl delete namespace creel-benchmark creel-benchmark-neighbour`)".to_owned())
         }
     };
     if !table.rows.is_empty() {

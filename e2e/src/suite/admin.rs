@@ -15,7 +15,7 @@ use crate::explain::explain;
 const ANSWER: Duration = Duration::from_mins(1);
 
 /// Where a gateway listens.
-const PORT: u16 = 18_789;
+pub(super) const PORT: u16 = 18_789;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -7,11 +7,11 @@ use kube::api::Api;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::admin::PORT;
 use super::namespace::TestNamespace;
 use crate::explain::explain;
 use crate::model_server::{Filter, Recorded};
 
-const PORT: u16 = 18789;
 /// A turn takes seconds; one that takes this long hangs.
 const TURN: Duration = Duration::from_mins(10);
 /// kube-proxy learns of a Pod that became ready a moment later than the API server, and refuses connections until then.

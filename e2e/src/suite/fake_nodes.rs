@@ -27,6 +27,8 @@ const STAGES: &str = include_str!("fixtures/kwok-stages.yaml");
 const TAINT: &str = "example.com/no-machine";
 /// Which test a node is for.
 const GROUP: &str = "example.com/group";
+/// The address that a Pod with this label is said to have.
+const ADDRESS: &str = "example.com/address";
 /// Of the Services' range, which leads nowhere: who calls such a Pod disturbs no stranger.
 const POD_RANGE: &str = "10.96.255.0/24";
 /// A node that is not heard of for so many seconds is lost.
@@ -60,6 +62,14 @@ impl FakeNodes {
     #[must_use]
     pub fn placement(&self) -> Value {
         json!({"nodeSelector": {GROUP: self.group}, "tolerations": [{"key": TAINT, "operator": "Exists"}]})
+    }
+
+    /// The same for Pods that are said to have this address: who calls one calls whoever listens there.
+    #[must_use]
+    pub fn placement_at(&self, address: &str) -> Value {
+        let mut placement = self.placement();
+        placement["metadata"] = json!({"labels": {ADDRESS: address}});
+        placement
     }
 
     /// Whether new Pods may come to the node, as `kubectl cordon` and `uncordon` set it.

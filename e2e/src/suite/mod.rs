@@ -24,7 +24,9 @@ mod edge;
 mod enforcer;
 pub mod evidence;
 mod fake_nodes;
+mod fence;
 mod fixtures;
+mod hostile_gateways;
 mod models;
 mod namespace;
 mod objects;
@@ -36,6 +38,7 @@ mod sandbox;
 mod secrets;
 mod shared;
 mod wait;
+mod worst;
 
 pub use admin::{Admin, AdminError};
 pub use browser::Browser;
@@ -46,14 +49,16 @@ pub use edge::{EDGE_NAMESPACE, EXPOSED_HOST, Edge, with_edge};
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
+pub use fence::{Departure, FENCE, OURS};
 pub use fixtures::{
     agent, agent_with, cron_job, in_sandbox, joined_agent, keyless_provider, provider, sandbox, secret,
 };
 pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};
-pub use objects::{Condition, condition, resource};
+pub use objects::{Condition, condition, resource, side_by_side};
 pub use pods::RunningPod;
 pub use rendered::directory as rendered_directory;
 pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
 pub use shared::{Shared, on_shared};
 pub use wait::{eventually, stays};
+pub use worst::Worst;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::core::TypeMeta;
@@ -12,6 +13,9 @@ use super::namespace::{SOON, TestNamespace};
 
 /// The field manager of the tests: a user who applies YAML.
 const MANAGER: &str = "suite";
+
+/// So many requests at once, where many are made.
+const AT_ONCE: usize = 8;
 
 /// A condition of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,11 @@ pub fn resource(kind: &str) -> ApiResource {
     };
     irregular.clone_into(&mut resource.plural);
     resource
+}
+
+/// Does this for each number below `count`, some at a time.
+pub async fn side_by_side(count: usize, one: impl AsyncFn(usize)) {
+    stream::iter(0..count).for_each_concurrent(AT_ONCE, |number| one(number)).await;
 }
 
 /// The condition of this type in an object's status.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use futures::FutureExt;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -71,6 +72,34 @@ pub async fn pods(client: &Client) -> Vec<Pod> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
     let selector = ListParams::default().labels("app.kubernetes.io/name=creel,app.kubernetes.io/component=operator");
     pods.list(&selector).await.expect("Pods can be listed").items
+}
+
+/// Which process of the operator leads: equal to another one while it is still the same, without a pause.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Leader {
+    holder: Option<String>,
+    transitions: Option<i32>,
+    /// Of the containers of the operator's Pods, by UID.
+    restarts: Vec<(Option<String>, i32)>,
+}
+
+impl Leader {
+    /// Waits until one of the operator's Pods leads.
+    pub async fn of(client: &Client) -> Self {
+        let leases: Api<Lease> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
+        let lease = eventually(SOON, async || {
+            let names: Vec<_> = pods(client).await.iter().map(ResourceExt::name_any).collect();
+            let lease = leases.get(OPERATOR).await.map_err(|error| error.to_string())?.spec.unwrap_or_default();
+            let leads = lease.holder_identity.as_ref().is_some_and(|holder| names.contains(holder));
+            if leads { Ok(lease) } else { Err(format!("{:?} leads, and not {names:?}", lease.holder_identity)) }
+        });
+        let lease = lease.await.expect("the operator leads");
+        let restarts = pods(client).await.into_iter().map(|pod| {
+            let containers = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
+            (pod.metadata.uid, containers.iter().map(|container| container.restart_count).sum())
+        });
+        Self { holder: lease.holder_identity, transitions: lease.lease_transitions, restarts: restarts.collect() }
+    }
 }
 
 /// Keeps the logs of the operators that run, for those who read the log of the whole run.

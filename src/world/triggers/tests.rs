@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::tests::small_world::SmallWorld;
+use crate::tests::small_world::{NAMESPACE, SmallWorld};
+use crate::world::stores::Index;
 
 fn agent(generation: i64, ready: &str) -> Agent {
     let condition = json!({"type": "Ready", "status": ready, "reason": "R", "message": "",
@@ -56,4 +57,43 @@ fn a_change_of_the_status_alone_concerns_only_the_controller_that_reports_it() {
     let mut another = agent(1, "True");
     another.metadata.uid = Some("2".to_owned());
     assert_eq!(another.status_concerns(&agent(1, "True")), None);
+}
+
+/// An Agent whose gateway reads all keys of these Secrets.
+fn reader(name: &str, secrets: &[String]) -> Agent {
+    let mut agent = SmallWorld::agent(name);
+    let sources: Vec<_> = secrets.iter().map(|name| json!({"secretRef": {"name": name}})).collect();
+    agent.spec.gateway = serde_json::from_value(json!({"envFrom": sources})).unwrap();
+    agent
+}
+
+fn secret(name: &str, version: &str) -> PartialObjectMeta<Secret> {
+    let metadata = json!({"name": name, "namespace": NAMESPACE, "resourceVersion": version});
+    serde_json::from_value(json!({"metadata": metadata})).unwrap()
+}
+
+#[test]
+fn a_secret_among_ten_thousand_of_a_thousand_agents_concerns_its_reader_and_no_other_agent_is_looked_at() {
+    let secrets_of = |agent: usize| (0..10).map(|number| format!("secret-{agent}-{number}")).collect::<Vec<_>>();
+    let agents = (0..1000).map(|number| reader(&format!("agent-{number}"), &secrets_of(number))).collect();
+    let world = SmallWorld { agents, ..SmallWorld::default() };
+    let stores = world.stores();
+    secret("secret-0-0", "1").concerns(&stores);
+    let index = stores.readers.of(NAMESPACE, Index::new);
+
+    // Nothing but the index is left to look at.
+    let without_objects = Stores { readers: Arc::clone(&stores.readers), ..SmallWorld::default().stores() };
+    for agent in 0..1000 {
+        let gateway = Trigger::new(Controller::Gateway, NAMESPACE, format!("agent-{agent}"));
+        for name in secrets_of(agent) {
+            let concerned = of_change(Some(&secret(&name, "1")), &secret(&name, "2"), &without_objects);
+            assert_eq!(concerned, BTreeSet::from([gateway.clone()]), "{name}");
+        }
+    }
+
+    // Neither Secrets nor statuses of Agents have it made anew.
+    let mut told = world.agents[0].clone();
+    told.status = agent(1, "True").status;
+    of_change(Some(&world.agents[0]), &told, &stores);
+    assert!(Arc::ptr_eq(&stores.readers.of(NAMESPACE, Index::new), &index));
 }

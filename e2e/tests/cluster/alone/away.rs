@@ -1,22 +1,26 @@
 //! An operator that is ended, or away for a while: nothing is lost, nothing is done twice, and a new one does what is left to do. One
 //! gateway for all of it, because each start takes half a minute of a core.
 
+use std::future::pending;
 use std::time::Duration;
 
-use e2e::model_server::Rule;
+use e2e::model_server::{MAX_DELAY, Rule};
 use e2e::suite::operator::{restart, while_stopped};
-use e2e::suite::{SOON, TestNamespace, agent, cron_job, in_namespace, keyless_provider};
+use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace, cron_job, in_namespace, with_fake_nodes};
 use kube::ResourceExt as _;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
+use crate::api_server::nodes::{on_fake_nodes, together};
 use crate::real_pods::cron::RARELY;
-use crate::real_pods::settled::{goes, settle};
+use crate::real_pods::sandbox::fence::no_sandbox_outlives_its_policies;
+use crate::real_pods::settled::{delete, give_a_shell, is_gone, settle};
 
 /// A run takes so long that an operator can be ended meanwhile.
 const SLOW: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn an_operator_that_is_killed_or_away_runs_nothing_twice_forgets_nothing_and_leaves_the_gateway_alone() {
+async fn an_operator_that_is_killed_or_away_runs_nothing_twice_forgets_nothing_and_leaves_no_pod_without_a_policy() {
     in_namespace("away", async |namespace: TestNamespace| {
         let slow = Rule::text("done").when_text("Compress notes.").delay(SLOW).path_prefix(namespace.prefix("p"));
         namespace.script(&[slow]).await;
@@ -34,7 +38,8 @@ async fn an_operator_that_is_killed_or_away_runs_nothing_twice_forgets_nothing_a
         let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
         assert_eq!(asked, 3, "so many times the model was told");
 
-        while_stopped(&namespace.client, async || goes(&namespace).await).await;
+        give_a_shell(&namespace).await;
+        while_stopped(&namespace.client, async || no_pod_that_is_left_is_without_a_policy(&namespace).await).await;
     })
     .await;
 }
@@ -79,19 +84,17 @@ async fn one_that_is_killed_in_a_run_does_not_run_it_again(namespace: &TestNames
     namespace.ran_exactly("a", id, 2).await;
 }
 
-/// A run is asked for, a CronJob is deleted, and the last Agent of another namespace goes, while no operator runs.
+/// A run is asked for, a CronJob is deleted, and all Agents of another namespace are, while no operator runs. That one's fence outlives
+/// their Pods.
 async fn what_is_asked_meanwhile(namespace: &TestNamespace, fenced: &TestNamespace, id: &str) {
-    fenced.apply(&keyless_provider("p", &fenced.base_url("p"))).await;
-    fenced.apply(&format!("{}  suspend: true\n", agent("a", "p/small"))).await;
-    let fence = async || fenced.find("NetworkPolicy", "creel-fence").await.and_then(|fence| fence.metadata.uid);
-    let there = async || fence().await.map(drop).ok_or("no fence".to_owned());
-    fenced.eventually("the fence is there", SOON, there).await;
+    let fence = async || fenced.find("NetworkPolicy", FENCE).await.and_then(|fence| fence.metadata.uid);
     let kept = namespace.job("a", "kept").await.expect("a job");
-
     while_stopped(&namespace.client, async || {
         namespace.run_now("of-a", "while away").await;
         namespace.delete("CronJob", "of-b").await;
-        fenced.delete("Agent", "a").await;
+        let (agents, all) = (fenced.api("Agent"), ListParams::default());
+        agents.delete_collection(&DeleteParams::default(), &all).await.expect("they can be deleted");
+        fenced.fenced_until(OURS, Departure::Over).await;
         let uid = fenced.stays("the fence without an operator", Duration::from_secs(5), fence).await;
         assert!(uid.is_some());
         assert!(namespace.job("a", "of-b").await.is_some(), "nobody is there who could remove it");
@@ -110,4 +113,40 @@ async fn what_is_asked_meanwhile(namespace: &TestNamespace, fenced: &TestNamespa
     assert_eq!(namespace.job("a", "kept").await, Some(kept), "a new operator writes nothing that is there");
     let gone = async || fence().await.map_or(Ok(()), Err);
     fenced.eventually("the fence goes", SOON, gone).await;
+}
+
+/// An Agent is deleted while its command runs, then the whole namespace while a turn runs.
+async fn no_pod_that_is_left_is_without_a_policy(namespace: &TestNamespace) {
+    no_sandbox_outlives_its_policies(namespace, ("a", "b")).await;
+    while_a_turn_runs(namespace, "a", "p", async || {
+        delete(namespace).await;
+        namespace.fenced_until(OURS, Departure::Begun).await;
+        namespace.end_script().await;
+        namespace.fenced_until(OURS, Departure::Over).await;
+        is_gone(namespace).await;
+    })
+    .await;
+}
+
+/// Does this while a turn of the Agent waits for its Provider, until the script ends.
+async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &str, meanwhile: impl AsyncFnOnce()) {
+    const WORDS: &str = "Take your time.";
+    let prefix = namespace.prefix(provider);
+    namespace.script(&[Rule::text("done").when_text(WORDS).delay(MAX_DELAY).path_prefix(prefix)]).await;
+    let turn = async {
+        namespace.try_ask(agent, agent, "last", WORDS).await.ok();
+        pending::<()>().await
+    };
+    let meanwhile = async {
+        let asked = async || {
+            let asked = namespace.seen().await.iter().any(|request| request.text.contains(WORDS));
+            if asked { Ok(()) } else { Err("it is not asked".to_owned()) }
+        };
+        namespace.eventually("the model is asked", SOON, asked).await;
+        meanwhile().await;
+    };
+    tokio::select! {
+        () = turn => {}
+        () = meanwhile => {}
+    }
 }

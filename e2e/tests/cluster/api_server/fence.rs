@@ -3,24 +3,15 @@
 use std::time::Duration;
 
 use e2e::suite::policy::{Peer, Rules, pod};
-use e2e::suite::{SOON, TestNamespace, in_namespace};
+use e2e::suite::{FENCE, OURS, SOON, TestNamespace, in_namespace};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::stage::{agent, make, merged, provider, resting, sandbox, uid, unschedulable, with_children};
 
-const FENCE: &str = "creel-fence";
 /// Longer than Creel waits before it removes a fence that nothing needs any more.
 const LONG: Duration = Duration::from_secs(50);
-
-/// The Pods of Creel's.
-async fn pods(namespace: &TestNamespace) -> Vec<Pod> {
-    let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
-    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=creel");
-    pods.list(&ours).await.expect("Pods can be listed").items
-}
 
 fn peer(namespace: &TestNamespace, of: &Pod) -> Peer {
     let labels: Vec<_> = of.labels().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -45,7 +36,7 @@ async fn whenever_a_pod_is_there_the_fence_and_its_own_policy_select_it() {
         make(&namespace, &unschedulable("a", "box")).await;
         namespace
             .eventually("the gateway and the sandbox have Pods", SOON, async || {
-                let pods = pods(&namespace).await;
+                let pods = namespace.pods_with(OURS).await;
                 let rules = Rules::of(&namespace).await;
                 for pod in &pods {
                     let own = if pod.name_any() == "a-sandbox" { "a-sandbox" } else { "a-gateway" };

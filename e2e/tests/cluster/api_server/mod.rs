@@ -16,7 +16,7 @@ mod judge;
 mod manifests;
 mod manual;
 mod moving;
-mod nodes;
+pub mod nodes;
 mod ownership;
 mod pause;
 mod policies;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::stage::{agent, edit, make, merged, provider, sandbox};
 
 /// The Agent `a` with a gateway of its own and `b` who joined it, both with a sandbox that shares the workspace.
-async fn on_fake_nodes(namespace: &TestNamespace, nodes: &FakeNodes) {
+pub async fn on_fake_nodes(namespace: &TestNamespace, nodes: &FakeNodes) {
     let template = nodes.placement();
     make(namespace, &provider("p")).await;
     let shared = json!({"spec": {"workspaceAccess": "rw", "podTemplate": template}});
@@ -31,7 +31,7 @@ async fn pods(namespace: &TestNamespace, component: &str) -> Vec<Pod> {
 }
 
 /// Waits until one gateway and `sandboxes` sandboxes run, all on one node that is not `left`; that node.
-async fn together(namespace: &TestNamespace, sandboxes: usize, left: Option<&str>) -> String {
+pub async fn together(namespace: &TestNamespace, sandboxes: usize, left: Option<&str>) -> String {
     let what = format!("the gateway and {sandboxes} sandboxes run on one node that is not {left:?}");
     namespace
         .eventually(&what, SOON, async || {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use e2e::suite::operator::AuditLog;
-use e2e::suite::{SOON, TestNamespace, agent, cron_job, in_namespace, joined_agent, secret_value};
+use e2e::suite::{OURS, SOON, TestNamespace, agent, cron_job, in_namespace, joined_agent, sandbox, secret_value};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
+
+use super::sandbox::fence::{end_under_a_policy, while_a_command_runs};
 
 /// What follows a start, or an edit, is written within this time after what was written before.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -27,6 +29,14 @@ pub async fn settle(namespace: &TestNamespace) {
         namespace.apply(&cron_job(name, agent, RARELY, "Compress notes.")).await;
         namespace.declared(name).await;
     }
+}
+
+/// Commands of the Agent that joined run in a sandbox from now on.
+pub async fn give_a_shell(namespace: &TestNamespace) {
+    namespace.apply(&sandbox("box", "none")).await;
+    namespace.merge("Agent", "b", &json!({"spec": {"sandbox": {"ref": {"name": "box"}}}})).await;
+    namespace.sandbox_ready("b").await;
+    namespace.ready("b").await;
 }
 
 /// Every event of the namespace, and how often it was repeated.
@@ -54,7 +64,7 @@ fn writes(audit: &AuditLog, namespace: &TestNamespace) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told_and_the_namespace_can_be_deleted() {
+async fn in_two_quiet_minutes_nothing_is_written_and_told_and_a_deleted_namespace_leaves_no_pod_without_a_policy() {
     in_namespace("quiet", async |namespace| {
         let audit = AuditLog::from_now().await.expect("an audit log: these tests run on the cluster of this machine");
         settle(&namespace).await;
@@ -70,15 +80,27 @@ async fn in_two_quiet_minutes_nothing_is_written_and_no_event_is_told_and_the_na
         let seen = async || (writes(&quiet, &namespace), events(&namespace).await);
         let (written, _) = namespace.stays("what is written and told", Duration::from_mins(2), seen).await;
         assert_eq!(written, Vec::<String>::new());
-        goes(&namespace).await;
+
+        give_a_shell(&namespace).await;
+        while_a_command_runs(&namespace, ("a", "b"), async || {
+            delete(&namespace).await;
+            end_under_a_policy(&namespace, OURS, "b").await;
+            is_gone(&namespace).await;
+        })
+        .await;
     })
     .await;
 }
 
-/// Deletes the namespace and waits until it is gone with all that is in it.
-pub async fn goes(namespace: &TestNamespace) {
+/// Deletes the namespace.
+pub async fn delete(namespace: &TestNamespace) {
     let all: Api<Namespace> = Api::all(namespace.client.clone());
     all.delete(&namespace.name, &DeleteParams::default()).await.expect("a namespace can be deleted");
+}
+
+/// Waits until the namespace is gone with all that was in it.
+pub async fn is_gone(namespace: &TestNamespace) {
+    let all: Api<Namespace> = Api::all(namespace.client.clone());
     let gone = e2e::suite::eventually(SOON, async || {
         let present = all.get_opt(&namespace.name).await.expect("namespaces can be read");
         present.map_or(Ok(()), |present| Err(json!(present.status).to_string()))

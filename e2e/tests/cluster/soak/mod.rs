@@ -1,6 +1,7 @@
 //! What takes long on purpose: the whole length of what `real_pods` does a short time of. `cargo soak` runs it, one after another.
 
 mod jobs;
+mod lease;
 
 use e2e::suite::{TestNamespace, in_namespace};
 

@@ -5,10 +5,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, EvictParams};
 use serde_json::json;
 
+use super::fence::no_sandbox_outlives_its_policies;
 use super::{AGENT, with_env, writer, writer_with};
 
 #[tokio::test]
-async fn an_agent_moves_to_another_sandbox_and_its_pod_outlives_a_deleted_one() {
+async fn an_agent_moves_to_another_sandbox_and_its_pod_outlives_a_deleted_one_and_no_policy_of_its_own() {
     on_shared(Shared::Workspace, "moves", async |namespace: TestNamespace| {
         let [agent, first, second] = [AGENT, "first", "second"].map(|name| namespace.named(name));
         let with_name = |name: &str| with_env(&sandbox(name, "rw"), &[&format!("{{name: WHERE, value: {name}}}")]);
@@ -35,6 +36,8 @@ async fn an_agent_moves_to_another_sandbox_and_its_pod_outlives_a_deleted_one() 
         namespace.apply(&with_name(&second)).await;
         assert_eq!(namespace.sandbox_ready(&agent).await, pod, "the same Sandbox again is no change");
         assert_eq!(namespace.running(namespace.host_of(&agent)).await, [gateway]);
+
+        no_sandbox_outlives_its_policies(&namespace, (namespace.host_of(&agent), &agent)).await;
     })
     .await;
 }

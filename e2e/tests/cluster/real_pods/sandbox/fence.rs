@@ -1,47 +1,62 @@
-//! An Agent that is deleted during a turn whose command runs on: its own policies go at once, and no Pod of it is ever without one.
+//! What is deleted during a turn whose command runs on: policies may go at once, and no Pod is ever without one.
 
-use e2e::suite::policy::{Rules, pod};
-use e2e::suite::{SOON, START, TestNamespace};
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use std::future::pending;
+
+use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace};
+use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
-const FENCE: &str = "creel-fence";
+/// What the command that runs on is called.
+const PROGRAM: &str = "sleep";
 
-/// Deletes the Agent, which owns its gateway and is the last one of the namespace.
-pub async fn no_pod_outlives_its_policies(namespace: &TestNamespace, agent: &str) {
-    let turn = namespace.try_tool(agent, agent, "exec", json!({"command": "sleep 1000", "yieldMs": 110_000}));
-    let deletion = async {
-        namespace.runs_in_sandbox(agent, "sleep").await;
-        namespace.api("Agent").delete(agent, &DeleteParams::default()).await.expect("an Agent can be deleted");
-        let mut by_the_fence_alone = 0_u32;
-        namespace
-            .eventually("the Pods of the Agent are gone", START, async || {
-                // In this order: a Pod that is there now needs a policy a moment later.
-                let pods = pods(namespace).await;
-                let rules = Rules::of(namespace).await;
-                for left in &pods {
-                    let labels: Vec<_> =
-                        left.labels().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                    let selecting = rules.selecting(&pod("10.0.0.1", (&namespace.name, &[]), &labels)).await;
-                    let fence = format!("{}/{FENCE}", namespace.name);
-                    assert!(selecting.contains(&fence), "{} is selected by {selecting:?}", left.name_any());
-                    by_the_fence_alone += u32::from(selecting == [fence]);
-                }
-                if pods.is_empty() { Ok(()) } else { Err(format!("{} Pods", pods.len())) }
-            })
-            .await;
-        assert!(by_the_fence_alone > 0, "no Pod outlived the Agent's own policies, so nothing was shown");
+/// Does this while a turn of the Agent, on the gateway of `owner`, waits for a command. How the turn ends is the gateway's business.
+pub async fn while_a_command_runs(
+    namespace: &TestNamespace,
+    (owner, agent): (&str, &str),
+    meanwhile: impl AsyncFnOnce(),
+) {
+    let turn = async {
+        let arguments = json!({"command": format!("{PROGRAM} 1000"), "yieldMs": 110_000});
+        namespace.try_tool(owner, agent, "exec", arguments).await.ok();
+        pending::<()>().await
     };
-    // How the turn ends is the gateway's business.
-    let (_, ()) = tokio::join!(turn, deletion);
+    let meanwhile = async {
+        namespace.runs_in_sandbox(agent, PROGRAM).await;
+        meanwhile().await;
+    };
+    tokio::select! {
+        () = turn => {}
+        () = meanwhile => {}
+    }
+}
+
+/// Waits until the Pods with these labels, the Agent's sandbox among them, have ended under a policy. The command ends as soon as it was
+/// seen to go on.
+pub async fn end_under_a_policy(namespace: &TestNamespace, labels: &str, agent: &str) {
+    namespace.fenced_until(labels, Departure::Begun).await;
+    // Whether or not it has ended by itself.
+    namespace.try_in_container(&format!("{agent}-sandbox"), "shell", &format!("pkill -x {PROGRAM}")).await.ok();
+    namespace.fenced_until(labels, Departure::Over).await;
+}
+
+/// Deletes all Agents, of which this is one that owns its gateway.
+pub async fn no_pod_outlives_its_policies(namespace: &TestNamespace, agent: &str) {
+    while_a_command_runs(namespace, (agent, agent), async || {
+        let agents = namespace.api("Agent");
+        agents.delete_collection(&DeleteParams::default(), &ListParams::default()).await.expect("they can be deleted");
+        let by_the_fence_alone = namespace.fenced_until(OURS, Departure::Over).await;
+        assert!(by_the_fence_alone > 0, "no Pod outlived the Agent's own policies, so nothing was shown");
+    })
+    .await;
     let look = async || namespace.find("NetworkPolicy", FENCE).await.map_or(Ok(()), |fence| Err(format!("{fence:?}")));
     namespace.eventually("the fence goes after the last Pod", SOON, look).await;
 }
 
-async fn pods(namespace: &TestNamespace) -> Vec<Pod> {
-    let pods: Api<Pod> = Api::namespaced(namespace.client.clone(), &namespace.name);
-    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=creel");
-    pods.list(&ours).await.expect("Pods can be listed").items
+/// Deletes an Agent that joined a gateway, which goes on.
+pub async fn no_sandbox_outlives_its_policies(namespace: &TestNamespace, (owner, agent): (&str, &str)) {
+    while_a_command_runs(namespace, (owner, agent), async || {
+        namespace.api("Agent").delete(agent, &DeleteParams::default()).await.expect("an Agent can be deleted");
+        end_under_a_policy(namespace, &format!("creel.dev/agent={agent}"), agent).await;
+    })
+    .await;
 }

@@ -26,7 +26,7 @@ console.log(database.prepare("SELECT count(*) AS entries FROM sandbox_registry_e
 const REMOVE: &str = r#"call "'/bin/sh' '-c' 'rm -rf -- \"\$1\"' 'openclaw-sandbox-remove' '<root>'""#;
 
 #[tokio::test]
-async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole_and_a_deleted_agent_no_pod_without_a_policy() {
+async fn what_openclaw_clears_away_leaves_a_read_write_workspace_whole_and_deleted_agents_no_pod_without_a_policy() {
     in_namespace("removal", async |namespace: TestNamespace| {
         let (gateway, pod) = writer_with(&namespace, "rw").await;
         let root = namespace.run_in_sandbox(AGENT, "mkdir -p deep; echo kept > deep/kept.txt; dirname $(pwd)").await;
