@@ -31,8 +31,13 @@ async fn an_operator_that_is_killed_or_away_runs_nothing_twice_forgets_nothing_a
         one_that_is_killed_in_a_run_does_not_run_it_again(&namespace, &id).await;
         namespace.apply(&cron_job("kept", "a", RARELY, "Not now.")).await;
         namespace.declared("kept").await;
-        in_namespace("fence-away", async |fenced: TestNamespace| {
-            what_is_asked_meanwhile(&namespace, &fenced, &id).await
+        with_fake_nodes(1, async |nodes| {
+            in_namespace("fence-away", async |fenced: TestNamespace| {
+                on_fake_nodes(&fenced, nodes).await;
+                together(&fenced, 2, None).await;
+                what_is_asked_meanwhile(&namespace, &fenced, &id).await;
+            })
+            .await;
         })
         .await;
         let asked = namespace.seen().await.into_iter().filter(|request| request.text == "Compress notes.").count();
