@@ -18,7 +18,7 @@ pub async fn measure(namespace: &TestNamespace, edits: usize, progress: &Progres
     let (mut beside, mut closed) = (None, Ok(()));
     with_fake_nodes(1, async |nodes| {
         let worst = progress.during("letting a neighbour do its worst", Worst::begin(&neighbour, nodes)).await;
-        let edited = worst.during(look(namespace, edits));
+        let edited = worst.during(Box::pin(look(namespace, edits)));
         beside = Some(progress.during("editing a model beside it", edited).await);
         worst.end().await;
         closed = stage::close(&neighbour).await;

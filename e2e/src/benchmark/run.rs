@@ -41,7 +41,7 @@ pub async fn benchmark(wanted: Wanted, table: &mut Table, progress: &Progress) -
         on_stage(&namespace, wanted, table, progress).await?;
         // Its gateways are on the machine that the cluster runs on.
         if cluster.logs().is_some() {
-            table.rows.extend(neighbour::measure(&namespace, wanted.edits, progress).await?);
+            table.rows.extend(Box::pin(neighbour::measure(&namespace, wanted.edits, progress)).await?);
         }
         Ok(())
     };

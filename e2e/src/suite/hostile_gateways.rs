@@ -180,14 +180,14 @@ fn babble(number: usize) -> Response<Body> {
             response
         }
         8 => answer(StatusCode::OK, vec![0xff; 1 << 16]),
-        _ => Response::new(StreamBody::new(stream::repeat_with(blanks)).boxed_unsync()),
+        _ => Response::new(StreamBody::new(stream::repeat_with(|| Ok(blanks()))).boxed_unsync()),
     }
 }
 
 /// JSON may have any number of them.
-fn blanks() -> Result<Frame<Bytes>, Infallible> {
+fn blanks() -> Frame<Bytes> {
     static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
-    Ok(Frame::data(Bytes::from_static(&BLANKS)))
+    Frame::data(Bytes::from_static(&BLANKS))
 }
 
 /// As long as is read of an answer to this method, and as many entries as fit.

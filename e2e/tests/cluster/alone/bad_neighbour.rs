@@ -17,7 +17,7 @@ async fn a_namespace_that_does_its_worst_is_not_noticed_in_another() {
                 // What is there is listed once more, and what a namespace does meanwhile meets an operator that has just begun.
                 restart(&beside.client).await;
                 let before = Leader::of(&beside.client).await;
-                worst.during(lives(&beside)).await;
+                worst.during(Box::pin(lives(&beside))).await;
                 assert_eq!(Leader::of(&beside.client).await, before, "the same process is the leader all the time");
                 let log = operator_log(&beside.client, 100_000).await;
                 let bytes = log.lines().map(str::len).max().unwrap_or_default();

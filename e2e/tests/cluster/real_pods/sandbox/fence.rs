@@ -18,7 +18,7 @@ pub async fn while_a_command_runs(
     let turn = async {
         let arguments = json!({"command": format!("{PROGRAM} 1000"), "yieldMs": 110_000});
         namespace.try_tool(owner, agent, "exec", arguments).await.ok();
-        pending::<()>().await
+        pending::<()>().await;
     };
     let meanwhile = async {
         namespace.runs_in_sandbox(agent, PROGRAM).await;
