@@ -41,10 +41,11 @@ impl<'a> AtFault<'a> {
     }
 }
 
-/// The last accepted configuration, if it is needed: the live one may still hold what the gateway rejected.
+/// The last accepted configuration, if it is needed: the live one may still hold what the gateway rejected, and goes with the Deployment.
 fn accepted(gathered: &Gathered, attempts: &[Attempt<'_>]) -> Option<Arc<ConfigDocument>> {
     let is_rejected = |result: &Result<_, Fault>| result.as_ref().is_err_and(|fault| fault.reason == reason::REJECTED);
-    let is_needed = attempts.iter().flat_map(|attempt| &attempt.results).any(is_rejected);
+    let is_needed =
+        gathered.live.config.is_none() || attempts.iter().flat_map(|attempt| &attempt.results).any(is_rejected);
     is_needed.then(|| gathered.live.last_good(&GatewayNames::of(&gathered.owner.name_any())))?
 }
 
@@ -53,9 +54,10 @@ fn accepted(gathered: &Gathered, attempts: &[Attempt<'_>]) -> Option<Arc<ConfigD
 #[must_use]
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();
-    let Some(config) = gathered.live.config.as_ref().map(|config| config.value()) else { return kept };
-    let accepted = accepted(gathered, attempts);
-    let accepted = accepted.as_ref().map(|accepted| accepted.value());
+    let (live, accepted) = (gathered.live.config.as_ref(), accepted(gathered, attempts));
+    // Either may have been deleted by hand.
+    let Some(config) = live.or(accepted.as_ref()).map(|config| config.value()) else { return kept };
+    let accepted = accepted.as_ref().map_or(config, |accepted| accepted.value());
     let entry = |attempt: &Attempt<'_>| live::agent(config, &attempt.agent.name_any());
     let mut needed = Sections::default();
     for attempt in attempts.iter().filter(|attempt| attempt.fault().is_none() || entry(attempt).is_some()) {
@@ -68,7 +70,7 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
             .iter()
             .filter_map(|attempt| Some((attempt.agent, attempt.results.get(position)?.as_ref().err()?)))
             .filter_map(|(agent, fault)| {
-                let config = if fault.reason == reason::REJECTED { accepted? } else { config };
+                let config = if fault.reason == reason::REJECTED { accepted } else { config };
                 AtFault::read_back(config, agent.name_any(), Some(agent))
             })
             .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None)))

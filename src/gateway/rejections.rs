@@ -65,6 +65,13 @@ impl Rejections {
     }
 }
 
+/// All of them together.
+impl FromIterator<Self> for Rejections {
+    fn from_iter<T: IntoIterator<Item = Self>>(all: T) -> Self {
+        Self(all.into_iter().flat_map(|rejections| rejections.0).collect())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

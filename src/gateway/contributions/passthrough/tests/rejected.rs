@@ -183,3 +183,45 @@ fn the_next_process_of_the_operator_finds_them_at_the_mounted_configuration() {
     let map = config_map::mounted(&gathered.owner, &names(), &rolled_back);
     assert_eq!(Rejections::read_back(&map.metadata.annotations.unwrap()), rolled_back.rejections);
 }
+
+/// What is left once somebody deleted the Deployment.
+fn without_deployment(gathered: &mut Gathered) {
+    let live = &mut gathered.live;
+    (live.deployment, live.config, live.environment) = (None, None, Vec::new());
+    (live.digests, live.parts) = Default::default();
+}
+
+#[test]
+fn they_stand_in_also_if_the_deployment_or_the_accepted_configuration_is_deleted() {
+    let mut rejected = accepted();
+    of_agent(&mut rejected, &json!({"noSuchKey": 1}));
+    reject(&mut rejected, OF_WRITER);
+    settle(&mut rejected);
+    let kept = plan(&rejected);
+    let deletions: [fn(&mut Gathered); 2] = [without_deployment, |gathered| {
+        gathered.live.config_maps.remove(&names().accepted);
+    }];
+    for delete in deletions {
+        let mut gathered = Gathered { live: rejected.live.clone(), ..accepted() };
+        of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+        delete(&mut gathered);
+        let after = plan(&gathered);
+        assert_eq!((&after.config, at_fault(&after)), (&kept.config, vec!["writer"]));
+        assert_eq!(after.rejections, rejected.live.rejections, "they are not tried again");
+    }
+}
+
+#[test]
+fn a_secret_that_the_present_keys_name_too_is_known_without_the_deployment() {
+    let remote =
+        |more: Value| json!({"memory": {"search": {"remote": {"apiKey": reference("search", "brave")}}}, "more": more});
+    let mut gathered = company();
+    secret(&mut gathered, "search", &[("brave", "k")]);
+    of_agent(&mut gathered, &remote(Value::Null));
+    accept(&mut gathered);
+    let accepted = writer(&plan(&gathered));
+    of_agent(&mut gathered, &remote(json!(1)));
+    reject(&mut gathered, "agents.entries.writer.more: Invalid input");
+    without_deployment(&mut gathered);
+    assert_eq!(writer(&plan(&gathered)), accepted);
+}
