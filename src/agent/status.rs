@@ -239,7 +239,7 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
 fn rejected(fault: &AgentFault) -> String {
     let effect = match fault.kept.join(" and ") {
         kept if kept.is_empty() => "The Agent is not on the gateway".to_owned(),
-        kept => format!("The last accepted {kept} remains in use"),
+        kept => format!("The last accepted {kept} remains in use, if any is still accepted"),
     };
     format!("{effect}. {}", fault.message)
 }

@@ -32,12 +32,14 @@ pub struct AtFault<'a> {
     pub config: &'a Value,
     /// Its entry there.
     pub entry: Value,
+    /// Whether the gateway accepted this configuration for certain.
+    pub is_accepted: bool,
 }
 
 impl<'a> AtFault<'a> {
     /// `None`: the configuration does not hold the Agent.
-    fn read_back(config: &'a Value, name: String, agent: Option<&'a Agent>) -> Option<Self> {
-        Some(Self { entry: live::agent(config, &name)?, name, agent, config })
+    fn read_back(config: &'a Value, name: String, agent: Option<&'a Agent>, is_accepted: bool) -> Option<Self> {
+        Some(Self { entry: live::agent(config, &name)?, name, agent, config, is_accepted })
     }
 }
 
@@ -57,7 +59,7 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
     let (live, accepted) = (gathered.live.config.as_ref(), accepted(gathered, attempts));
     // Either may have been deleted by hand.
     let Some(config) = live.or(accepted.as_ref()).map(|config| config.value()) else { return kept };
-    let accepted = accepted.as_ref().map_or(config, |accepted| accepted.value());
+    let accepted = accepted.as_ref().map(|accepted| accepted.value());
     let entry = |attempt: &Attempt<'_>| live::agent(config, &attempt.agent.name_any());
     let mut needed = Sections::default();
     for attempt in attempts.iter().filter(|attempt| attempt.fault().is_none() || entry(attempt).is_some()) {
@@ -70,10 +72,10 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
             .iter()
             .filter_map(|attempt| Some((attempt.agent, attempt.results.get(position)?.as_ref().err()?)))
             .filter_map(|(agent, fault)| {
-                let config = if fault.reason == reason::REJECTED { accepted } else { config };
-                AtFault::read_back(config, agent.name_any(), Some(agent))
+                let accepted = accepted.filter(|_| fault.reason == reason::REJECTED);
+                AtFault::read_back(accepted.unwrap_or(config), agent.name_any(), Some(agent), accepted.is_some())
             })
-            .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None)))
+            .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None, false)))
             .collect();
         for (agent, contribution) in (feature.keep)(gathered, &at_fault, &needed) {
             kept.entry(agent).or_default().insert(feature.name, contribution);

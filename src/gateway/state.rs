@@ -41,11 +41,11 @@ pub struct Reconciled<'a> {
 }
 
 impl Reconciled<'_> {
-    /// Whether the gateway just rejected what a user wrote: the next plan does without it.
+    /// Whether the gateway just rejected what a user wrote, so that the next plan does without it; or the other way round.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         let configs = (&self.applied.config, &self.synced.config);
-        matches!(configs, (Some(before), Some(after)) if before.rejections != after.rejections)
+        matches!(configs, (Some(before), Some(after)) if !before.rejections.leaves_out_the_same_as(&after.rejections))
     }
 }
 

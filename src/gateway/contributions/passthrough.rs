@@ -13,6 +13,7 @@ use crate::api::references::SecretKeySelector;
 use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::AtFault;
 use crate::gateway::plan::SecretVariable;
+use crate::gateway::rejections::{Circumstances, Keys};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::printable::excerpt;
 use crate::openclaw::config::passthrough::author::Author;
@@ -92,18 +93,18 @@ impl Part {
             let message = format!("{field} names more than {MOST_SECRETS} keys of Secrets: use fewer");
             return Err(fault(reason::CONFIG_TOO_LARGE, message));
         }
-        let rejected =
-            gathered.live.rejections.message(&self.author(&agent.name_any()), &fields, gathered.live.image.as_deref());
-        if let Some(words) = rejected {
+        let sources = (self.sources)(agent);
+        let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
+        let (author, environment) = (self.author(&agent.name_any()), secret_variables(&variables));
+        let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &resolved.digests };
+        let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
+        if let Some(words) = gathered.live.rejections.message(keys) {
             let message = format!("The gateway rejected {field}; correct or remove what it names: {words}");
             return Err(fault(reason::REJECTED, message));
         }
-        let sources = (self.sources)(agent);
-        let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
-        let environment = secret_variables(&variables);
         let warnings = resolved.faults.into_iter().chain(plain_text(&field, &plain_secrets)).collect();
         Ok((fields, Contribution { environment, sources, warnings, ..Contribution::default() }))
     }
@@ -118,8 +119,9 @@ impl Part {
         passed.map(|passed| secret_variables(&passed.variables)).unwrap_or_default()
     }
 
-    /// What is rendered of it, while the live Pod has its variables, or the present spec names what is in them. `None` also if that is what
-    /// the gateway rejected.
+    /// What is rendered of it, while the live Pod has its variables, or the present spec names what is in them.
+    ///
+    /// What the gateway accepted before and rejects now is left out. What it never accepted does not stand in.
     fn last_good(
         &self,
         gathered: &Gathered,
@@ -127,10 +129,7 @@ impl Part {
         rendered: &Fields,
     ) -> Option<(Fields, Contribution)> {
         let fields = remainder(self.place, rendered);
-        let (agent, image) = (&at_fault.name, gathered.live.image.as_deref());
-        if gathered.live.rejections.message(&self.author(agent), &fields, image).is_some() {
-            return None;
-        }
+        let agent = &at_fault.name;
         let named = at_fault.agent.map(|agent| self.named(agent)).unwrap_or_default();
         let variables = live::variables(&Value::Object(fields.clone()));
         let environment: Vec<SecretVariable> = variables
@@ -144,6 +143,11 @@ impl Part {
                     .or_else(|| named.iter().find(|known| is_it(known)).cloned())
             })
             .collect::<Option<_>>()?;
+        let (author, circumstances) = (self.author(agent), gathered.live.circumstances());
+        let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
+        if gathered.live.rejections.message(keys).is_some() {
+            return at_fault.is_accepted.then(Default::default);
+        }
         let of = format!("the last good {} of Agent \"{agent}\"", self.field);
         let sources =
             environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
