@@ -368,3 +368,31 @@ fn a_value_of_a_secret_that_the_gateway_rejects_takes_only_its_keys_away_until_i
     let mended = plan(&gathered);
     assert!(mended.faults.is_empty() && writer(&mended).get("params").is_some());
 }
+
+#[test]
+fn the_last_accepted_keys_stay_with_the_secret_that_the_bad_edit_switched_away_from() {
+    let remote = |secret: &str| json!({"memory": {"search": {"remote": {"apiKey": reference(secret, "brave")}}}});
+    let mut gathered = company();
+    secret(&mut gathered, "search", &[("brave", "k")]);
+    secret(&mut gathered, "other", &[("brave", "k")]);
+    of_agent(&mut gathered, &remote("search"));
+    accept(&mut gathered);
+    let before = writer(&plan(&gathered));
+    let mut edited = remote("other");
+    edited["noSuchKey"] = json!(1);
+    of_agent(&mut gathered, &edited);
+    assert!(plan(&gathered).faults.is_empty());
+    reject(&mut gathered, OF_WRITER);
+    let (running, after) = (gathered.live.annotation(crate::naming::PLAN).unwrap().to_owned(), plan(&gathered));
+    assert_eq!((writer(&after), at_fault(&after)), (before, vec!["writer"]));
+    assert_eq!(hash(&after), running, "the Pod has both, and is not replaced once more");
+
+    of_agent(&mut gathered, &remote("other"));
+    accept(&mut gathered);
+    assert_eq!(hash(&plan(&gathered)), running);
+    edit(&mut gathered, "concierge", |agent| {
+        agent.metadata.annotations = Some([(crate::naming::RESTART.to_owned(), "1".to_owned())].into());
+    });
+    let names: Vec<_> = plan(&gathered).pod.unwrap().config_env.into_iter().map(|variable| variable.secret).collect();
+    assert_eq!(names, ["other"], "what is no longer needed goes with the next Pod");
+}
