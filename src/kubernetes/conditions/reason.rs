@@ -156,6 +156,8 @@ reasons! {
         EXPOSED = "Exposed", "";
         /// The Ingress or HTTPRoute is as specified, but the gateway knows no proxy. OpenClaw answers 403 to what an unknown proxy forwards.
         PROXY_UNKNOWN = "ProxyUnknown", "If the proxy is a Pod, select it in `spec.gateway.exposure.from` and have the administrator add its namespace to `network.proxyNamespaces` of the chart. Otherwise list the addresses of the proxies in `spec.gateway.trustedProxies`.";
+        /// The Ingress or HTTPRoute is as specified, but `spec.gateway.exposure.from` selects proxies with more than 256 addresses. OpenClaw answers 403 to what those forward that the gateway does not trust.
+        TOO_MANY_PROXIES = "TooManyProxies", "Select fewer Pods in `spec.gateway.exposure.from`, or list the ranges of their addresses in `spec.gateway.trustedProxies`.";
         /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
         ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
     }
