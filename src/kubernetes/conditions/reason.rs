@@ -209,15 +209,19 @@ reasons! {
         /// A device of `spec.gateway.devices` has not asked to be paired yet.
         WAITING_FOR_DEVICE = "WaitingForDevice", "Connect the device with the token of the gateway. If it fails with `device token mismatch`, delete its stored device token.";
     }
-    "Devices: annotations", "Events of an Agent; those of annotations without an effect are also the `reason` of `status.gateway.deviceApproval` and `status.gateway.deviceRemoval`" {
+    "Devices: annotations", "Events of an Agent; those of annotations without an effect are also the `reason` of `status.gateway.deviceApproval`, `status.gateway.deviceRejection` and `status.gateway.deviceRemoval`" {
         /// A request was approved with `creel.dev/approve-device`.
         DEVICE_APPROVED = "DeviceApproved", "";
+        /// A request was rejected with `creel.dev/reject-device`.
+        DEVICE_REJECTED = "DeviceRejected", "";
         /// The devices that `creel.dev/remove-device` names were removed from the gateway.
         DEVICE_REMOVED = "DeviceRemoved", "";
         /// The gateway has no request of this id: it has expired, is decided already, or the device has asked for something else since.
         DEVICE_REQUEST_NOT_FOUND = "DeviceRequestNotFound", "Connect the device again and use the id in `status.gateway.pendingDevices`.";
         /// No device of this id is paired.
         DEVICE_NOT_FOUND = "DeviceNotFound", "Use the id of a paired device, or `all`.";
+        /// The gateway did not answer in time when Creel sent what an annotation asks for, and the request or the device is gone since: the gateway has probably done it.
+        DEVICE_REQUEST_UNANSWERED = "DeviceRequestUnanswered", "After an approval, connect the device. If the gateway does not let it in, use the new id in `status.gateway.pendingDevices`.";
         /// The gateway refused what an annotation asks for.
         DEVICE_REQUEST_REJECTED = "DeviceRequestRejected", "The message has the gateway's explanation.";
     }
