@@ -203,9 +203,13 @@ impl ConfigRevision {
         };
         let rejected_now: Vec<Author> = accepted.authors().filter(is_rejected_now).collect();
         rejected_now.iter().for_each(|author| accepted.forget(author));
-        let accepted_it_before = last_good.as_ref() == Some(rejected) || !rejected_now.is_empty();
-        let of_accepted = || culprit_of_accepted(message, written, &accepted).filter(|_| accepted_it_before);
-        let culprit = culprit(message, written, &accepted, &self.innocent(live, written)).or_else(of_accepted);
+        let of_accepted = || culprit_of_accepted(message, written, &accepted);
+        let culprit = if last_good.as_ref() == Some(rejected) {
+            of_accepted()
+        } else {
+            let found = culprit(message, written, &accepted, &self.innocent(live, written));
+            found.or_else(|| of_accepted().filter(|_| !rejected_now.is_empty()))
+        };
         let no_longer_guessed = self.rejections.without_guesses();
         let rejections = match culprit {
             Some(Culprit { author, is_guess }) if !is_guess || no_longer_guessed.is_none() => {

@@ -396,3 +396,14 @@ fn the_last_accepted_keys_stay_with_the_secret_that_the_bad_edit_switched_away_f
     let names: Vec<_> = plan(&gathered).pod.unwrap().config_env.into_iter().map(|variable| variable.secret).collect();
     assert_eq!(names, ["other"], "what is no longer needed goes with the next Pod");
 }
+
+#[test]
+fn a_gateway_that_does_not_start_with_the_accepted_keys_either_says_nothing_against_the_new_ones() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    settle(&mut gathered);
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+    let acquitted = revision.rolled_back(&gathered.live, &names(), NO_WORDS, true);
+    let acquitted = acquitted.acquitted(&gathered.live, &names(), NO_WORDS);
+    assert!(acquitted.is_desired() && acquitted.rejections == Rejections::default());
+}
