@@ -59,6 +59,8 @@ pub const RESTART: &str = "creel.dev/restart";
 
 /// On an Agent that owns a gateway: the id of a request of a device, which it approves.
 pub const APPROVE_DEVICE: &str = "creel.dev/approve-device";
+/// On an Agent that owns a gateway: the id of a request of a device, which it rejects.
+pub const REJECT_DEVICE: &str = "creel.dev/reject-device";
 /// On an Agent that owns a gateway: the id of a device that is removed from the gateway, or `all`.
 pub const REMOVE_DEVICE: &str = "creel.dev/remove-device";
 

@@ -56,9 +56,11 @@ pub fn events(before: Option<&AgentStatus>, after: &AgentStatus) -> Vec<Event> {
     });
     let approval = new_request(before.device_approval.as_ref(), after.device_approval.as_ref())
         .map(|told| of_annotation(told, reason::DEVICE_APPROVED, "Approved request"));
+    let rejection = new_request(before.device_rejection.as_ref(), after.device_rejection.as_ref())
+        .map(|told| of_annotation(told, reason::DEVICE_REJECTED, "Rejected request"));
     let removal = new_request(before.device_removal.as_ref(), after.device_removal.as_ref())
         .map(|told| of_annotation(told, reason::DEVICE_REMOVED, "Removed device"));
-    pending.chain(approval).chain(removal).chain(refused).collect()
+    pending.chain(approval).chain(rejection).chain(removal).chain(refused).collect()
 }
 
 /// A client that the gateway did not let in, if the condition did not say so before.

@@ -239,7 +239,7 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
 fn rejected(fault: &AgentFault) -> String {
     let effect = match fault.kept.join(" and ") {
         kept if kept.is_empty() => "The Agent is not on the gateway".to_owned(),
-        kept => format!("The last accepted {kept} remains in use"),
+        kept => format!("The last accepted {kept} remains in use, if any is still accepted"),
     };
     format!("{effect}. {}", fault.message)
 }
@@ -266,11 +266,14 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         let message = "spec.suspend is true; sessions and workspace are kept.".to_owned();
         return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
-    if let Some(fault) = member.fault.as_ref().filter(|fault| fault.reason == reason::REJECTED) {
-        return (Summary::Stalled { reason: fault.reason, message: rejected(fault) }, None);
-    }
-    if let Some(fault) = &member.fault {
-        return missing(agent, fault.reason, &fault.message, now);
+    match &member.fault {
+        // It answers with what the gateway accepted last.
+        Some(fault) if fault.reason == reason::REJECTED && fault.last_good_kept() => {}
+        Some(fault) if fault.reason == reason::REJECTED => {
+            return (Summary::Stalled { reason: fault.reason, message: rejected(fault) }, None);
+        }
+        Some(fault) => return missing(agent, fault.reason, &fault.message, now),
+        None => {}
     }
     // That a gateway works all the same is what those who joined it want to know.
     if let Some(fault) = state.fault.as_ref().filter(|fault| owns || fault.reason != reason::CONTESTED) {
@@ -288,7 +291,11 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     let answers = answers_as_before(agent, state);
     let config = from_condition(&state.config).filter(|_| !answers);
     let of_gateway = from_condition(&state.ready).or(config);
-    (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), None)
+    let summary = match (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), &member.fault) {
+        (Summary::Ready { .. }, Some(fault)) => Summary::ready(&rejected(fault)),
+        (summary, _) => summary,
+    };
+    (summary, None)
 }
 
 /// What is in the way of the children.

@@ -59,8 +59,8 @@ impl DeviceRole {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingDevice {
-    /// The id of the request: the value of the annotation `creel.dev/approve-device` that approves it. It expires after 5 minutes
-    /// without another attempt of the device.
+    /// The id of the request: the value of the annotation `creel.dev/approve-device` that approves it, or of `creel.dev/reject-device` that
+    /// rejects it. It expires after 5 minutes without another attempt of the device.
     #[serde(rename = "requestID")]
     #[schemars(length(max = 128))]
     pub request_id: String,
@@ -144,6 +144,9 @@ pub struct DevicesStatus {
     /// What came of the annotation `creel.dev/approve-device`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_approval: Option<DeviceRequest>,
+    /// What came of the annotation `creel.dev/reject-device`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_rejection: Option<DeviceRequest>,
     /// What came of the annotation `creel.dev/remove-device`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_removal: Option<DeviceRequest>,

@@ -1,7 +1,7 @@
 //! What is wished for and what the gateway lists → what to send. Pure.
 
 use super::wishes::Wishes;
-use crate::api::devices::DevicesStatus;
+use crate::api::devices::{DeviceRequest, DevicesStatus};
 use crate::openclaw::pairing::{Devices, Pending};
 
 /// The value of the annotation that removes every device.
@@ -11,6 +11,7 @@ pub const ALL: &str = "all";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Approve { request_id: String },
+    Reject { request_id: String },
     Remove { device_id: String },
 }
 
@@ -32,8 +33,11 @@ pub fn changes(wishes: &Wishes, before: &DevicesStatus, listed: &Devices) -> Vec
     let is_paired = |id: &str| listed.paired.iter().any(|paired| paired.device_id == id);
     let remove = |device_id: &str| Change::Remove { device_id: device_id.to_owned() };
     let approve = |request_id: &str| Change::Approve { request_id: request_id.to_owned() };
+    let reject = |request_id: &str| Change::Reject { request_id: request_id.to_owned() };
 
-    let (removal, approval) = (new_removal(wishes, before), new_approval(wishes, before));
+    let removal = new_value(wishes.remove.as_ref(), before.device_removal.as_ref());
+    let approval = new_value(wishes.approve.as_ref(), before.device_approval.as_ref());
+    let rejection = new_value(wishes.reject.as_ref(), before.device_rejection.as_ref());
     let named = listed.paired.iter().filter(|paired| removal.is_some_and(|value| removes(value, &paired.device_id)));
     let mut changes: Vec<_> = named.map(|paired| (Cause::Annotation, remove(&paired.device_id))).collect();
     // Only those that are in the status were let in by the spec.
@@ -48,7 +52,10 @@ pub fn changes(wishes: &Wishes, before: &DevicesStatus, listed: &Devices) -> Vec
     let goes = |pending: &&Pending| changes.iter().any(|(_, change)| *change == remove(&pending.device_id));
     let pending: Vec<_> = listed.pending.iter().filter(|pending| !goes(pending)).collect();
     for pending in pending {
-        if approval == Some(pending.request_id.as_str()) {
+        // Whoever says both is careful.
+        if rejection == Some(pending.request_id.as_str()) {
+            changes.push((Cause::Annotation, reject(&pending.request_id)));
+        } else if approval == Some(pending.request_id.as_str()) {
             changes.push((Cause::Annotation, approve(&pending.request_id)));
         } else if is_wanted(wishes, listed, pending) {
             changes.push((Cause::Spec, approve(&pending.request_id)));
@@ -71,18 +78,10 @@ pub fn removes(value: &str, device_id: &str) -> bool {
     value == ALL || value == device_id
 }
 
-/// The value of the annotation, if nothing came of it yet.
+/// The value of an annotation, if nothing came of it yet.
 #[must_use]
-pub fn new_approval<'a>(wishes: &'a Wishes, before: &DevicesStatus) -> Option<&'a str> {
-    let settled = before.device_approval.as_ref().map(|settled| &settled.request);
-    wishes.approve.as_ref().filter(|value| settled != Some(*value)).map(String::as_str)
-}
-
-/// The same of the annotation that removes devices.
-#[must_use]
-pub fn new_removal<'a>(wishes: &'a Wishes, before: &DevicesStatus) -> Option<&'a str> {
-    let settled = before.device_removal.as_ref().map(|settled| &settled.request);
-    wishes.remove.as_ref().filter(|value| settled != Some(*value)).map(String::as_str)
+pub fn new_value<'a>(value: Option<&'a String>, settled: Option<&DeviceRequest>) -> Option<&'a str> {
+    value.filter(|value| settled.is_none_or(|settled| settled.request != **value)).map(String::as_str)
 }
 
 #[cfg(test)]
@@ -94,9 +93,9 @@ pub(in crate::devices) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::devices::{DeviceRequest, PairedDevice};
+    use crate::api::devices::PairedDevice;
     use crate::declarations::fixtures::agent;
-    use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
+    use crate::naming::{APPROVE_DEVICE, REJECT_DEVICE, REMOVE_DEVICE};
 
     /// What an Agent says with these devices `(name, scopes)`, whose id is their name, and these annotations.
     pub(in crate::devices) fn wishes(devices: &[(&str, &[&str])], annotations: &[(&str, &str)]) -> Wishes {
@@ -173,6 +172,17 @@ pub(in crate::devices) mod tests {
         assert_eq!(changes(&wishes, &DevicesStatus::default(), &asks), [(Cause::Annotation, approve("browser"))]);
         let before = DevicesStatus { device_approval: Some(settled("of-browser")), ..DevicesStatus::default() };
         assert_eq!(changes(&wishes, &before, &asks), nothing());
+    }
+
+    #[test]
+    fn the_annotation_rejects_one_request_also_one_that_is_approved_elsewhere_and_only_once() {
+        let both = [(APPROVE_DEVICE, "of-board"), (REJECT_DEVICE, "of-board")];
+        let wishes = wishes(&[("board", READ)], &both);
+        let asks = listed(&[("board", READ), ("other", READ)], &[]);
+        let reject = Change::Reject { request_id: "of-board".to_owned() };
+        assert_eq!(changes(&wishes, &DevicesStatus::default(), &asks), [(Cause::Annotation, reject)]);
+        let before = DevicesStatus { device_rejection: Some(settled("of-board")), ..DevicesStatus::default() };
+        assert_eq!(changes(&wishes, &before, &asks), [(Cause::Annotation, approve("board"))]);
     }
 
     #[test]

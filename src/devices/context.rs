@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 
+use super::changes::Change;
 use super::sync::Inputs;
 use crate::kubernetes::caches::by_name::ByName;
 use crate::kubernetes::spec_version::SpecVersion;
@@ -22,6 +23,7 @@ pub struct Context {
     pub own: OwnDevices,
     idle: ByName<(Inputs, Instant)>,
     refusals: ByName<Refusals>,
+    unanswered: ByName<Vec<Change>>,
 }
 
 /// Whom a gateway did not let in, as far as its log was read.
@@ -45,6 +47,7 @@ impl Context {
             own: OwnDevices::new(client),
             idle: ByName::default(),
             refusals: ByName::default(),
+            unanswered: ByName::default(),
         }
     }
 
@@ -78,6 +81,16 @@ impl Context {
         last
     }
 
+    /// The gateway did not answer to this change, and may have made it.
+    pub fn was_not_answered(&self, namespace: &str, owner: &str, change: Change) {
+        self.unanswered.put(namespace, owner, vec![change]);
+    }
+
+    /// Those changes since the last time that somebody asked.
+    pub fn take_unanswered(&self, namespace: &str, owner: &str) -> Vec<Change> {
+        self.unanswered.take(namespace, owner).unwrap_or_default()
+    }
+
     /// The gateway is not to be left alone.
     pub fn forget(&self, namespace: &str, owner: &str) {
         self.idle.take(namespace, owner);
@@ -87,5 +100,6 @@ impl Context {
     pub fn is_gone(&self, namespace: &str, owner: &str) {
         self.forget(namespace, owner);
         self.refusals.take(namespace, owner);
+        self.unanswered.take(namespace, owner);
     }
 }

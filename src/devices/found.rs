@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::changes::{ALL, Cause, Change, is_wanted, new_approval, new_removal, removes};
+use super::changes::{ALL, Cause, Change, is_wanted, new_value, removes};
 use super::wishes::{Wanted, Wishes};
 use crate::api::devices::{DeviceRequest, DevicesStatus, PairedDevice, PendingDevice};
 use crate::kubernetes::conditions::{reason, whole_seconds};
@@ -20,6 +20,21 @@ pub(super) const WORDS: usize = 64;
 const ID: usize = 128;
 const MESSAGE: usize = 400;
 
+/// The reason and the message where there was nothing to send.
+type Missing = (&'static str, &'static str);
+
+const REQUEST_NOT_FOUND: Missing = (
+    reason::DEVICE_REQUEST_NOT_FOUND,
+    "The gateway has no request of this id: connect the device again and use the id in status.gateway.pendingDevices.",
+);
+const DEVICE_NOT_FOUND: Missing =
+    (reason::DEVICE_NOT_FOUND, "No device of this id is paired: use the id of a paired device, or all.");
+const UNANSWERED: Missing = (
+    reason::DEVICE_REQUEST_UNANSWERED,
+    "The gateway did not answer in time, and what the annotation names is gone since: it has probably done it. If it does not let in a \
+     device that you approved, use the new id in status.gateway.pendingDevices.",
+);
+
 /// A call that was made, and the gateway's words if it refused.
 pub type Sent = (Cause, Change, Result<(), String>);
 
@@ -29,6 +44,8 @@ pub struct Look<'a> {
     /// What the look before it found, or the status of the Agent.
     pub before: &'a DevicesStatus,
     pub sent: &'a [Sent],
+    /// Changes of the look before that the gateway may have made without an answer.
+    pub unanswered: &'a [Change],
     /// Whether some of what there is to send waits for the next look.
     pub unfinished: bool,
     /// What the gateway lists afterwards, without the operator's own device.
@@ -44,7 +61,16 @@ impl Look<'_> {
         DevicesStatus {
             pending_devices: self.listed.pending.iter().filter_map(|one| self.pending(one)).take(SHOWN).collect(),
             paired_devices: self.paired(),
-            device_approval: self.approval(),
+            device_approval: self.request(
+                self.wishes.approve.as_ref(),
+                self.before.device_approval.as_ref(),
+                |request_id| Change::Approve { request_id },
+            ),
+            device_rejection: self.request(
+                self.wishes.reject.as_ref(),
+                self.before.device_rejection.as_ref(),
+                |request_id| Change::Reject { request_id },
+            ),
             device_removal: self.removal(),
         }
     }
@@ -104,29 +130,31 @@ impl Look<'_> {
         paired
     }
 
-    fn approval(&self) -> Option<DeviceRequest> {
-        let value = self.wishes.approve.as_deref()?;
-        let answers = self.answers(|change| matches!(change, Change::Approve { .. }));
-        let is_put_off = answers.is_empty() && self.is_put_off();
-        if is_put_off || new_approval(self.wishes, self.before).is_none() {
-            return self.before.device_approval.clone();
-        }
-        let missing = "The gateway has no request of this id: connect the device again and use the id in status.gateway.pendingDevices.";
-        Some(self.settled(value, &answers, (reason::DEVICE_REQUEST_NOT_FOUND, missing)))
+    /// What came of an annotation about a request, by this change.
+    fn request(
+        &self,
+        value: Option<&String>,
+        before: Option<&DeviceRequest>,
+        change: impl FnOnce(String) -> Change,
+    ) -> Option<DeviceRequest> {
+        let change = change(value?.clone());
+        let (answers, is_unanswered) = (self.answers(|sent| *sent == change), self.unanswered.contains(&change));
+        let is_put_off = answers.is_empty() && !is_unanswered && self.is_put_off();
+        let Some(value) = new_value(value, before).filter(|_| !is_put_off) else { return before.cloned() };
+        let missing = if is_unanswered { UNANSWERED } else { REQUEST_NOT_FOUND };
+        Some(self.settled(value, &answers, missing))
     }
 
     fn removal(&self) -> Option<DeviceRequest> {
-        let value = self.wishes.remove.as_deref()?;
-        if self.is_put_off() || new_removal(self.wishes, self.before).is_none() {
-            return self.before.device_removal.clone();
-        }
+        let (value, before) = (self.wishes.remove.as_ref()?, self.before.device_removal.as_ref());
+        let Some(value) = new_value(Some(value), before).filter(|_| !self.is_put_off()) else { return before.cloned() };
         let is_it = |change: &Change| matches!(change, Change::Remove { device_id } if removes(value, device_id));
         let answers = self.answers(is_it);
         if value == ALL && answers.is_empty() {
-            return Some(self.settled(value, &[&Ok(())], (reason::DEVICE_NOT_FOUND, "")));
+            return Some(self.settled(value, &[&Ok(())], DEVICE_NOT_FOUND));
         }
-        let missing = "No device of this id is paired: use the id of a paired device, or all.";
-        Some(self.settled(value, &answers, (reason::DEVICE_NOT_FOUND, missing)))
+        let missing = if self.unanswered.iter().any(is_it) { UNANSWERED } else { DEVICE_NOT_FOUND };
+        Some(self.settled(value, &answers, missing))
     }
 
     /// Whether what an annotation asks for comes later.
@@ -141,12 +169,7 @@ impl Look<'_> {
     }
 
     /// What came of an annotation. `missing`: the reason if there was nothing to send.
-    fn settled(
-        &self,
-        value: &str,
-        answers: &[&Result<(), String>],
-        missing: (&'static str, &'static str),
-    ) -> DeviceRequest {
+    fn settled(&self, value: &str, answers: &[&Result<(), String>], missing: Missing) -> DeviceRequest {
         let refused = answers.iter().find_map(|answer| answer.as_ref().err());
         let why = match refused {
             Some(words) => Some((reason::DEVICE_REQUEST_REJECTED, words.as_str())),
@@ -172,7 +195,7 @@ pub(super) fn bounded(text: &str, most: usize) -> String {
 pub mod tests {
     use super::*;
     use crate::devices::changes::tests::{let_in, listed, settled, wishes};
-    use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
+    use crate::naming::{APPROVE_DEVICE, REJECT_DEVICE, REMOVE_DEVICE};
 
     const READ: &[&str] = &["operator.read"];
     const ADMIN: &[&str] = &["operator.admin"];
@@ -183,7 +206,16 @@ pub mod tests {
         listed: &'a Devices,
         sent: &'a [Sent],
     ) -> Look<'a> {
-        Look { wishes, before, sent, unfinished: false, listed, refusal: None, now: Timestamp::UNIX_EPOCH }
+        Look {
+            wishes,
+            before,
+            sent,
+            unanswered: &[],
+            unfinished: false,
+            listed,
+            refusal: None,
+            now: Timestamp::UNIX_EPOCH,
+        }
     }
 
     #[test]
@@ -212,6 +244,27 @@ pub mod tests {
         let refused = look(&asked, &nothing, &nobody, &sent).status().device_approval.unwrap();
         assert_eq!(refused.reason.as_deref(), Some(reason::DEVICE_REQUEST_REJECTED));
         assert_eq!(refused.message.as_deref(), Some("missing scope"));
+    }
+
+    #[test]
+    fn a_call_that_was_not_answered_is_told_as_what_it_is_once_nothing_is_left_to_do() {
+        let (nothing, nobody) = (DevicesStatus::default(), listed(&[], &[]));
+        let asked = wishes(&[], &[(APPROVE_DEVICE, "r1"), (REJECT_DEVICE, "r2"), (REMOVE_DEVICE, "board")]);
+        let request = |id: &str| id.to_owned();
+        let unanswered = [
+            Change::Approve { request_id: request("r1") },
+            Change::Reject { request_id: request("r2") },
+            Change::Remove { device_id: request("board") },
+        ];
+        let status = Look { unanswered: &unanswered, ..look(&asked, &nothing, &nobody, &[]) }.status();
+        for told in [&status.device_approval, &status.device_rejection, &status.device_removal] {
+            assert_eq!(told.as_ref().unwrap().reason.as_deref(), Some(reason::DEVICE_REQUEST_UNANSWERED));
+        }
+        let of_others = Look { unanswered: &unanswered[1..], ..look(&asked, &nothing, &nobody, &[]) }.status();
+        assert_eq!(of_others.device_approval.unwrap().reason.as_deref(), Some(reason::DEVICE_REQUEST_NOT_FOUND));
+        let sent = [(Cause::Annotation, unanswered[0].clone(), Ok(()))];
+        let again = Look { unanswered: &unanswered, ..look(&asked, &nothing, &nobody, &sent) }.status();
+        assert_eq!(again.device_approval, Some(settled("r1")));
     }
 
     #[test]

@@ -126,10 +126,11 @@ async fn look(
 ) -> Result<(DevicesFound, Duration), RpcError> {
     let Inputs { agent, wishes, own, .. } = inputs;
     let mut listed = list(context, gateway, own.as_deref()).await?;
+    let unanswered = context.take_unanswered(&gateway.namespace, owner);
     let mut changes = changes(wishes, before, &listed);
     let wanted = changes.len();
     changes.truncate(MOST_CHANGES);
-    let sent = send(context, gateway, changes).await?;
+    let sent = send(context, (owner, gateway), changes).await?;
     let unfinished = sent.len() < wanted;
     if !sent.is_empty() {
         // What was sent must be told, with a new list or without one.
@@ -140,7 +141,8 @@ async fn look(
     }
     let refusal = context.last_refusal(owner, inputs, gateway).await;
     let refusal = refusal.as_ref();
-    let look = Look { wishes, before, sent: &sent, unfinished, listed: &listed, refusal, now: Timestamp::now() };
+    let (unanswered, now) = (&unanswered, Timestamp::now());
+    let look = Look { wishes, before, sent: &sent, unanswered, unfinished, listed: &listed, refusal, now };
     let status = look.status();
     let ready = look.ready(&status);
     let again = if look.is_in_motion() { SOON } else { IDLE };
@@ -152,6 +154,7 @@ fn done(listed: &mut Devices, change: &Change, answer: &Result<(), String>) {
     match change {
         _ if answer.is_err() => {}
         Change::Remove { device_id } => listed.paired.retain(|paired| paired.device_id != *device_id),
+        Change::Reject { request_id } => listed.pending.retain(|pending| pending.request_id != *request_id),
         Change::Approve { request_id } => {
             let is_it = |pending: &mut Pending| pending.request_id == *request_id;
             for Pending { device_id, access, .. } in listed.pending.extract_if(.., is_it) {
@@ -172,7 +175,11 @@ async fn list(context: &Context, gateway: &Endpoint, own: Option<&str>) -> Resul
 }
 
 /// Makes the calls, until the gateway does not answer one. What it refuses ends none of the others.
-async fn send(context: &Context, gateway: &Endpoint, changes: Vec<(Cause, Change)>) -> Result<Vec<Sent>, RpcError> {
+async fn send(
+    context: &Context,
+    (owner, gateway): (&str, &Endpoint),
+    changes: Vec<(Cause, Change)>,
+) -> Result<Vec<Sent>, RpcError> {
     let (mut sent, began) = (Vec::new(), Instant::now());
     for (cause, change) in changes {
         if began.elapsed() > SENDING {
@@ -180,6 +187,7 @@ async fn send(context: &Context, gateway: &Endpoint, changes: Vec<(Cause, Change
         }
         let answer = match &change {
             Change::Approve { request_id } => context.admin.approve_device(gateway, request_id).await,
+            Change::Reject { request_id } => context.admin.reject_device(gateway, request_id).await,
             Change::Remove { device_id } => context.admin.remove_device(gateway, device_id).await,
         };
         let answer = match answer {
@@ -192,8 +200,15 @@ async fn send(context: &Context, gateway: &Endpoint, changes: Vec<(Cause, Change
             }
             // It takes so many a minute: the rest waits.
             Err(RpcError::Refused { status: 429, .. }) => break,
-            Err(error) if sent.is_empty() => return Err(error),
-            Err(_) => break,
+            Err(error) => {
+                if matches!(error, RpcError::Silent | RpcError::Unreachable(_)) {
+                    context.was_not_answered(&gateway.namespace, owner, change);
+                }
+                if sent.is_empty() {
+                    return Err(error);
+                }
+                break;
+            }
         };
         sent.push((cause, change, answer));
     }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Agent;
 use crate::api::devices::{Device, DeviceRole};
-use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE, is_paused};
+use crate::naming::{APPROVE_DEVICE, REJECT_DEVICE, REMOVE_DEVICE, is_paused};
 use crate::openclaw::pairing::Access;
 
 /// Characters of an annotation that count.
@@ -23,6 +23,8 @@ pub struct Wishes {
     pub wanted: Vec<Wanted>,
     /// The value of the annotation that approves a request.
     pub approve: Option<String>,
+    /// The value of the annotation that rejects a request.
+    pub reject: Option<String>,
     /// The value of the annotation that removes devices.
     pub remove: Option<String>,
     /// Nothing is to be changed.
@@ -45,11 +47,14 @@ impl Wishes {
         let devices = gateway.and_then(|gateway| gateway.devices.as_ref());
         // Whoever opens a page for browsers wants to see those that ask.
         let is_page = gateway.and_then(|gateway| gateway.control_ui.as_ref()).is_some_and(|page| page.enabled);
-        let (approve, remove) = (annotation(agent, APPROVE_DEVICE), annotation(agent, REMOVE_DEVICE));
+        let [approve, reject, remove] =
+            [APPROVE_DEVICE, REJECT_DEVICE, REMOVE_DEVICE].map(|name| annotation(agent, name));
+        let is_annotated = approve.is_some() || reject.is_some() || remove.is_some();
         Self {
-            any: devices.is_some() || is_page || approve.is_some() || remove.is_some(),
+            any: devices.is_some() || is_page || is_annotated,
             wanted: devices.into_iter().flatten().filter_map(Wanted::of).collect(),
             approve,
+            reject,
             remove,
             paused: is_paused(agent.annotations()),
         }

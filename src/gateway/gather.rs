@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
-use super::rejections::Rejections;
+use super::rejections::{Circumstances, Rejections};
 use super::revision::Ruling;
 use super::secret::SecretError;
 use super::{credentials, pod};
@@ -127,6 +127,12 @@ impl Live {
     /// The variables of the live gateway whose values are in Secrets.
     pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
         self.environment.iter().filter_map(SecretVariable::read_back)
+    }
+
+    /// In which circumstances the running gateway reads keys.
+    #[must_use]
+    pub fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances { image: self.image.as_deref(), digests: &self.digests }
     }
 
     /// How many Pods the live Deployment wants.
@@ -304,12 +310,17 @@ fn live(stores: &Stores, namespace: &str, names: &GatewayNames, owner: &Agent) -
         live.annotation(naming::ENVIRONMENT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     live.parts = live.annotation(naming::PARTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mounted = live.annotation(naming::PLAN).map(|plan| names.config(plan));
-    let annotated = mounted.as_ref().and_then(|name| live.config_maps.get(name));
-    live.rejections = annotated.map(|map| Rejections::read_back(map.object.annotations())).unwrap_or_default();
+    live.rejections = rejections(&live, mounted.as_ref());
     let mounted = mounted.and_then(|name| live.read_back(&name));
     // One that was deleted by hand, or that the cache does not show yet, must not cost an Agent its last good state.
     live.config = mounted.or_else(|| live.deployment.as_ref().and_then(|_| live.last_good(names)));
     live
+}
+
+/// The keys that the gateway rejected, as the ConfigMap keeps them that is mounted; without a Deployment it is not known which one that is.
+fn rejections(live: &Live, mounted: Option<&String>) -> Rejections {
+    let annotated = live.config_maps.iter().filter(|(name, _)| mounted.is_none_or(|mounted| mounted == *name));
+    annotated.map(|(_, map)| Rejections::read_back(map.object.annotations())).collect()
 }
 
 /// What the process that runs now said of the Providers' credentials.

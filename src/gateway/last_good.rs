@@ -32,19 +32,22 @@ pub struct AtFault<'a> {
     pub config: &'a Value,
     /// Its entry there.
     pub entry: Value,
+    /// Whether the gateway accepted this configuration for certain.
+    pub is_accepted: bool,
 }
 
 impl<'a> AtFault<'a> {
     /// `None`: the configuration does not hold the Agent.
-    fn read_back(config: &'a Value, name: String, agent: Option<&'a Agent>) -> Option<Self> {
-        Some(Self { entry: live::agent(config, &name)?, name, agent, config })
+    fn read_back(config: &'a Value, name: String, agent: Option<&'a Agent>, is_accepted: bool) -> Option<Self> {
+        Some(Self { entry: live::agent(config, &name)?, name, agent, config, is_accepted })
     }
 }
 
-/// The last accepted configuration, if it is needed: the live one may still hold what the gateway rejected.
+/// The last accepted configuration, if it is needed: the live one may still hold what the gateway rejected, and goes with the Deployment.
 fn accepted(gathered: &Gathered, attempts: &[Attempt<'_>]) -> Option<Arc<ConfigDocument>> {
     let is_rejected = |result: &Result<_, Fault>| result.as_ref().is_err_and(|fault| fault.reason == reason::REJECTED);
-    let is_needed = attempts.iter().flat_map(|attempt| &attempt.results).any(is_rejected);
+    let is_needed =
+        gathered.live.config.is_none() || attempts.iter().flat_map(|attempt| &attempt.results).any(is_rejected);
     is_needed.then(|| gathered.live.last_good(&GatewayNames::of(&gathered.owner.name_any())))?
 }
 
@@ -53,8 +56,9 @@ fn accepted(gathered: &Gathered, attempts: &[Attempt<'_>]) -> Option<Arc<ConfigD
 #[must_use]
 pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, BTreeMap<&'static str, Contribution>> {
     let mut kept: BTreeMap<String, BTreeMap<&'static str, Contribution>> = BTreeMap::new();
-    let Some(config) = gathered.live.config.as_ref().map(|config| config.value()) else { return kept };
-    let accepted = accepted(gathered, attempts);
+    let (live, accepted) = (gathered.live.config.as_ref(), accepted(gathered, attempts));
+    // Either may have been deleted by hand.
+    let Some(config) = live.or(accepted.as_ref()).map(|config| config.value()) else { return kept };
     let accepted = accepted.as_ref().map(|accepted| accepted.value());
     let entry = |attempt: &Attempt<'_>| live::agent(config, &attempt.agent.name_any());
     let mut needed = Sections::default();
@@ -68,10 +72,10 @@ pub fn keep(gathered: &Gathered, attempts: &[Attempt<'_>]) -> BTreeMap<String, B
             .iter()
             .filter_map(|attempt| Some((attempt.agent, attempt.results.get(position)?.as_ref().err()?)))
             .filter_map(|(agent, fault)| {
-                let config = if fault.reason == reason::REJECTED { accepted? } else { config };
-                AtFault::read_back(config, agent.name_any(), Some(agent))
+                let accepted = accepted.filter(|_| fault.reason == reason::REJECTED);
+                AtFault::read_back(accepted.unwrap_or(config), agent.name_any(), Some(agent), accepted.is_some())
             })
-            .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None)))
+            .chain(gathered.unparsable.iter().filter_map(|name| AtFault::read_back(config, name.clone(), None, false)))
             .collect();
         for (agent, contribution) in (feature.keep)(gathered, &at_fault, &needed) {
             kept.entry(agent).or_default().insert(feature.name, contribution);

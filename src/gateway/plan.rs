@@ -91,6 +91,12 @@ impl SecretVariable {
         Self { variable: variable.to_string(), secret: secret.to_owned(), key: key.to_owned() }
     }
 
+    /// The name of its value among [`Digests`].
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("Secret/{}/{}", self.secret, self.key)
+    }
+
     /// A variable of a live container, if it reads a Secret.
     #[must_use]
     pub fn read_back(variable: &EnvVar) -> Option<Self> {

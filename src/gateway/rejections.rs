@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::hash;
+use super::plan::{SecretVariable, hash};
 use crate::naming::REJECTED_KEYS;
 use crate::openclaw::config::passthrough::author::Author;
+use crate::openclaw::config::passthrough::remainder;
 use crate::openclaw::config::sections::Fields;
+use crate::references::digests::Digests;
 
 /// How many are remembered, and characters of the gateway's words on each: all annotations of an object have 256 KiB.
 const MOST: usize = 64;
@@ -21,33 +23,121 @@ pub struct Rejections(BTreeMap<Author, RejectedKeys>);
 /// Keys as their author wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct RejectedKeys {
-    /// Names the keys and the image that rejected them: another one may accept them.
+    /// Names the keys and their [`Circumstances`].
     hash: String,
     /// The gateway's own words.
     message: String,
+    #[serde(default, skip_serializing_if = "Verdict::is_certain")]
+    verdict: Verdict,
+}
+
+/// How much is known of whose keys were rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Verdict {
+    #[default]
+    Certain,
+    /// The gateway is still to accept a configuration without them.
+    Guess,
+    /// The gateway rejected the configuration without them, too: they are rendered again, and never guessed at again.
+    Innocent,
+}
+
+impl Verdict {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_certain(&self) -> bool {
+        *self == Self::Certain
+    }
+}
+
+/// What else decides whether a gateway accepts keys: others may make it accept them, or reject what it accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    pub image: Option<&'a str>,
+    /// The values behind variables.
+    pub digests: &'a Digests,
+}
+
+/// Keys of one author in these circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    pub author: &'a Author,
+    pub fields: &'a Fields,
+    /// The variables that they read.
+    pub variables: &'a [SecretVariable],
+    pub circumstances: Circumstances<'a>,
+}
+
+impl Keys<'_> {
+    fn hash(&self) -> String {
+        let Circumstances { image, digests } = self.circumstances;
+        let fields = remainder(self.author.place(), self.fields);
+        let of_variable =
+            |variable: &SecretVariable| Some((variable.variable.clone(), digests.0.get(&variable.id())?.clone()));
+        let values: BTreeMap<_, _> = self.variables.iter().filter_map(of_variable).collect();
+        if values.is_empty() { hash(&(fields, image)) } else { hash(&(fields, image, values)) }
+    }
 }
 
 impl Rejections {
+    fn of_keys(&self, keys: Keys<'_>) -> Option<&RejectedKeys> {
+        self.0.get(keys.author).filter(|rejected| rejected.hash == keys.hash())
+    }
+
     /// What the gateway said of these keys, if it rejected exactly them.
     #[must_use]
-    pub fn message(&self, author: &Author, keys: &Fields, image: Option<&str>) -> Option<&str> {
-        let rejected = self.0.get(author)?;
-        (rejected.hash == hash(&(keys, image))).then_some(rejected.message.as_str())
+    pub fn message(&self, keys: Keys<'_>) -> Option<&str> {
+        let rejected = self.of_keys(keys).filter(|rejected| rejected.verdict != Verdict::Innocent)?;
+        Some(&rejected.message)
+    }
+
+    /// Whether it turned out that the gateway rejects something else.
+    #[must_use]
+    pub fn is_innocent(&self, keys: Keys<'_>) -> bool {
+        self.of_keys(keys).is_some_and(|rejected| rejected.verdict == Verdict::Innocent)
     }
 
     /// Those and another one; `None`: there are too many.
     #[must_use]
-    pub fn with(&self, author: Author, keys: &Fields, image: Option<&str>, message: &str) -> Option<Self> {
+    pub fn with(&self, keys: Keys<'_>, message: &str, is_guess: bool) -> Option<Self> {
         let mut all = self.0.clone();
         let message = message.chars().take(MESSAGE_LIMIT).collect();
-        all.insert(author, RejectedKeys { hash: hash(&(keys, image)), message });
+        let verdict = if is_guess { Verdict::Guess } else { Verdict::Certain };
+        all.insert(keys.author.clone(), RejectedKeys { hash: keys.hash(), message, verdict });
         (all.len() <= MOST).then_some(Self(all))
     }
 
-    /// Those of these authors.
+    /// The gateway rejects a configuration that does without these: what was guessed was wrong. `None`: nothing was.
+    #[must_use]
+    pub fn without_guesses(&self) -> Option<Self> {
+        let is_guess = |rejected: &RejectedKeys| rejected.verdict == Verdict::Guess;
+        self.0.values().any(is_guess).then(|| {
+            let mut all = self.clone();
+            all.0.values_mut().filter(|rejected| is_guess(rejected)).for_each(|it| it.verdict = Verdict::Innocent);
+            all
+        })
+    }
+
+    /// The gateway accepted a configuration that does without these.
+    #[must_use]
+    pub fn confirmed(&self) -> Self {
+        let rejected = self.0.iter().filter(|(_, rejected)| rejected.verdict != Verdict::Innocent);
+        let certain = |rejected: &RejectedKeys| RejectedKeys { verdict: Verdict::Certain, ..rejected.clone() };
+        Self(rejected.map(|(author, rejected)| (author.clone(), certain(rejected))).collect())
+    }
+
+    /// Whether a plan does without the same keys.
+    #[must_use]
+    pub fn leaves_out_the_same_as(&self, other: &Self) -> bool {
+        self.confirmed() == other.confirmed()
+    }
+
+    /// Those of these authors, and of innocent ones.
     #[must_use]
     pub fn of(&self, authors: &BTreeSet<Author>) -> Self {
-        let of_authors = self.0.iter().filter(|(author, _)| authors.contains(*author));
+        let of_authors = self
+            .0
+            .iter()
+            .filter(|(author, rejected)| authors.contains(*author) || rejected.verdict == Verdict::Innocent);
         Self(of_authors.map(|(author, rejected)| (author.clone(), rejected.clone())).collect())
     }
 
@@ -65,6 +155,13 @@ impl Rejections {
     }
 }
 
+/// All of them together.
+impl FromIterator<Self> for Rejections {
+    fn from_iter<T: IntoIterator<Item = Self>>(all: T) -> Self {
+        Self(all.into_iter().flat_map(|rejections| rejections.0).collect())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -76,35 +173,73 @@ mod tests {
         Author::Agent("writer".to_owned())
     }
 
-    fn keys(value: u8) -> Fields {
+    fn fields(value: u8) -> Fields {
         json!({"noSuchKey": value}).as_object().unwrap().clone()
     }
 
+    static NO_DIGESTS: Digests = Digests(BTreeMap::new());
+
+    fn keys<'a>(author: &'a Author, fields: &'a Fields, image: Option<&'a str>) -> Keys<'a> {
+        Keys { author, fields, variables: &[], circumstances: Circumstances { image, digests: &NO_DIGESTS } }
+    }
+
     fn one() -> Rejections {
-        Rejections::default().with(writer(), &keys(1), Some("image"), "no such key").unwrap()
+        Rejections::default().with(keys(&writer(), &fields(1), Some("image")), "no such key", false).unwrap()
     }
 
     #[test]
     fn only_the_very_keys_count_as_rejected_and_only_for_this_image() {
         let rejected = one();
-        assert_eq!(rejected.message(&writer(), &keys(1), Some("image")), Some("no such key"));
-        assert_eq!(rejected.message(&writer(), &keys(2), Some("image")), None);
-        assert_eq!(rejected.message(&writer(), &keys(1), Some("another")), None);
-        assert_eq!(rejected.message(&Author::Gateway, &keys(1), Some("image")), None);
+        assert_eq!(rejected.message(keys(&writer(), &fields(1), Some("image"))), Some("no such key"));
+        assert_eq!(rejected.message(keys(&writer(), &fields(2), Some("image"))), None);
+        assert_eq!(rejected.message(keys(&writer(), &fields(1), Some("another"))), None);
+        assert_eq!(rejected.message(keys(&Author::Gateway, &fields(1), Some("image"))), None);
+    }
+
+    #[test]
+    fn another_value_of_a_variable_may_make_the_gateway_accept_them() {
+        let variables = [SecretVariable { variable: "A".into(), secret: "s".into(), key: "k".into() }];
+        let digests = |digest: &str| Digests([("Secret/s/k".to_owned(), digest.to_owned())].into());
+        let (before, after, author, fields) = (digests("1"), digests("2"), writer(), fields(1));
+        let with = |digests| {
+            let circumstances = Circumstances { image: None, digests };
+            Keys { author: &author, fields: &fields, variables: &variables, circumstances }
+        };
+        let rejected = Rejections::default().with(with(&before), "no", false).unwrap();
+        assert_eq!((rejected.message(with(&before)), rejected.message(with(&after))), (Some("no"), None));
     }
 
     #[test]
     fn of_each_author_the_last_ones_are_remembered() {
-        let again = one().with(writer(), &keys(2), Some("image"), "nor this one").unwrap();
-        let both = again.with(Author::Gateway, &keys(1), Some("image"), "no").unwrap();
-        assert_eq!(both.message(&writer(), &keys(1), Some("image")), None);
-        assert_eq!(both.message(&writer(), &keys(2), Some("image")), Some("nor this one"));
+        let again = one().with(keys(&writer(), &fields(2), Some("image")), "nor this one", false).unwrap();
+        let both = again.with(keys(&Author::Gateway, &fields(1), Some("image")), "no", false).unwrap();
+        assert_eq!(both.message(keys(&writer(), &fields(1), Some("image"))), None);
+        assert_eq!(both.message(keys(&writer(), &fields(2), Some("image"))), Some("nor this one"));
         assert_eq!(both.of(&BTreeSet::from([writer()])), again);
     }
 
     #[test]
+    fn a_guess_holds_until_the_gateway_does_not_accept_what_does_without_it() {
+        let (author, fields) = (writer(), fields(1));
+        let keys = keys(&author, &fields, None);
+        let guess = Rejections::default().with(keys, "no", true).unwrap();
+        assert_eq!(guess.message(keys), Some("no"));
+        let wrong = guess.without_guesses().unwrap();
+        assert!(wrong.message(keys).is_none() && wrong.is_innocent(keys));
+        assert_eq!(wrong.of(&BTreeSet::new()), wrong, "it is not guessed again");
+        assert_eq!(wrong.confirmed(), Rejections::default());
+        let right = guess.confirmed();
+        assert_eq!((right.message(keys), right.without_guesses()), (Some("no"), None));
+        assert!(right.leaves_out_the_same_as(&guess) && !right.leaves_out_the_same_as(&wrong));
+        for known in [guess, wrong] {
+            let annotations = BTreeMap::from([known.annotation().unwrap()]);
+            assert_eq!(Rejections::read_back(&annotations), known);
+        }
+    }
+
+    #[test]
     fn the_next_process_of_the_operator_knows_them() {
-        let both = one().with(Author::Gateway, &keys(1), None, "no").unwrap();
+        let both = one().with(keys(&Author::Gateway, &fields(1), None), "no", true).unwrap();
         let annotations = BTreeMap::from([both.annotation().unwrap()]);
         assert_eq!(Rejections::read_back(&annotations), both);
         assert_eq!(Rejections::default().annotation(), None);
@@ -117,9 +252,9 @@ mod tests {
         let mut all = Rejections::default();
         for number in 0..MOST {
             let author = Author::Agent(format!("{number:0>63}"));
-            all = all.with(author, &keys(1), Some("image"), &"\u{1F99E}".repeat(1000)).unwrap();
+            all = all.with(keys(&author, &fields(1), Some("image")), &"\u{1F99E}".repeat(1000), true).unwrap();
         }
         assert!(all.annotation().unwrap().1.len() < 200 << 10);
-        assert_eq!(all.with(Author::Gateway, &keys(1), None, "no"), None);
+        assert_eq!(all.with(keys(&Author::Gateway, &fields(1), None), "no", false), None);
     }
 }

@@ -53,11 +53,12 @@ mod tests {
     use crate::gateway::config_sync::Synced;
     use crate::gateway::fixtures::{company, plan};
     use crate::gateway::gather::Gathered;
-    use crate::gateway::rejections::Rejections;
+    use crate::gateway::rejections::{Circumstances, Keys, Rejections};
     use crate::gateway::revision::ConfigRevision;
     use crate::openclaw::config::document::ConfigDocument;
     use crate::openclaw::config::passthrough::author::Author;
     use crate::openclaw::config::sections::Fields;
+    use crate::references::digests::Digests;
 
     /// When a gateway is reconciled again that is well but for this.
     fn again(change: impl FnOnce(&mut Plan, &mut Applied, &mut Synced)) -> Duration {
@@ -88,7 +89,10 @@ mod tests {
 
     #[test]
     fn what_the_gateway_rejects_of_a_user_is_planned_without_at_once() {
-        let rejections = Rejections::default().with(Author::Gateway, &Fields::new(), None, "no").unwrap_or_default();
+        let (author, fields, digests) = (Author::Gateway, Fields::new(), Digests::default());
+        let circumstances = Circumstances { image: None, digests: &digests };
+        let keys = Keys { author: &author, fields: &fields, variables: &[], circumstances };
+        let rejections = Rejections::default().with(keys, "no", false).unwrap_or_default();
         let current = Arc::new(ConfigDocument::new(serde_json::json!({})));
         let (name, image, desired) = ("a".into(), "image".into(), Some(Arc::clone(&current)));
         let before = ConfigRevision { name, current, desired, image, ruling: None, rejections: Rejections::default() };

@@ -3,20 +3,23 @@
 //! Where a rejection is about what one user wrote, only these keys count as rejected: the last good configuration stands in until the next
 //! plan, which does without them. Else it is about the configuration as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::gather::Live;
-use super::plan::hash;
-use super::rejections::Rejections;
+use super::plan::{SecretVariable, hash};
+use super::rejections::{Keys, Rejections};
 use crate::naming::{
     self, ACQUITTED_HASH, FAILED_START, GatewayNames, REFUSED_HASH, REFUSED_MESSAGE, REJECTED_HASH, REJECTED_MESSAGE,
 };
+use crate::openclaw::config::OfUsers;
 use crate::openclaw::config::document::ConfigDocument;
-use crate::openclaw::config::passthrough::author::{Author, culprit, words_about};
+use crate::openclaw::config::passthrough::author::{Author, Culprit, culprit, culprit_of_accepted, words_about};
 use crate::openclaw::config::passthrough::read_back;
+use crate::openclaw::live;
 
 /// Characters of the gateway's own words that are kept with a rejection.
 const MESSAGE_LIMIT: usize = 900;
@@ -145,10 +148,7 @@ impl ConfigRevision {
     #[must_use]
     pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str, failed_start: bool) -> Self {
         // Of a start that fails nobody knows yet whether it is over the configuration.
-        if !failed_start
-            && self.is_desired()
-            && let Some(blamed) = self.blamed(live, names, message)
-        {
+        if !failed_start && let Some(blamed) = self.blamed(live, names, message, &self.current) {
             return blamed;
         }
         let known = self.rejection().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
@@ -162,9 +162,19 @@ impl ConfigRevision {
         Self { current, ruling: Some(Ruling::Rejected(rejection)), ..self.clone() }
     }
 
-    /// The revision after it turned out that the gateway has nothing against the desired document.
+    /// The revision after the gateway did not start, with this message, with what is desired, and there is no other one to go back to.
     #[must_use]
-    pub fn acquitted(&self) -> Self {
+    pub fn searched(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
+        self.blamed(live, names, message, &self.current).unwrap_or_else(|| self.clone())
+    }
+
+    /// The revision after it turned out that the gateway does not start, with this message, with the last good document either: it has
+    /// nothing against the desired one, unless against keys that it accepted before.
+    #[must_use]
+    pub fn acquitted(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
+        if let Some(blamed) = self.blamed(live, names, message, &self.current) {
+            return blamed;
+        }
         let current = self.desired.clone().unwrap_or_else(|| Arc::clone(&self.current));
         let ruling = self.rejection().map(|rejection| Ruling::Acquitted(rejection.hash.clone()));
         Self { current, ruling, ..self.clone() }
@@ -173,7 +183,8 @@ impl ConfigRevision {
     /// The revision after the gateway started with the last good document: the desired one is to blame.
     #[must_use]
     pub fn convicted(&self, live: &Live, names: &GatewayNames) -> Self {
-        let blamed = self.rejection().and_then(|rejection| self.blamed(live, names, &rejection.message));
+        let rejected = self.rejection().zip(self.desired.as_ref());
+        let blamed = rejected.and_then(|(rejection, desired)| self.blamed(live, names, &rejection.message, desired));
         if let Some(blamed) = blamed {
             return blamed;
         }
@@ -181,20 +192,42 @@ impl ConfigRevision {
         Self { ruling: ruling.map(Ruling::Rejected), ..self.clone() }
     }
 
-    /// The revision after the gateway rejected what one user wrote in the desired document; `None`: nobody is to blame.
-    fn blamed(&self, live: &Live, names: &GatewayNames, message: &str) -> Option<Self> {
-        let desired = self.desired.as_ref()?;
-        let (written, last_good) = (desired.of_users()?, live.last_good(names));
-        let accepted = last_good.as_ref().map(|document| read_back(document.value())).unwrap_or_default();
-        let author = culprit(message, written, &accepted)?;
-        let keys = match &author {
-            Author::Gateway => &written.gateway,
-            Author::Agent(id) => written.agents.get(id)?,
+    /// The revision after the gateway rejected what one user wrote in this document, or it turned out that those are innocent whom a guess
+    /// has fallen on; `None`: nobody is to blame.
+    fn blamed(&self, live: &Live, names: &GatewayNames, message: &str, rejected: &Arc<ConfigDocument>) -> Option<Self> {
+        let written = self.desired.as_ref()?.of_users()?;
+        let last_good = live.last_good(names);
+        let mut accepted = last_good.as_ref().map(|document| read_back(document.value())).unwrap_or_default();
+        let is_rejected_now = |author: &Author| {
+            with_keys(live, &accepted, author, |keys| self.rejections.message(keys).is_some()).unwrap_or_default()
         };
-        let message = words_about(&author, message, written);
-        let rejections = self.rejections.with(author, keys, live.image.as_deref(), &message)?;
-        let current = last_good.unwrap_or_else(|| Arc::clone(desired));
+        let rejected_now: Vec<Author> = accepted.authors().filter(is_rejected_now).collect();
+        rejected_now.iter().for_each(|author| accepted.forget(author));
+        let of_accepted = || culprit_of_accepted(message, written, &accepted);
+        let culprit = if last_good.as_ref() == Some(rejected) {
+            of_accepted()
+        } else {
+            let found = culprit(message, written, &accepted, &self.innocent(live, written));
+            found.or_else(|| of_accepted().filter(|_| !rejected_now.is_empty()))
+        };
+        let no_longer_guessed = self.rejections.without_guesses();
+        let rejections = match culprit {
+            Some(Culprit { author, is_guess }) if !is_guess || no_longer_guessed.is_none() => {
+                let message = words_about(&author, message, written);
+                with_keys(live, written, &author, |keys| self.rejections.with(keys, &message, is_guess))??
+            }
+            _ => no_longer_guessed?,
+        };
+        let current = last_good.unwrap_or_else(|| Arc::clone(rejected));
         Some(Self { current, ruling: None, rejections, ..self.clone() })
+    }
+
+    /// Whose present keys are innocent.
+    fn innocent(&self, live: &Live, written: &OfUsers) -> BTreeSet<Author> {
+        let is_innocent = |author: &Author| {
+            with_keys(live, written, author, |keys| self.rejections.is_innocent(keys)).unwrap_or_default()
+        };
+        written.authors().filter(is_innocent).collect()
     }
 
     /// Whether the Pod mounts what the plan asks for.
@@ -202,6 +235,15 @@ impl ConfigRevision {
     pub fn is_desired(&self) -> bool {
         self.desired.as_ref() == Some(&self.current)
     }
+}
+
+/// What is said of the author's keys, as the running gateway reads them.
+fn with_keys<T>(live: &Live, written: &OfUsers, author: &Author, said: impl FnOnce(Keys<'_>) -> T) -> Option<T> {
+    let fields = written.keys(author)?;
+    let named = live::variables(&Value::Object(fields.clone()));
+    let is_named = |variable: &SecretVariable| named.iter().any(|name| name.as_str() == variable.variable);
+    let variables: Vec<SecretVariable> = live.secret_variables().filter(is_named).collect();
+    Some(said(Keys { author, fields, variables: &variables, circumstances: live.circumstances() }))
 }
 
 /// A rejection concerns this text and this version of OpenClaw: another image may accept it.
@@ -312,7 +354,7 @@ mod tests {
     #[test]
     fn a_configuration_that_is_not_to_blame_after_all_is_mounted_again() {
         let gathered = rejected();
-        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted();
+        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted(&gathered.live, &names(), "no");
         assert!(acquitted.is_desired() && acquitted.rejection().is_none());
         assert_eq!(acquitted.current, document("bad"));
     }
@@ -320,7 +362,7 @@ mod tests {
     #[test]
     fn a_cache_that_is_late_does_not_undo_an_acquittal() {
         let mut gathered = rejected();
-        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted();
+        let acquitted = select(&gathered, "bad", &image(&gathered)).acquitted(&gathered.live, &names(), "no");
         gathered.live.ruling.clone_from(&acquitted.ruling);
         assert_eq!(select(&gathered, "bad", &image(&gathered)), acquitted);
         let live = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
@@ -332,7 +374,7 @@ mod tests {
         let mut gathered = rejected();
         let bad = select(&gathered, "bad", &image(&gathered));
         let suspected = bad.rolled_back(&gathered.live, &names(), "code 1", true);
-        for ruled in [suspected.clone(), suspected.acquitted()] {
+        for ruled in [suspected.clone(), suspected.acquitted(&gathered.live, &names(), "no")] {
             keep(&mut gathered.live, config_map::mounted(&gathered.owner, &names(), &ruled));
             assert_eq!(select(&gathered, "bad", &image(&gathered)), ruled);
         }

@@ -25,6 +25,7 @@ use crate::openclaw::config::passthrough;
 use crate::references::digests::Fault;
 use crate::references::sources;
 use crate::world::gateway_state::{GatewayState, Member};
+use crate::world::proxies::MOST_TRUSTED;
 
 /// Paths in the status.
 const PASSTHROUGH_LIMIT: usize = 100;
@@ -41,11 +42,11 @@ pub struct Reconciled<'a> {
 }
 
 impl Reconciled<'_> {
-    /// Whether the gateway just rejected what a user wrote: the next plan does without it.
+    /// Whether the gateway just rejected what a user wrote, so that the next plan does without it; or the other way round.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         let configs = (&self.applied.config, &self.synced.config);
-        matches!(configs, (Some(before), Some(after)) if before.rejections != after.rejections)
+        matches!(configs, (Some(before), Some(after)) if !before.rejections.leaves_out_the_same_as(&after.rejections))
     }
 }
 
@@ -200,6 +201,16 @@ fn exposed(gathered: &Gathered, is_paused: bool, applied: &Applied) -> Option<De
                 owner.name_any()
             );
             Desired::new(EXPOSED, Status::False, reason::PROXY_UNKNOWN, message)
+        }
+        Some(Ok(())) if gathered.proxies.len() > MOST_TRUSTED => {
+            let message = format!(
+                "The route from {origin} to the gateway is as specified, but spec.gateway.exposure.from of Agent \"{}\" selects proxies with \
+                 {} addresses, and the gateway trusts the first {MOST_TRUSTED}: OpenClaw answers 403 to what the others forward. Select \
+                 fewer, or list their ranges in spec.gateway.trustedProxies.",
+                owner.name_any(),
+                gathered.proxies.len(),
+            );
+            Desired::new(EXPOSED, Status::False, reason::TOO_MANY_PROXIES, message)
         }
         Some(Ok(())) => {
             let message = format!("The route from {origin} to the gateway is as specified.");

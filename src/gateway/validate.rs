@@ -12,12 +12,12 @@ use super::gather::{Gathered, Live};
 use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
-use crate::naming;
+use crate::naming::{self, GatewayNames};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::config::{self, Gateway, passthrough};
 use crate::openclaw::live;
-use crate::openclaw::names::{is_of_agents, is_of_config};
+use crate::openclaw::names::{is_of_agents, is_of_config, is_text};
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::reserved;
@@ -113,7 +113,37 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
     if gathered.live.annotation(naming::PLAN) == Some(with_leftovers.hash().as_str()) {
         return with_leftovers;
     }
-    with_kept_parts(needed, gathered)
+    with_kept_parts(with_accepted(needed, gathered), gathered)
+}
+
+/// The plan with the variables of the keys that the gateway accepted last: if it rejects the new ones, these are in force again. Without
+/// those that a Pod waits for if their Secret is gone.
+fn with_accepted(mut plan: PodPlan, gathered: &Gathered) -> PodPlan {
+    let live = &gathered.live;
+    let accepted = live.last_good(&GatewayNames::of(&gathered.owner.name_any()));
+    let read = accepted.map(|accepted| live::variables(accepted.value())).unwrap_or_default();
+    let is_read = |variable: &SecretVariable| read.iter().any(|name| name.as_str() == variable.variable);
+    let known: BTreeSet<String> = plan.config_env.iter().map(|variable| variable.variable.clone()).collect();
+    let missing = |variable: &SecretVariable| {
+        let name = &variable.variable;
+        is_of_config(name) && !is_text(name) && !known.contains(name) && is_read(variable)
+    };
+    add(&mut plan, live, live.secret_variables().filter(missing));
+    plan
+}
+
+/// Adds variables of the live Pod, with the values that it has.
+fn add(plan: &mut PodPlan, live: &Live, variables: impl Iterator<Item = SecretVariable>) {
+    for variable in variables {
+        let id = variable.id();
+        if let Some(digest) = live.digests.0.get(&id) {
+            plan.digests.0.entry(id).or_insert_with(|| digest.clone());
+        }
+        let list = if is_of_config(&variable.variable) { &mut plan.config_env } else { &mut plan.provider_env };
+        list.push(variable);
+    }
+    plan.provider_env.sort();
+    plan.config_env.sort();
 }
 
 /// The parts of the spec, and those that outlive what brought them about: removing the annotation restarts nothing, nor does a Secret that
@@ -130,21 +160,10 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {
     let live = &gathered.live;
     let names: BTreeSet<&str> = needed.of_agents().map(|variable| variable.variable.as_str()).collect();
-    let leftovers: Vec<SecretVariable> = live
-        .secret_variables()
-        .filter(|live| is_of_agents(&live.variable) && !names.contains(live.variable.as_str()))
-        .collect();
+    let leftovers =
+        live.secret_variables().filter(|live| is_of_agents(&live.variable) && !names.contains(live.variable.as_str()));
     let mut plan = needed.clone();
-    for variable in leftovers {
-        let id = format!("Secret/{}/{}", variable.secret, variable.key);
-        if let Some(digest) = live.digests.0.get(&id) {
-            plan.digests.0.entry(id).or_insert_with(|| digest.clone());
-        }
-        let list = if is_of_config(&variable.variable) { &mut plan.config_env } else { &mut plan.provider_env };
-        list.push(variable);
-    }
-    plan.provider_env.sort();
-    plan.config_env.sort();
+    add(&mut plan, live, leftovers);
     with_kept_parts(plan, gathered)
 }
 
@@ -180,7 +199,7 @@ pub fn suits_live_pod(live: &Live, document: &Value, planned: &PodPlan) -> bool 
         None => live.environment.iter().any(|variable| variable.name == name),
     };
     let is_current = |name: &str| {
-        let id = wanted(name).map(|wanted| format!("Secret/{}/{}", wanted.secret, wanted.key));
+        let id = wanted(name).map(SecretVariable::id);
         id.is_none_or(|id| live.digests.0.get(&id) == planned.digests.0.get(&id))
     };
     let before = live.config.as_ref().map(|config| config.value());

@@ -13,6 +13,7 @@ use super::rpc::{AdminClient, Endpoint, Method, RpcError};
 
 const LIST: Method = Method::page("device.pair.list");
 pub(super) const APPROVE: Method = Method::short("device.pair.approve");
+const REJECT: Method = Method::short("device.pair.reject");
 const REMOVE: Method = Method::short("device.pair.remove");
 
 /// The scope that includes all others.
@@ -148,6 +149,11 @@ impl AdminClient {
     /// Approves one request.
     pub async fn approve_device(&self, gateway: &Endpoint, request_id: &str) -> Result<(), RpcError> {
         self.send(gateway, APPROVE, &json!({"requestId": request_id})).await
+    }
+
+    /// Rejects one request. The device may ask again.
+    pub async fn reject_device(&self, gateway: &Endpoint, request_id: &str) -> Result<(), RpcError> {
+        self.send(gateway, REJECT, &json!({"requestId": request_id})).await
     }
 
     /// Removes a device, and closes its connections. It may ask again.

@@ -16,8 +16,8 @@ use crate::api::exposure::Peer;
 
 /// The label that Kubernetes gives each namespace. Of the labels of namespaces it is the only one that Creel looks at.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-/// Addresses of the proxies of one gateway, so that its configuration stays small. A proxy has a few Pods, or one on each node.
-const MOST: usize = 256;
+/// Addresses of proxies that a gateway trusts at most, so that its configuration stays small. A proxy has a few Pods, or one on each node.
+pub const MOST_TRUSTED: usize = 256;
 
 /// A Pod in a namespace of proxies, pruned to what is read of it.
 #[derive(Clone, Debug)]
@@ -67,8 +67,7 @@ pub fn addresses(stores: &[Store<ProxyPod>], owner: &Agent) -> BTreeSet<IpAddr> 
         return BTreeSet::new();
     }
     let pods = stores.iter().flat_map(|store| store.state_filter(|pod| pod.serves(owner)));
-    let addresses: BTreeSet<IpAddr> = pods.flat_map(|pod: Arc<ProxyPod>| pod.addresses().collect::<Vec<_>>()).collect();
-    addresses.into_iter().take(MOST).collect()
+    pods.flat_map(|pod: Arc<ProxyPod>| pod.addresses().collect::<Vec<_>>()).collect()
 }
 
 impl Lookup for ProxyPod {

@@ -175,6 +175,13 @@ impl Devices {
         Ok(answer)
     }
 
+    /// `device.pair.reject`
+    pub fn reject(&mut self, params: &Value) -> Result<Value, Refusal> {
+        let id = params.get("requestId").and_then(Value::as_str).unwrap_or_default();
+        let Pending { device, .. } = self.pending.remove(id).ok_or_else(|| Refusal::invalid("unknown requestId"))?;
+        Ok(json!({"requestId": id, "deviceId": device}))
+    }
+
     /// `device.pair.remove`
     pub fn remove(&mut self, params: &Value) -> Result<Value, Refusal> {
         let device = params.get("deviceId").and_then(Value::as_str).unwrap_or_default();

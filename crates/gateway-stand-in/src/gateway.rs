@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::refusal::Refusal;
 
 /// Over the admin route, all else is unknown there.
-const OVER_HTTP: [&str; 14] = [
+const OVER_HTTP: [&str; 15] = [
     "config.get",
     "cron.add",
     "cron.get",
@@ -24,6 +24,7 @@ const OVER_HTTP: [&str; 14] = [
     "cron.update",
     "device.pair.approve",
     "device.pair.list",
+    "device.pair.reject",
     "device.pair.remove",
     "health",
     "status",
@@ -118,6 +119,7 @@ impl Gateway {
             "config.get" => Ok(self.configuration.payload()),
             "device.pair.list" => Ok(self.devices.list()),
             "device.pair.approve" => self.devices.approve(params),
+            "device.pair.reject" => self.devices.reject(params),
             "device.pair.remove" => self.devices.remove(params),
             "health" => Ok(json!({"ok": true})),
             "status" => Ok(self.status()),

@@ -1,11 +1,15 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::api::passthrough::Passthrough;
 use crate::api::sandbox::WorkspaceAccess;
+use crate::gateway::build::config_map;
 use crate::gateway::config_sync::state::ConfigState;
 use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
-use crate::gateway::rejections::Rejections;
+use crate::gateway::rejections::{Keys, Rejections};
 use crate::kubernetes::spec_version::SpecVersion;
+use crate::naming::GatewayNames;
 use crate::openclaw::config::passthrough::author::Author;
 use crate::references::digests::{Read, SourceKind};
 
@@ -195,7 +199,9 @@ fn only_the_agent_whose_keys_the_gateway_rejects_is_at_fault() {
     let keys = fields.as_object().unwrap();
     let words = "agents.entries.writer: Unrecognized key: \"noSuchKey\"";
     let author = Author::Agent("writer".into());
-    gathered.live.rejections = Rejections::default().with(author, keys, None, words).unwrap();
+    let circumstances = gathered.live.circumstances();
+    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances };
+    gathered.live.rejections = Rejections::default().with(rejected, words, false).unwrap();
     edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
     let state = observed(&gathered, Some(&PodState::Ready), Some(&ConfigState::Applied));
     let status = |agent: &Agent| super::status(agent, &GatewayLookup::On(&state), None, Vec::new(), now()).0;
@@ -212,6 +218,34 @@ fn only_the_agent_whose_keys_the_gateway_rejects_is_at_fault() {
     let of_owner = status(&gathered.owner);
     assert_eq!(summary_of(&of_owner), self::words("True", "False", "False", "Ready"));
     assert_eq!(find(&of_owner.conditions, CONFIG_APPLIED).unwrap().status, "True");
+}
+
+#[test]
+fn an_agent_whose_last_accepted_keys_are_in_force_is_ready() {
+    let mut gathered = company();
+    settle(&mut gathered);
+    let (owner, accepted) = (Arc::clone(&gathered.owner), gathered.live.config.clone().unwrap());
+    let last_good = config_map::last_good(&owner, &GatewayNames::of("concierge"), &accepted);
+    fixtures::keep(&mut gathered.live, last_good);
+    let fields = serde_json::json!({"noSuchKey": 1});
+    let (keys, author) = (fields.as_object().unwrap(), Author::Agent("writer".into()));
+    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances: gathered.live.circumstances() };
+    gathered.live.rejections = Rejections::default().with(rejected, "no such key", false).unwrap();
+    edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
+    let of = |pod: &PodState| {
+        let state = observed(&gathered, Some(pod), Some(&ConfigState::Applied));
+        status(&gathered.joined[0], &GatewayLookup::On(&state), None, Vec::new(), now()).0
+    };
+    let well = of(&PodState::Ready);
+    assert_eq!(summary_of(&well), words("True", "False", "False", "Ready"));
+    for (kind, expected) in [(READY, "True"), (CONFIG_APPLIED, "False")] {
+        let condition = find(&well.conditions, kind).unwrap();
+        assert_eq!(condition.status, expected);
+        let start = "The last accepted config remains in use, if any is still accepted. The gateway rejected spec.config of Agent \"writer\"";
+        assert!(condition.message.starts_with(start), "{}", condition.message);
+    }
+    let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
+    assert_eq!(summary_of(&of(&starts)), words("Unknown", "True", "False", "Starting"));
 }
 
 #[test]

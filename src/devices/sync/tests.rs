@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kubernetes::recording_api::RecordingApi;
-use crate::naming::{APPROVE_DEVICE, REMOVE_DEVICE};
+use crate::naming::{APPROVE_DEVICE, REJECT_DEVICE, REMOVE_DEVICE};
 use crate::tests::small_world::NAMESPACE;
 use crate::tests::stand_in::{OWNER, admin, endpoint, seen, start, world};
 
@@ -98,6 +98,19 @@ async fn a_request_for_more_waits_for_the_annotation() {
     let approval = bench.reconcile().await.0.unwrap().status.device_approval.clone().unwrap();
     assert_eq!((approval.request, approval.reason), (pending.request_id.clone(), None));
     assert!(bench.lets_in(&device, "operator.write").await);
+}
+
+#[tokio::test]
+async fn the_annotation_rejects_a_request() {
+    let (mut bench, device) = (Bench::new().await, Device::new());
+    bench.list(&json!([]));
+    assert!(!bench.lets_in(&device, READ).await);
+    let request = bench.reconcile().await.0.unwrap().status.pending_devices[0].request_id.clone();
+    bench.annotate(REJECT_DEVICE, &request);
+    let status = bench.reconcile().await.0.unwrap().status.clone();
+    let rejection = status.device_rejection.unwrap();
+    assert_eq!((rejection.request, rejection.reason, status.pending_devices.len()), (request, None, 0));
+    assert!(!bench.lets_in(&device, READ).await);
 }
 
 #[tokio::test]

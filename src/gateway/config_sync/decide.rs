@@ -19,8 +19,12 @@ pub enum Step<'a> {
     /// The gateway rejects what is mounted, with this message: the last good configuration is written back. With `replace_pod` its Pod is
     /// then replaced, if there was one to write back. `failed_start`: it rejects it by not starting.
     RollBack { message: &'a str, replace_pod: bool, failed_start: bool },
-    /// The gateway does not start with the last good configuration either: the desired one is written back, and not suspected any more.
-    Acquit,
+    /// The gateway does not start with the last good configuration either, with this message: the desired one is written back, and not
+    /// suspected any more.
+    Acquit { message: &'a str },
+    /// The gateway does not start, with this message, and has nothing to go back to: the next plan does without the keys that are to blame,
+    /// if any are.
+    Search { message: &'a str },
     /// The gateway started with the last good configuration: the suspected one is to blame, or who wrote in it, whatever happens later.
     Convict,
     /// The Pod is replaced.
@@ -33,9 +37,12 @@ impl Step<'_> {
     pub fn revision(self, config: &ConfigRevision, live: &Live, names: &GatewayNames) -> ConfigRevision {
         match self {
             Step::Wait | Step::ReplacePod => config.clone(),
-            Step::SaveLastGood => ConfigRevision { ruling: None, ..config.clone() },
+            Step::SaveLastGood => {
+                ConfigRevision { ruling: None, rejections: config.rejections.confirmed(), ..config.clone() }
+            }
             Step::RollBack { message, failed_start, .. } => config.rolled_back(live, names, message, failed_start),
-            Step::Acquit => config.acquitted(),
+            Step::Acquit { message } => config.acquitted(live, names, message),
+            Step::Search { message } => config.searched(live, names, message),
             Step::Convict => config.convicted(live, names),
         }
     }
@@ -46,7 +53,7 @@ impl Step<'_> {
         match self {
             Step::ReplacePod => true,
             Step::RollBack { replace_pod, .. } => replace_pod && !mounted.is_desired(),
-            Step::Wait | Step::SaveLastGood | Step::Acquit | Step::Convict => false,
+            Step::Wait | Step::SaveLastGood | Step::Acquit { .. } | Step::Search { .. } | Step::Convict => false,
         }
     }
 }
@@ -98,16 +105,17 @@ pub fn decide<'a>(look: Look<'a>, config: &ConfigRevision, before: Before) -> St
 }
 
 /// Only a configuration that the gateway has never accepted can be why it does not start, and it is only if the gateway does start with
-/// the last good one.
+/// the last good one; or without keys that its message names.
 fn failed_start<'a>(message: &'a str, config: &ConfigRevision, before: Before) -> Step<'a> {
     match &config.ruling {
-        None if before.has_fallback && before.predates => Step::ReplacePod,
+        None if before.predates => Step::ReplacePod,
         None if before.has_fallback => Step::RollBack { message, replace_pod: true, failed_start: true },
+        None => Step::Search { message },
         Some(Ruling::Rejected(Rejection { failed_start: true, .. })) if config.desired.is_some() => {
             if before.predates {
                 Step::ReplacePod
             } else {
-                Step::Acquit
+                Step::Acquit { message }
             }
         }
         _ => Step::Wait,

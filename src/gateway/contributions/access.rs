@@ -13,6 +13,7 @@ use crate::openclaw::config::access::{self, Access};
 use crate::openclaw::config::sections::Sections;
 use crate::references::digests::Fault;
 use crate::settings::Settings;
+use crate::world::proxies::MOST_TRUSTED;
 
 /// What the owner's `spec.gateway` says of it.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ fn proxies(gateway: &Gateway, gathered: &Gathered, settings: &Settings) -> (Vec<
         }
     }
     let found = gathered.proxies.iter().filter(|address| !callers.iter().any(|(caller, _)| caller == *address));
-    for address in found.map(ToString::to_string) {
+    for address in found.take(MOST_TRUSTED).map(ToString::to_string) {
         if !trusted.contains(&address) {
             trusted.push(address);
         }

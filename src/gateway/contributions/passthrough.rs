@@ -1,6 +1,6 @@
 //! Keys of openclaw.json that have no field: for the whole gateway by its owner, and for the entry of each Agent. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use kube::ResourceExt;
@@ -9,15 +9,18 @@ use serde_json::Value;
 use super::{Contribution, Feature};
 use crate::api::Agent;
 use crate::api::passthrough::Passthrough;
+use crate::api::references::SecretKeySelector;
 use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::AtFault;
 use crate::gateway::plan::SecretVariable;
+use crate::gateway::rejections::{Circumstances, Keys};
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::printable::excerpt;
 use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::passthrough::{Passed, Place, Refusal, Why, read, remainder};
 use crate::openclaw::config::sections::{Fields, Sections};
 use crate::openclaw::live;
+use crate::openclaw::names::EnvName;
 use crate::references::digests::{Fault, Source, resolve};
 use crate::references::sources;
 
@@ -90,33 +93,61 @@ impl Part {
             let message = format!("{field} names more than {MOST_SECRETS} keys of Secrets: use fewer");
             return Err(fault(reason::CONFIG_TOO_LARGE, message));
         }
-        let rejected =
-            gathered.live.rejections.message(&self.author(&agent.name_any()), &fields, gathered.live.image.as_deref());
-        if let Some(words) = rejected {
+        let sources = (self.sources)(agent);
+        let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
+        let (author, environment) = (self.author(&agent.name_any()), secret_variables(&variables));
+        let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &resolved.digests };
+        let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
+        if let Some(words) = gathered.live.rejections.message(keys) {
             let message = format!("The gateway rejected {field}; correct or remove what it names: {words}");
             return Err(fault(reason::REJECTED, message));
         }
-        let sources = (self.sources)(agent);
-        let resolved = resolve(&sources, &gathered.reads, &gathered.live.digests);
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
-        let environment = variables
-            .iter()
-            .map(|(variable, selector)| SecretVariable::new(variable, &selector.name, &selector.key))
-            .collect();
         let warnings = resolved.faults.into_iter().chain(plain_text(&field, &plain_secrets)).collect();
         Ok((fields, Contribution { environment, sources, warnings, ..Contribution::default() }))
     }
 
-    /// What is live of it, while the live Pod has its variables.
-    fn last_good(&self, gathered: &Gathered, rendered: &Fields, agent: &str) -> Option<(Fields, Contribution)> {
+    /// The variables of what the Agent writes, if that can be rendered.
+    fn named(&self, agent: &Agent) -> Vec<SecretVariable> {
+        let config = match self.place {
+            Place::Gateway => agent.spec.gateway.as_ref().map(|gateway| &gateway.config),
+            Place::Agent => Some(&agent.spec.config),
+        };
+        let passed = config.and_then(|config| read(self.place, &config.0).ok());
+        passed.map(|passed| secret_variables(&passed.variables)).unwrap_or_default()
+    }
+
+    /// What is rendered of it, while the live Pod has its variables, or the present spec names what is in them.
+    ///
+    /// What the gateway accepted before and rejects now is left out. What it never accepted does not stand in.
+    fn last_good(
+        &self,
+        gathered: &Gathered,
+        at_fault: &AtFault<'_>,
+        rendered: &Fields,
+    ) -> Option<(Fields, Contribution)> {
         let fields = remainder(self.place, rendered);
+        let agent = &at_fault.name;
+        let named = at_fault.agent.map(|agent| self.named(agent)).unwrap_or_default();
         let variables = live::variables(&Value::Object(fields.clone()));
         let environment: Vec<SecretVariable> = variables
             .iter()
-            .map(|variable| gathered.live.secret_variables().find(|live| live.variable == variable.as_str()))
+            .map(|variable| {
+                let is_it = |known: &SecretVariable| known.variable == variable.as_str();
+                gathered
+                    .live
+                    .secret_variables()
+                    .find(is_it)
+                    .or_else(|| named.iter().find(|known| is_it(known)).cloned())
+            })
             .collect::<Option<_>>()?;
+        let (author, circumstances) = (self.author(agent), gathered.live.circumstances());
+        let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
+        if gathered.live.rejections.message(keys).is_some() {
+            return at_fault.is_accepted.then(Default::default);
+        }
         let of = format!("the last good {} of Agent \"{agent}\"", self.field);
         let sources =
             environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
@@ -124,9 +155,16 @@ impl Part {
     }
 }
 
+fn secret_variables(variables: &BTreeSet<(EnvName, SecretKeySelector)>) -> Vec<SecretVariable> {
+    let of = |(variable, selector): &(EnvName, SecretKeySelector)| {
+        SecretVariable::new(variable, &selector.name, &selector.key)
+    };
+    variables.iter().map(of).collect()
+}
+
 fn keep_agent(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {
     let keep = |at_fault: &AtFault<'_>| {
-        let (config, contribution) = OF_AGENT.last_good(gathered, at_fault.entry.as_object()?, &at_fault.name)?;
+        let (config, contribution) = OF_AGENT.last_good(gathered, at_fault, at_fault.entry.as_object()?)?;
         Some((at_fault.name.clone(), Contribution { config, ..contribution }))
     };
     at_fault.iter().filter_map(keep).collect()
@@ -139,7 +177,7 @@ fn keep_gateway(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> 
             return Some((at_fault.name.clone(), Contribution::default()));
         }
         let rendered = at_fault.config.as_object()?;
-        let (gateway_config, contribution) = OF_GATEWAY.last_good(gathered, rendered, &owner)?;
+        let (gateway_config, contribution) = OF_GATEWAY.last_good(gathered, at_fault, rendered)?;
         Some((owner.clone(), Contribution { gateway_config, ..contribution }))
     };
     at_fault.iter().filter_map(keep).collect()

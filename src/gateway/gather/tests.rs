@@ -1,6 +1,8 @@
 use super::*;
 use crate::gateway::build::config_map;
 use crate::gateway::fixtures::{company, keep, settle};
+use crate::gateway::rejections::Keys;
+use crate::openclaw::config::passthrough::author::Author;
 use crate::tests::small_world::{NAMESPACE, SmallWorld};
 
 #[test]
@@ -42,6 +44,22 @@ fn what_has_the_name_of_a_deployment_and_another_owner_says_nothing_of_the_gatew
     assert!(deployment(&world).is_some());
     world.deployments[0].metadata.owner_references.as_mut().unwrap()[0].uid = "another".to_owned();
     assert!(deployment(&world).is_none());
+}
+
+#[test]
+fn rejected_keys_are_known_without_the_deployment() {
+    let mut gathered = company();
+    let keys = serde_json::json!({"noSuchKey": 1}).as_object().unwrap().clone();
+    let circumstances = gathered.live.circumstances();
+    let author = Author::Agent("writer".into());
+    let keys = Keys { author: &author, fields: &keys, variables: &[], circumstances };
+    let rejected = Rejections::default().with(keys, "no", false).unwrap();
+    gathered.live.rejections = rejected.clone();
+    settle(&mut gathered);
+    let mounted = gathered.live.config_maps.keys().next().unwrap();
+    assert_eq!(rejections(&gathered.live, Some(mounted)), rejected);
+    assert_eq!(rejections(&gathered.live, Some(&"another".to_owned())), Rejections::default());
+    assert_eq!(rejections(&gathered.live, None), rejected);
 }
 
 #[test]

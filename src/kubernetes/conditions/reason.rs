@@ -156,6 +156,8 @@ reasons! {
         EXPOSED = "Exposed", "";
         /// The Ingress or HTTPRoute is as specified, but the gateway knows no proxy. OpenClaw answers 403 to what an unknown proxy forwards.
         PROXY_UNKNOWN = "ProxyUnknown", "If the proxy is a Pod, select it in `spec.gateway.exposure.from` and have the administrator add its namespace to `network.proxyNamespaces` of the chart. Otherwise list the addresses of the proxies in `spec.gateway.trustedProxies`.";
+        /// The Ingress or HTTPRoute is as specified, but `spec.gateway.exposure.from` selects proxies with more than 256 addresses. OpenClaw answers 403 to what those forward that the gateway does not trust.
+        TOO_MANY_PROXIES = "TooManyProxies", "Select fewer Pods in `spec.gateway.exposure.from`, or list the ranges of their addresses in `spec.gateway.trustedProxies`.";
         /// The cluster does not have the kind HTTPRoute. The gateway works inside the cluster.
         ROUTE_KIND_NOT_SERVED = "RouteKindNotServed", "Install the Gateway API and a controller for it, or use `spec.gateway.exposure.ingress`.";
     }
@@ -207,15 +209,19 @@ reasons! {
         /// A device of `spec.gateway.devices` has not asked to be paired yet.
         WAITING_FOR_DEVICE = "WaitingForDevice", "Connect the device with the token of the gateway. If it fails with `device token mismatch`, delete its stored device token.";
     }
-    "Devices: annotations", "Events of an Agent; those of annotations without an effect are also the `reason` of `status.gateway.deviceApproval` and `status.gateway.deviceRemoval`" {
+    "Devices: annotations", "Events of an Agent; those of annotations without an effect are also the `reason` of `status.gateway.deviceApproval`, `status.gateway.deviceRejection` and `status.gateway.deviceRemoval`" {
         /// A request was approved with `creel.dev/approve-device`.
         DEVICE_APPROVED = "DeviceApproved", "";
+        /// A request was rejected with `creel.dev/reject-device`.
+        DEVICE_REJECTED = "DeviceRejected", "";
         /// The devices that `creel.dev/remove-device` names were removed from the gateway.
         DEVICE_REMOVED = "DeviceRemoved", "";
         /// The gateway has no request of this id: it has expired, is decided already, or the device has asked for something else since.
         DEVICE_REQUEST_NOT_FOUND = "DeviceRequestNotFound", "Connect the device again and use the id in `status.gateway.pendingDevices`.";
         /// No device of this id is paired.
         DEVICE_NOT_FOUND = "DeviceNotFound", "Use the id of a paired device, or `all`.";
+        /// The gateway did not answer in time when Creel sent what an annotation asks for, and the request or the device is gone since: the gateway has probably done it.
+        DEVICE_REQUEST_UNANSWERED = "DeviceRequestUnanswered", "After an approval, connect the device. If the gateway does not let it in, use the new id in `status.gateway.pendingDevices`.";
         /// The gateway refused what an annotation asks for.
         DEVICE_REQUEST_REJECTED = "DeviceRequestRejected", "The message has the gateway's explanation.";
     }

@@ -79,7 +79,7 @@ macro_rules! with_clauses {
             listing::disabled_jobs_are_listed_on_demand
             listing::it_tells_whose_a_job_is_and_lists_the_gateways_own
             pairing::a_device_from_elsewhere_is_let_in_once_it_is_approved
-            pairing::a_device_that_waits_keeps_its_request
+            pairing::a_device_that_waits_keeps_its_request_until_it_is_rejected
             pairing::a_device_that_is_removed_has_to_ask_again
             pairing::whoever_has_no_device_may_do_nothing
             pairing::a_wrong_token_is_refused_with_a_code

@@ -33,11 +33,17 @@ pub async fn a_device_from_elsewhere_is_let_in_once_it_is_approved<H: Host>(subj
     assert!(paired.as_array().unwrap().iter().any(|paired| paired["deviceId"] == device.id().as_str()), "{paired}");
 }
 
-pub async fn a_device_that_waits_keeps_its_request<H: Host>(subject: &Subject<H>) {
+pub async fn a_device_that_waits_keeps_its_request_until_it_is_rejected<H: Host>(subject: &Subject<H>) {
     let device = Device::new();
     let first = Socket::connect(subject, &device).await.expect_err("a device that nobody knows");
     let second = Socket::connect(subject, &device).await.expect_err("a device that nobody knows");
     assert_eq!(first["details"]["requestId"], second["details"]["requestId"]);
+    let rejection = json!({"requestId": first["details"]["requestId"]});
+    let rejected = subject.ok("device.pair.reject", rejection.clone()).await;
+    assert_eq!((&rejected["requestId"], &rejected["deviceId"]), (&rejection["requestId"], &json!(device.id())));
+    subject.refused_because("device.pair.reject", rejection.clone(), "unknown requestId").await;
+    let third = Socket::connect(subject, &device).await.expect_err("a device that was rejected");
+    assert_ne!(third["details"]["requestId"], rejection["requestId"], "{third}");
 }
 
 pub async fn a_device_that_is_removed_has_to_ask_again<H: Host>(subject: &Subject<H>) {

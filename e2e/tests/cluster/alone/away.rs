@@ -140,7 +140,7 @@ async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &st
     namespace.script(&[Rule::text("done").when_text(WORDS).delay(MAX_DELAY).path_prefix(prefix)]).await;
     let turn = async {
         namespace.try_ask(agent, agent, "last", WORDS).await.ok();
-        pending::<()>().await
+        pending::<()>().await;
     };
     let meanwhile = async {
         let asked = async || {

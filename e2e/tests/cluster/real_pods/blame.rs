@@ -15,6 +15,7 @@ pub async fn each_answers_for_their_own_keys(namespace: &TestNamespace, pod: &Ru
     super::passthrough::in_force(namespace, "support", "agents.entries.support.tools.profile").await;
     namespace.ready("support").await;
     rejected(namespace, "writer", &writer).await;
+    namespace.ready("writer").await;
     both_answer(namespace, pod, "while one is at fault").await;
 
     of_gateway(namespace, &json!({"messages": {"noSuchKey": 1}})).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const SCOPE: &str = "operator.read";
 
-/// A device asks, is shown, is let in by the annotation, and is removed by the other one. The gateway of `owner` runs, and knows the
+/// A device asks, is shown, is rejected by an annotation, asks again, is let in by another one, and is removed by a third. The gateway of `owner` runs, and knows the
 /// operator's own device and no other.
 pub async fn are_let_in_and_removed_by_annotations(namespace: &TestNamespace, owner: &str) {
     let (pod, own) = (namespace.gateway(owner).await, namespace.paired_devices(owner).await);
@@ -15,16 +15,12 @@ pub async fn are_let_in_and_removed_by_annotations(namespace: &TestNamespace, ow
     namespace.condition("Agent", owner, "DevicesReady", START, |found| found.reason == "DevicesPaired").await;
 
     let device = Device::new();
-    let request = namespace
-        .eventually("the request is in the status", START, async || {
-            let refusal = namespace.connect(owner, &device, SCOPE).await.err().ok_or("it is let in")?;
-            let shown = pending(namespace, owner).await;
-            match shown.as_array().and_then(|shown| shown.first()) {
-                Some(first) if first["requestID"] == refusal["details"]["requestId"] => Ok(first.clone()),
-                _ => Err(format!("{refusal} and {shown}")),
-            }
-        })
-        .await;
+    let first = request(namespace, owner, &device).await;
+    let first = first["requestID"].as_str().expect("an id");
+    namespace.annotate("Agent", owner, "creel.dev/reject-device", Some(first)).await;
+    namespace.told_why("Agent", owner, "DeviceRejected").await;
+    let request = request(namespace, owner, &device).await;
+    assert_ne!(request["requestID"], first, "it asks anew");
     assert_eq!((&request["deviceID"], &request["scopes"]), (&json!(device.id()), &json!([SCOPE])));
     let id = request["requestID"].as_str().expect("an id");
     namespace.told("Agent", owner, &format!("creel.dev/approve-device={id}")).await;
@@ -45,6 +41,20 @@ pub async fn are_let_in_and_removed_by_annotations(namespace: &TestNamespace, ow
     namespace.told_why("Agent", owner, "DeviceTokenMismatch").await;
     namespace.connect(owner, &device, SCOPE).await.expect_err("a device that was removed");
     assert_eq!(namespace.gateway(owner).await.name, pod.name, "nothing of this recreates the Pod");
+}
+
+/// The device asks, and its request is shown.
+async fn request(namespace: &TestNamespace, owner: &str, device: &Device) -> Value {
+    namespace
+        .eventually("the request is in the status", START, async || {
+            let refusal = namespace.connect(owner, device, SCOPE).await.err().ok_or("it is let in")?;
+            let shown = pending(namespace, owner).await;
+            match shown.as_array().and_then(|shown| shown.first()) {
+                Some(first) if first["requestID"] == refusal["details"]["requestId"] => Ok(first.clone()),
+                _ => Err(format!("{refusal} and {shown}")),
+            }
+        })
+        .await
 }
 
 async fn pending(namespace: &TestNamespace, owner: &str) -> Value {

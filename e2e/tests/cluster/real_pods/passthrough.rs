@@ -54,7 +54,12 @@ async fn keys_of_a_gateway_are_applied_recreate_it_or_are_refused() {
         let said = refused(&namespace, "support", "ConfigKeyOwned").await;
         assert!(said.contains("gateway.port (the gateway listens on port 18789)"), "{said}");
         answers(&namespace, &pod, "with an owned key").await;
-        set(&namespace, &json!({"gateway": null, "skills": skill("nowhere")})).await;
+        // OpenClaw holds this valid, and does not start with it.
+        let unverified = json!({"main": {"request": {"tls": {"insecureSkipVerify": true}}}});
+        set(&namespace, &json!({"gateway": null, "models": {"providers": unverified}})).await;
+        refused_for(&namespace, "ConfigKeyOwned", "models (use a Provider)").await;
+        answers(&namespace, &pod, "with a key that is fatal at the next start").await;
+        set(&namespace, &json!({"models": null, "skills": skill("nowhere")})).await;
         let said = refused(&namespace, "support", "SecretNotFound").await;
         let named =
             "Secret \"nowhere\" does not exist (spec.gateway.config.skills.entries.notes.apiKey of Agent \"support\")";
@@ -108,6 +113,13 @@ pub async fn in_force(namespace: &TestNamespace, agent: &str, path: &str) {
 async fn refused(namespace: &TestNamespace, agent: &str, reason: &str) -> String {
     let refused = |found: &Condition| found.status == "False" && found.reason == reason;
     namespace.condition("Agent", agent, "ReferencesResolved", SOON, refused).await.message
+}
+
+/// Waits until `spec.gateway.config` is refused with these words.
+async fn refused_for(namespace: &TestNamespace, reason: &str, words: &str) {
+    let refused =
+        |found: &Condition| found.status == "False" && found.reason == reason && found.message.contains(words);
+    namespace.condition("Agent", "support", "ReferencesResolved", SOON, refused).await;
 }
 
 /// The same Pod answers.

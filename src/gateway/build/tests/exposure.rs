@@ -1,5 +1,7 @@
 //! A gateway that is exposed: its routes, its policy, its origins and its condition.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -158,6 +160,15 @@ fn the_condition_says_what_stands_in_the_way_and_nothing_else_fails() {
     let condition = well.exposed.unwrap();
     assert_eq!((condition.status, condition.reason), (Status::True, reason::EXPOSED));
     assert_eq!(well.status.url.as_deref(), Some("https://claw.example.com"));
+    let many = Gathered {
+        proxies: (0..300).map(|number| Ipv4Addr::from(0x0a00_0000 + number).into()).collect(),
+        ..by_ingress()
+    };
+    let condition = said(&many, Some(Ok(()))).exposed.unwrap();
+    assert_eq!((condition.status, condition.reason), (Status::False, reason::TOO_MANY_PROXIES));
+    assert!(condition.message.contains("300 addresses, and the gateway trusts the first 256"), "{}", condition.message);
+    let trusted = plan(&many).config.unwrap().value()["gateway"]["trustedProxies"].clone();
+    assert_eq!(trusted.as_array().unwrap().len(), 256);
     let fault = Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message: "no such kind".into(), carried: false };
     let without = said(&by_route(), Some(Err(fault)));
     let condition = without.exposed.unwrap();

@@ -113,14 +113,15 @@ fn a_gateway_that_does_not_start_gets_the_configuration_back_that_it_accepted() 
     let step = Step::RollBack { message: "code 1", replace_pod: true, failed_start: true };
     assert_eq!(failed_start(&revision("desired", false), NOTHING), step);
     let accepted = Before { has_fallback: false, ..NOTHING };
-    assert_eq!(failed_start(&revision("desired", false), accepted), Step::Wait, "it is not the configuration's doing");
+    let search = Step::Search { message: "code 1" };
+    assert_eq!(failed_start(&revision("desired", false), accepted), search, "there is nothing to go back to");
 }
 
 #[test]
 fn a_configuration_is_acquitted_if_the_gateway_does_not_start_with_the_last_good_one_either() {
     let before = Before { has_fallback: false, ..NOTHING };
     let suspected = ruled("earlier", Some(rejected(true)));
-    assert_eq!(failed_start(&suspected, before), Step::Acquit);
+    assert_eq!(failed_start(&suspected, before), Step::Acquit { message: "code 1" });
     let acquitted = ruled("desired", Some(Ruling::Acquitted("hash".into())));
     assert_eq!(failed_start(&acquitted, NOTHING), Step::Wait);
     let in_its_own_words = revision("earlier", true);
@@ -131,4 +132,10 @@ fn a_configuration_is_acquitted_if_the_gateway_does_not_start_with_the_last_good
 fn after_a_restart_of_the_operator_another_pod_tells_whether_the_last_good_configuration_starts() {
     let restarted = Before { predates: true, has_fallback: false, ..NOTHING };
     assert_eq!(failed_start(&ruled("earlier", Some(rejected(true))), restarted), Step::ReplacePod);
+}
+
+#[test]
+fn a_gateway_that_did_not_start_is_tried_at_once_with_another_configuration() {
+    let edited = Before { predates: true, has_fallback: false, ..NOTHING };
+    assert_eq!(failed_start(&revision("desired", false), edited), Step::ReplacePod);
 }

@@ -20,6 +20,17 @@ pub enum Author {
     Agent(String),
 }
 
+impl Author {
+    /// Where the keys belong.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::Gateway => Place::Gateway,
+            Self::Agent(_) => Place::Agent,
+        }
+    }
+}
+
 impl From<Author> for String {
     fn from(author: Author) -> Self {
         match author {
@@ -42,19 +53,40 @@ enum Owner {
     User(Author),
 }
 
+/// Who is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Culprit {
+    pub author: Author,
+    /// OpenClaw's words do not say so: it is the only one whose keys changed.
+    pub is_guess: bool,
+}
+
 /// Who wrote what OpenClaw rejects with these words; `None`: nobody, as far as can be told.
 ///
 /// Only whose keys differ from those that OpenClaw `accepted` can be at fault: the one of them that the words name, or the only one, unless
-/// the words name what Creel alone writes.
+/// the words name what Creel alone writes. A guess never falls on the `innocent`.
 #[must_use]
-pub fn culprit(words: &str, written: &OfUsers, accepted: &OfUsers) -> Option<Author> {
+pub fn culprit(words: &str, written: &OfUsers, accepted: &OfUsers, innocent: &BTreeSet<Author>) -> Option<Culprit> {
     let mut suspects = written.changed_since(accepted);
     match named(words, written) {
         Some(Owner::Creel) => None,
-        Some(Owner::User(author)) if suspects.contains(&author) => Some(author),
-        _ if suspects.len() == 1 => suspects.pop_first(),
-        _ => None,
+        Some(Owner::User(author)) if suspects.contains(&author) => Some(Culprit { author, is_guess: false }),
+        _ => {
+            suspects.retain(|author| !innocent.contains(author));
+            let only = if suspects.len() == 1 { suspects.pop_first() } else { None };
+            only.map(|author| Culprit { author, is_guess: true })
+        }
     }
+}
+
+/// The same where OpenClaw rejects what it accepted before: another version of it, or another value of a variable, makes a key invalid that
+/// nobody changed. Only its words tell whose.
+#[must_use]
+pub fn culprit_of_accepted(words: &str, written: &OfUsers, accepted: &OfUsers) -> Option<Culprit> {
+    let Some(Owner::User(author)) = named(words, written) else { return None };
+    let is_accepted = written.keys(&author).is_some_and(|keys| !keys.is_empty())
+        && !written.changed_since(accepted).contains(&author);
+    is_accepted.then_some(Culprit { author, is_guess: false })
 }
 
 /// Those of the issues, separated by semicolons, that name what this author wrote; all of the words if none does.
@@ -90,6 +122,30 @@ fn owner(path: &str, written: &OfUsers) -> Option<Owner> {
 }
 
 impl OfUsers {
+    /// What this author wrote.
+    #[must_use]
+    pub fn keys(&self, author: &Author) -> Option<&super::Fields> {
+        match author {
+            Author::Gateway => Some(&self.gateway),
+            Author::Agent(id) => self.agents.get(id),
+        }
+    }
+
+    /// From now on this author wrote nothing.
+    pub fn forget(&mut self, author: &Author) {
+        match author {
+            Author::Gateway => self.gateway.clear(),
+            Author::Agent(id) => {
+                self.agents.remove(id);
+            }
+        }
+    }
+
+    /// Everybody who may have written something.
+    pub fn authors(&self) -> impl Iterator<Item = Author> {
+        std::iter::once(Author::Gateway).chain(self.agents.keys().cloned().map(Author::Agent))
+    }
+
     /// Whose keys are others than before.
     fn changed_since(&self, before: &Self) -> BTreeSet<Author> {
         let differ = |place, now, before| super::remainder(place, now) != super::remainder(place, before);
@@ -120,7 +176,11 @@ mod tests {
     /// Who is at fault of the owner, who wrote `hooks`, and of the agents, all of whose keys are new.
     fn among_all(words: &str) -> Option<Author> {
         let all = written(&json!({"hooks": {"path": "/x"}, "bogus": 1}), &json!({"x": 1}), &json!({"y": 1}));
-        culprit(words, &all, &OfUsers::default())
+        blamed(words, &all, &OfUsers::default())
+    }
+
+    fn blamed(words: &str, written: &OfUsers, accepted: &OfUsers) -> Option<Author> {
+        culprit(words, written, accepted, &BTreeSet::new()).map(|culprit| culprit.author)
     }
 
     fn agent(id: &str) -> Author {
@@ -162,11 +222,32 @@ mod tests {
         assert_eq!(among_all(words), None);
         let accepted = written(&json!({}), &json!({"x": 1}), &json!({"y": 1}));
         let edited = written(&json!({}), &json!({"x": 1}), &json!({"y": 2}));
-        assert_eq!(culprit(words, &edited, &accepted), Some(agent("b")));
-        assert_eq!(culprit("agents.entries.a.x: conflicts with y", &edited, &accepted), Some(agent("b")));
+        assert_eq!(blamed(words, &edited, &accepted), Some(agent("b")));
+        assert_eq!(blamed("agents.entries.a.x: conflicts with y", &edited, &accepted), Some(agent("b")));
         let removed = written(&json!({}), &json!({}), &json!({"y": 1}));
-        assert_eq!(culprit(words, &removed, &accepted), Some(agent("a")));
-        assert_eq!(culprit(words, &accepted, &accepted), None);
+        assert_eq!(blamed(words, &removed, &accepted), Some(agent("a")));
+        assert_eq!(blamed(words, &accepted, &accepted), None);
+    }
+
+    #[test]
+    fn a_guess_falls_on_nobody_who_is_innocent_and_words_may() {
+        let (accepted, edited) = (OfUsers::default(), written(&json!({}), &json!({"x": 1}), &json!({})));
+        let blame =
+            |words, innocent: &[Author]| culprit(words, &edited, &accepted, &innocent.iter().cloned().collect());
+        let of_a = |is_guess| Some(Culprit { author: agent("a"), is_guess });
+        assert_eq!(blame("no", &[]), of_a(true));
+        assert_eq!(blame("no", &[agent("a")]), None);
+        assert_eq!(blame("agents.entries.a: Unrecognized key: \"x\"", &[agent("a")]), of_a(false));
+    }
+
+    #[test]
+    fn of_keys_that_were_accepted_before_only_words_tell_whose_are_invalid_now() {
+        let accepted = written(&json!({}), &json!({"x": 1}), &json!({"y": 1}));
+        let of_accepted = |words| culprit_of_accepted(words, &accepted, &accepted).map(|culprit| culprit.author);
+        assert_eq!(of_accepted("agents.entries.a.x: Invalid input"), Some(agent("a")));
+        assert_eq!(of_accepted("no"), None);
+        let edited = written(&json!({}), &json!({"x": 2}), &json!({"y": 1}));
+        assert_eq!(culprit_of_accepted("agents.entries.a.x: Invalid input", &edited, &accepted), None);
     }
 
     #[test]
@@ -178,7 +259,7 @@ mod tests {
             "agents.entries.a.model.primary: Invalid input",
             "agents.entries: Invalid input",
         ] {
-            assert_eq!(culprit(of_creel, &edited, &OfUsers::default()), None, "{of_creel}");
+            assert_eq!(blamed(of_creel, &edited, &OfUsers::default()), None, "{of_creel}");
         }
     }
 
@@ -186,7 +267,7 @@ mod tests {
     fn a_shared_object_that_is_empty_is_no_change() {
         let accepted = written(&json!({}), &json!({}), &json!({}));
         let edited = written(&json!({"session": {}}), &json!({"tools": {}}), &json!({}));
-        assert_eq!(culprit("no", &edited, &accepted), None);
+        assert_eq!(blamed("no", &edited, &accepted), None);
     }
 
     #[test]

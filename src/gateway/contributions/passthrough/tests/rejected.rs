@@ -153,7 +153,7 @@ fn without_words_the_only_one_who_changed_keys_is_at_fault() {
 #[test]
 fn what_no_user_wrote_is_a_matter_of_the_whole_configuration() {
     let mut gathered = accepted();
-    edit(&mut gathered, "writer", |agent| agent.spec.model.primary.model = "deepseek-v3".into());
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.primary.model = "gpt-4o".into());
     assert!(reject(&mut gathered, OF_WRITER).ruling.is_some(), "these keys are accepted");
     of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
     assert!(reject(&mut gathered, "models.providers.p-openai.baseUrl: Invalid url").ruling.is_some());
@@ -182,4 +182,228 @@ fn the_next_process_of_the_operator_finds_them_at_the_mounted_configuration() {
     let rolled_back = reject(&mut gathered, OF_WRITER);
     let map = config_map::mounted(&gathered.owner, &names(), &rolled_back);
     assert_eq!(Rejections::read_back(&map.metadata.annotations.unwrap()), rolled_back.rejections);
+}
+
+/// What is left once somebody deleted the Deployment.
+fn without_deployment(gathered: &mut Gathered) {
+    let live = &mut gathered.live;
+    (live.deployment, live.config, live.environment) = (None, None, Vec::new());
+    (live.digests, live.parts) = Default::default();
+}
+
+#[test]
+fn they_stand_in_also_if_the_deployment_or_the_accepted_configuration_is_deleted() {
+    let mut rejected = accepted();
+    of_agent(&mut rejected, &json!({"noSuchKey": 1}));
+    reject(&mut rejected, OF_WRITER);
+    settle(&mut rejected);
+    let kept = plan(&rejected);
+    let deletions: [fn(&mut Gathered); 2] = [without_deployment, |gathered| {
+        gathered.live.config_maps.remove(&names().accepted);
+    }];
+    for delete in deletions {
+        let mut gathered = Gathered { live: rejected.live.clone(), ..accepted() };
+        of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+        delete(&mut gathered);
+        let after = plan(&gathered);
+        assert_eq!((&after.config, at_fault(&after)), (&kept.config, vec!["writer"]));
+        assert_eq!(after.rejections, rejected.live.rejections, "they are not tried again");
+    }
+}
+
+#[test]
+fn a_secret_that_the_present_keys_name_too_is_known_without_the_deployment() {
+    let remote =
+        |more: Value| json!({"memory": {"search": {"remote": {"apiKey": reference("search", "brave")}}}, "more": more});
+    let mut gathered = company();
+    secret(&mut gathered, "search", &[("brave", "k")]);
+    of_agent(&mut gathered, &remote(Value::Null));
+    accept(&mut gathered);
+    let accepted = writer(&plan(&gathered));
+    of_agent(&mut gathered, &remote(json!(1)));
+    reject(&mut gathered, "agents.entries.writer.more: Invalid input");
+    without_deployment(&mut gathered);
+    assert_eq!(writer(&plan(&gathered)), accepted);
+}
+
+const NO_WORDS: &str = "the gateway does not start with it and exits with code 1 without a message";
+
+/// The gateway does not start with what is planned now, with these words, and has nothing to go back to.
+fn fail(gathered: &mut Gathered, words: &str) -> ConfigRevision {
+    settle(gathered);
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap().searched(&gathered.live, &names(), words);
+    gathered.live.rejections = revision.rejections.clone();
+    revision
+}
+
+/// The gateway starts with what is planned now.
+fn start(gathered: &mut Gathered) {
+    accept(gathered);
+    gathered.live.rejections = gathered.live.rejections.confirmed();
+}
+
+#[test]
+fn a_new_gateway_that_does_not_start_over_the_keys_of_one_agent_starts_without_it() {
+    for words in [NO_WORDS, "Gateway failed to start: agents.entries.writer.params: no"] {
+        let mut gathered = company();
+        of_agent(&mut gathered, &json!({"params": 1}));
+        assert!(fail(&mut gathered, words).ruling.is_none());
+        let after = plan(&gathered);
+        assert_eq!(
+            document(&after)["agents"]["entries"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["concierge"]
+        );
+        assert_eq!(at_fault(&after), ["writer"]);
+        start(&mut gathered);
+        assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+    }
+}
+
+#[test]
+fn a_new_gateway_that_does_not_start_over_keys_of_two_is_searched_by_its_words_alone() {
+    let mut gathered = company();
+    of_agent(&mut gathered, &json!({"params": 1}));
+    of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
+    fail(&mut gathered, NO_WORDS);
+    assert_eq!(gathered.live.rejections, Rejections::default(), "it is unknown whose keys these are");
+    fail(&mut gathered, "Gateway failed to start: Error: hooks.allowedSessionKeyPrefixes is required");
+    assert_eq!(at_fault(&plan(&gathered)), ["concierge"]);
+}
+
+#[test]
+fn a_guess_is_withdrawn_if_the_gateway_does_not_start_without_these_keys_either() {
+    let mut gathered = company();
+    of_agent(&mut gathered, &json!({"params": 1}));
+    let before = plan(&gathered).config;
+    fail(&mut gathered, NO_WORDS);
+    assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+    fail(&mut gathered, NO_WORDS);
+    let after = plan(&gathered);
+    assert_eq!((after.config, after.faults.len()), (before, 0));
+    assert_eq!(after.rejections, gathered.live.rejections, "that it is innocent is remembered");
+    fail(&mut gathered, NO_WORDS);
+    assert!(plan(&gathered).faults.is_empty(), "and it is not guessed again");
+    start(&mut gathered);
+    assert_eq!(gathered.live.rejections, Rejections::default());
+}
+
+#[test]
+fn a_guess_about_an_edit_is_withdrawn_if_the_gateway_does_not_apply_what_is_without_it() {
+    let words = "the gateway read it and did not apply it; its log says why";
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    edit(&mut gathered, "concierge", |agent| agent.spec.model.primary.model = "gpt-4o".into());
+    reject(&mut gathered, words);
+    assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+    assert!(reject(&mut gathered, words).ruling.is_none());
+    let after = plan(&gathered);
+    assert_eq!((at_fault(&after).len(), &writer(&after)["thinkingDefault"]), (0, &json!("low")));
+    assert!(reject(&mut gathered, words).ruling.is_some(), "it is a matter of the whole configuration");
+}
+
+#[test]
+fn what_words_say_is_not_withdrawn() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"noSuchKey": 1}));
+    reject(&mut gathered, OF_WRITER);
+    assert!(reject(&mut gathered, "no").ruling.is_some());
+    assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+}
+
+#[test]
+fn keys_that_another_image_rejects_are_left_out_and_the_agent_stays() {
+    let mut gathered = accepted();
+    gathered.live.image = Some("newer".into());
+    of_gateway(&mut gathered, &json!({"messages": {"responsePrefix": "auto"}}));
+    edit(&mut gathered, "concierge", |agent| {
+        agent.spec.gateway.get_or_insert_default().image = Some("newer".into());
+    });
+    let rolled_back = reject(&mut gathered, "agents.entries.writer.thinkingDefault: Invalid input");
+    assert!(rolled_back.ruling.is_none());
+    let after = plan(&gathered);
+    assert_eq!((at_fault(&after), writer(&after).get("thinkingDefault")), (vec!["writer"], None));
+    assert_eq!(document(&after)["messages"]["responsePrefix"], "auto");
+    reject(&mut gathered, "messages.responsePrefix: Invalid input");
+    let after = plan(&gathered);
+    assert_eq!(
+        (at_fault(&after), document(&after)["messages"].get("responsePrefix")),
+        (vec!["concierge", "writer"], None)
+    );
+    start(&mut gathered);
+    assert_eq!(plan(&gathered).config, after.config);
+}
+
+#[test]
+fn keys_that_another_image_rejects_are_found_also_if_more_changed() {
+    let mut gathered = accepted();
+    gathered.live.image = Some("newer".into());
+    edit(&mut gathered, "concierge", |agent| {
+        agent.spec.gateway.get_or_insert_default().image = Some("newer".into());
+        agent.spec.model.primary.model = "gpt-4o".into();
+    });
+    settle(&mut gathered);
+    let words = "the gateway does not start with it and exits with code 1: agents.entries.writer.thinkingDefault: no";
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+    let suspected = revision.rolled_back(&gathered.live, &names(), words, true);
+    let searched = suspected.acquitted(&gathered.live, &names(), words);
+    assert!(searched.ruling.is_none());
+    gathered.live.rejections = searched.rejections;
+    let after = plan(&gathered);
+    assert_eq!((at_fault(&after), writer(&after).get("thinkingDefault")), (vec!["writer"], None));
+}
+
+#[test]
+fn a_value_of_a_secret_that_the_gateway_rejects_takes_only_its_keys_away_until_it_changes() {
+    let mut gathered = company();
+    secret(&mut gathered, "search", &[("brave", "good")]);
+    of_agent(&mut gathered, &json!({"params": {"text": reference("search", "brave")}}));
+    accept(&mut gathered);
+    secret(&mut gathered, "search", &[("brave", "bad")]);
+    reject(&mut gathered, "agents.entries.writer.params.text: Invalid input");
+    let after = plan(&gathered);
+    assert_eq!((at_fault(&after), writer(&after).get("params")), (vec!["writer"], None));
+    start(&mut gathered);
+    assert_eq!(at_fault(&plan(&gathered)), ["writer"]);
+    secret(&mut gathered, "search", &[("brave", "mended")]);
+    let mended = plan(&gathered);
+    assert!(mended.faults.is_empty() && writer(&mended).get("params").is_some());
+}
+
+#[test]
+fn the_last_accepted_keys_stay_with_the_secret_that_the_bad_edit_switched_away_from() {
+    let remote = |secret: &str| json!({"memory": {"search": {"remote": {"apiKey": reference(secret, "brave")}}}});
+    let mut gathered = company();
+    secret(&mut gathered, "search", &[("brave", "k")]);
+    secret(&mut gathered, "other", &[("brave", "k")]);
+    of_agent(&mut gathered, &remote("search"));
+    accept(&mut gathered);
+    let before = writer(&plan(&gathered));
+    let mut edited = remote("other");
+    edited["noSuchKey"] = json!(1);
+    of_agent(&mut gathered, &edited);
+    assert!(plan(&gathered).faults.is_empty());
+    reject(&mut gathered, OF_WRITER);
+    let (running, after) = (gathered.live.annotation(crate::naming::PLAN).unwrap().to_owned(), plan(&gathered));
+    assert_eq!((writer(&after), at_fault(&after)), (before, vec!["writer"]));
+    assert_eq!(hash(&after), running, "the Pod has both, and is not replaced once more");
+
+    of_agent(&mut gathered, &remote("other"));
+    accept(&mut gathered);
+    assert_eq!(hash(&plan(&gathered)), running);
+    edit(&mut gathered, "concierge", |agent| {
+        agent.metadata.annotations = Some([(crate::naming::RESTART.to_owned(), "1".to_owned())].into());
+    });
+    let names: Vec<_> = plan(&gathered).pod.unwrap().config_env.into_iter().map(|variable| variable.secret).collect();
+    assert_eq!(names, ["other"], "what is no longer needed goes with the next Pod");
+}
+
+#[test]
+fn a_gateway_that_does_not_start_with_the_accepted_keys_either_says_nothing_against_the_new_ones() {
+    let mut gathered = accepted();
+    of_agent(&mut gathered, &json!({"thinkingDefault": "low"}));
+    settle(&mut gathered);
+    let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
+    let acquitted = revision.rolled_back(&gathered.live, &names(), NO_WORDS, true);
+    let acquitted = acquitted.acquitted(&gathered.live, &names(), NO_WORDS);
+    assert!(acquitted.is_desired() && acquitted.rejections == Rejections::default());
 }
