@@ -3,6 +3,8 @@
 use e2e::model_server::{Filter, MAX_DELAY, Rule};
 use e2e::suite::{SOON, TestNamespace, agent, in_namespace, secret_value};
 
+use super::adoption::the_next_agent_adopts_what_docker_left;
+
 #[tokio::test]
 async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
     in_namespace("successor", async |namespace: TestNamespace| {
@@ -38,6 +40,8 @@ async fn the_next_gateway_waits_for_the_one_before_and_has_its_sessions() {
         namespace.ready("support").await;
         let third = namespace.ask_and_see("support", "s", "words after a slow end").await.messages;
         assert!(third > second, "{third} messages, {second} before");
+
+        the_next_agent_adopts_what_docker_left(&namespace, third).await;
     })
     .await;
 }
