@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 use super::access::{ControlUi, HttpApis};
+use super::adopt::{self, Adopt};
 use super::clients::{Auth, Client};
 use super::devices::{Device, DevicesStatus};
 use super::environment::{EnvFromSource, EnvVar};
@@ -35,6 +36,8 @@ use super::sandbox::SandboxUse;
     validation = Rule::new("!(self.metadata.name in ['constructor', 'prototype'])").message("OpenClaw cannot use the names 'constructor' and 'prototype': choose another name"),
     validation = Rule::new("!has(self.spec.gatewayRef) || self.spec.gatewayRef.name != self.metadata.name").message("spec.gatewayRef names this Agent itself: omit it to own a gateway, or name the Agent whose gateway to join"),
     validation = Rule::new("!has(oldSelf.status) || !(has(oldSelf.status.agentID) || (!has(oldSelf.spec.gatewayRef) && has(oldSelf.status.gateway) && has(oldSelf.status.gateway.deployment))) || (has(self.spec.gatewayRef) == has(oldSelf.spec.gatewayRef) && (!has(self.spec.gatewayRef) || self.spec.gatewayRef.name == oldSelf.spec.gatewayRef.name))").message("spec.gatewayRef can't change once the Agent has joined or has a gateway of its own: its memory is on the claim of its gateway; create a new Agent instead"),
+    validation = Rule::new(adopt::IS_UNCHANGED).message("spec.gateway.storage.adopt can't change once the Agent has used the claim: delete the Agent and create it again; its claim is kept"),
+    validation = Rule::new(adopt::HAS_ITS_OWN_WORKSPACE).message("workspace-<agent> in the state directory is the workspace of the Agent with this name: rename the directory, for example to workspace"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
@@ -235,6 +238,7 @@ impl ImagePullPolicy {
 #[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)").message("storageClassName is immutable: create a new Agent instead"))]
 #[x_kube(validation = Rule::new("has(self.accessMode) == has(oldSelf.accessMode) && (!has(self.accessMode) || self.accessMode == oldSelf.accessMode)").message("accessMode is immutable: create a new Agent instead"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.size) || !has(self.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0").message("a claim can grow but not shrink: set size to at least its current value"))]
+#[x_kube(validation = Rule::new("!has(self.adopt) || has(self.existingClaim)").message("adopt needs existingClaim: name the claim with the data of the other installation"))]
 pub struct Storage {
     /// The requested size. It can grow if the storage class allows expansion, and never shrink. Default: `10Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,6 +257,12 @@ pub struct Storage {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
     )]
     pub existing_claim: Option<String>,
+    /// Takes over the data that another installation of OpenClaw left on `existingClaim`: docker compose, the manifests of OpenClaw, a Helm
+    /// chart or openclaw-operator. `{}` fits these. The name of the Agent must be the id of one of the agents there, usually `main`;
+    /// otherwise the gateway does not start. It is immutable once the Agent has used the claim. Default: the layout of Creel, which is empty
+    /// on such a claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adopt>,
     /// What happens to the claim when the Agent is deleted: `Retain` keeps it, and a new Agent of the same name reuses it;
     /// `Delete` deletes it with the Agent. Default: `Retain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@
 //! No client code, no I/O.
 
 pub mod access;
+pub mod adopt;
 pub mod agent;
 pub mod clients;
 mod crds;

@@ -12,6 +12,7 @@ use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
 use crate::kubernetes::printable::excerpt;
 use crate::openclaw::config::document::ConfigDocument;
+use crate::openclaw::layout::Layout;
 use crate::openclaw::names::EnvName;
 use crate::openclaw::paths;
 use crate::pods::fingerprint;
@@ -60,6 +61,8 @@ pub struct PodPlan {
     pub cold: BTreeMap<String, Value>,
     /// The name of the claim.
     pub claim: String,
+    /// Where the data are on it.
+    pub layout: Layout,
     /// The value of the annotation `creel.dev/restart`.
     pub restart: Option<String>,
     pub digests: Digests,
@@ -122,6 +125,7 @@ impl PodPlan {
             ("spec.gateway.envFrom", json!(gateway.env_from)),
             ("spec.gateway.podTemplate", json!(gateway.pod_template)),
             ("spec.gateway.storage.existingClaim", json!(gateway.storage.existing_claim)),
+            ("spec.gateway.storage.adopt", json!(gateway.storage.adopt)),
             ("the set of Provider credentials", json!(self.provider_env)),
             ("the reserved variables of spec.gateway.envFrom", json!(self.overridden())),
             ("the set of Secrets in spec.gateway.config and spec.config", json!(self.config_env)),
@@ -168,6 +172,7 @@ mod tests {
             config_env: Vec::new(),
             cold: BTreeMap::new(),
             claim: "concierge-claim".into(),
+            layout: Layout::default(),
             restart: None,
             digests: Digests::default(),
             parts: BTreeMap::new(),
@@ -216,11 +221,12 @@ mod tests {
                 ("spec.gateway.imagePullSecrets", "3ee5905cbe2b6f22"),
                 ("spec.gateway.podTemplate", "9e31abbe9df2a354"),
                 ("spec.gateway.resources", "db3db42b9542cdef"),
+                ("spec.gateway.storage.adopt", "f4168855b02a6711"),
                 ("spec.gateway.storage.existingClaim", "8a3f24772e7131c7"),
                 ("the annotation creel.dev/restart", "da3bbc3fc2e390fa"),
                 ("the set of Provider credentials", "0df91ed3257188cb"),
             ]
         );
-        assert_eq!(full().hash(), "f5fb8f2d252d569e");
+        assert_eq!(full().hash(), "7ff54f36f3cd5dde");
     }
 }

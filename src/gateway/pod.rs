@@ -11,12 +11,16 @@ use crate::kubernetes::conditions::reason;
 use crate::kubernetes::pod_status::{
     container, crashed, exited, has_ended, held_up, is_out_of_memory, is_ready, memory_limit, statuses, unschedulable,
 };
+use crate::kubernetes::printable::printable;
 use crate::naming::PLAN;
 use crate::openclaw::exit::{self, Exit};
 use crate::openclaw::paths;
 
 /// What the kubelet gives the gateway to end.
 const GRACE_PERIOD: Duration = Duration::from_secs(paths::TERMINATION_GRACE_SECONDS.unsigned_abs());
+
+/// Characters of creel-shell's message that go into a condition.
+const MESSAGE_LIMIT: usize = 600;
 
 /// How a gateway's Pod is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +78,10 @@ pub fn state(pod: &Pod, others: bool) -> PodState {
             return PodState::Broken { reason, message };
         }
     }
+    let lock = container(pod, CLAIM_LOCK_CONTAINER).and_then(last_exit);
+    if let Some(unusable) = lock.and_then(|ended| unusable_claim(&name, &ended.message?)) {
+        return unusable;
+    }
     if let Some(ended) = container(pod, GATEWAY_CONTAINER).and_then(last_exit) {
         return exit_state(pod, &ended);
     }
@@ -111,6 +119,25 @@ fn beside_gateway(pod: &Pod, status: &ContainerStatus, ended: &ContainerStateTer
         return PodState::Broken { reason: reason::OUT_OF_MEMORY, message };
     }
     PodState::Broken { reason: reason::POD_FAILED, message: exited(&name, status, ended) }
+}
+
+/// How the messages of creel-shell begin: about a directory that the claim should have, and about what it can't do there.
+pub const NO_DIRECTORY: &str = "the volume has no directory";
+const CANNOT: &str = "cannot ";
+
+/// Why the sidecar does not let the gateway start; `None`: its last words are no failure.
+fn unusable_claim(pod: &str, message: &str) -> Option<PodState> {
+    let words = message.lines().rev().find(|line| !line.trim().is_empty())?;
+    let words: String = printable(words).chars().take(MESSAGE_LIMIT).collect();
+    let (reason, remedy) = if words.starts_with(NO_DIRECTORY) {
+        let remedy = ": correct spec.gateway.storage.adopt, or create the Agent with the id of an agent on the claim as its name";
+        (reason::ADOPTED_DATA_NOT_FOUND, remedy)
+    } else if words.starts_with(CANNOT) {
+        (reason::STATE_NOT_WRITABLE, "")
+    } else {
+        return None;
+    };
+    Some(PodState::Broken { reason, message: format!("Pod \"{pod}\" cannot use its claim: {words}{remedy}") })
 }
 
 fn exit_state(pod: &Pod, ended: &ContainerStateTerminated) -> PodState {
@@ -175,6 +202,33 @@ mod tests {
             panic!()
         };
         assert_eq!(reason, reason::WAITING_FOR_PREVIOUS_POD);
+    }
+
+    /// The state of a Pod whose sidecar ended with this message.
+    fn without_a_lock(message: &str) -> PodState {
+        let lock = json!({"name": CLAIM_LOCK_CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 3,
+                          "started": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                          "lastState": {"terminated": {"exitCode": 1, "message": message}}});
+        state(&pod(&json!({"initContainerStatuses": [lock]})), false)
+    }
+
+    #[test]
+    fn a_claim_without_the_agent_that_is_to_be_adopted_is_told_with_what_it_has_and_what_to_do() {
+        let found = "the volume has no directory `agents/concierge`; the directories in `agents` are `main`";
+        let remedy =
+            "correct spec.gateway.storage.adopt, or create the Agent with the id of an agent on the claim as its name";
+        let message = format!("Pod \"a\" cannot use its claim: {found}: {remedy}");
+        let state = without_a_lock(&format!("waiting for the previous gateway to end\n{found}\n"));
+        assert_eq!(state, PodState::Broken { reason: reason::ADOPTED_DATA_NOT_FOUND, message });
+    }
+
+    #[test]
+    fn a_claim_that_the_sidecar_cannot_write_to_is_told_in_its_words() {
+        let words = "cannot create /home/node/.openclaw/.creel-lock: Permission denied (os error 13); the volume must be writable for this user";
+        let message = format!("Pod \"a\" cannot use its claim: {words}");
+        assert_eq!(without_a_lock(words), PodState::Broken { reason: reason::STATE_NOT_WRITABLE, message });
+        let killed = without_a_lock("locked /home/node/.openclaw: the gateway can start");
+        assert!(matches!(killed, PodState::Waiting { reason: reason::STARTING, .. }), "{killed:?}");
     }
 
     #[test]

@@ -105,6 +105,7 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
         config_env,
         cold: passthrough::reload::cold(&agents.of_users.gateway),
         claim: sources::claim(&gathered.owner),
+        layout: sources::layout(&gathered.owner),
         restart: gathered.owner.annotations().get(naming::RESTART).cloned(),
         digests,
         parts: std::collections::BTreeMap::new(),
@@ -184,8 +185,8 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Opt
     let system_agent = if agents.entries.contains_key(&owner) { owner } else { agents.entries.keys().next()?.clone() };
     let mut sections = agents.sections.clone();
     sections.extend(access);
-    let of_users = agents.of_users.clone();
-    let gateway = Gateway { system_agent, agents: agents.entries.clone(), sections, of_users };
+    let (layout, of_users) = (sources::layout(&gathered.owner), agents.of_users.clone());
+    let gateway = Gateway { system_agent, layout, agents: agents.entries.clone(), sections, of_users };
     Some(config::render(&gateway))
 }
 

@@ -3,6 +3,7 @@
 //! | room     | does                                                              | touches     |
 //! |----------|-------------------------------------------------------------------|-------------|
 //! | `paths`  | the contract with the gateway's process: ports, paths, variables  | nothing     |
+//! | `layout` | where the data are on the claim of a gateway                      | nothing     |
 //! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
 //! | `config` | renders openclaw.json, one file a section                         | nothing     |
 //! | `marker` | the visible leaf that betrays an edit of a redacted one           | nothing     |
@@ -25,6 +26,7 @@ pub mod credentials;
 pub mod cron;
 pub mod device;
 pub mod exit;
+pub mod layout;
 pub mod live;
 pub mod marker;
 pub mod names;

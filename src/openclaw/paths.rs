@@ -19,12 +19,6 @@ pub const USER: i64 = 1000;
 /// Where the claim is mounted. The gateway makes its own directories below: a volume's root may belong to root.
 pub const CLAIM_DIRECTORY: &str = "/home/node/.openclaw";
 
-/// The gateway's state: sessions, cron jobs, device pairings.
-pub const STATE_DIRECTORY: &str = "/home/node/.openclaw/state";
-
-/// The directory that holds one workspace per agent.
-pub const WORKSPACES_DIRECTORY: &str = "/home/node/.openclaw/workspaces";
-
 /// Where the ConfigMap is mounted as a directory (a subPath would never be refreshed).
 pub const CONFIG_DIRECTORY: &str = "/etc/openclaw";
 
@@ -40,8 +34,11 @@ pub const TOKEN_VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
 /// The variable that holds Node's options; its value depends on the memory limit, see [`node_options`].
 pub const NODE_OPTIONS_VARIABLE: &str = "NODE_OPTIONS";
 
+/// The variable that says where the state is; its value depends on the [layout](super::layout) of the claim.
+pub const STATE_VARIABLE: &str = "OPENCLAW_STATE_DIR";
+
 /// Variables with fixed values, sorted by name.
-pub const ENVIRONMENT: [(&str, &str); 9] = [
+pub const ENVIRONMENT: [(&str, &str); 8] = [
     // OpenClaw's file watcher dies without a word after some swaps of a ConfigMap mount; polling does not.
     ("CHOKIDAR_USEPOLLING", "1"),
     ("HOME", "/home/node"),
@@ -52,7 +49,6 @@ pub const ENVIRONMENT: [(&str, &str); 9] = [
     ("OPENCLAW_CONFIG_READONLY", "1"),
     ("OPENCLAW_DISABLE_BONJOUR", "1"),
     ("OPENCLAW_NO_AUTO_UPDATE", "1"),
-    ("OPENCLAW_STATE_DIR", STATE_DIRECTORY),
     // The root file system is read-only.
     ("XDG_CACHE_HOME", "/tmp/xdg-cache"),
 ];
@@ -60,7 +56,7 @@ pub const ENVIRONMENT: [(&str, &str); 9] = [
 /// Whether each gateway has this variable from Creel.
 #[must_use]
 pub fn is_set(variable: &str) -> bool {
-    [TOKEN_VARIABLE, SSH_KEY_VARIABLE, NODE_OPTIONS_VARIABLE].contains(&variable)
+    [TOKEN_VARIABLE, SSH_KEY_VARIABLE, NODE_OPTIONS_VARIABLE, STATE_VARIABLE].contains(&variable)
         || ENVIRONMENT.iter().any(|(name, _)| *name == variable)
 }
 
@@ -86,12 +82,6 @@ pub fn node_options(memory_limit: u64) -> String {
     format!("--max-old-space-size={}", memory_limit / 4 * 3 / (1024 * 1024))
 }
 
-/// The workspace of an agent as the gateway sees it.
-#[must_use]
-pub fn workspace(agent: &str) -> String {
-    format!("{WORKSPACES_DIRECTORY}/{agent}")
-}
-
 /// The variable that holds the private key with which the gateway enters its sandboxes. One key for all of them: adding a sandbox
 /// brings no new environment.
 pub const SSH_KEY_VARIABLE: &str = "CREEL_SSH_KEY";
@@ -108,12 +98,13 @@ pub const SANDBOX_USER: &str = "sandbox";
 /// Below which directory OpenClaw makes its own in a sandbox.
 pub const SANDBOX_WORKSPACE_ROOT: &str = "/workspaces";
 
-/// The directory in the sandbox that holds `workspace` and `agent` for this agent. OpenClaw works in `workspace` with access `rw` and
-/// `none`, and sees the gateway's workspace in `agent` with `ro`. Its name is a hash of a hash, as OpenClaw computes it.
+/// The directory in the sandbox that holds `workspace` and `agent` for this agent, whose workspace the gateway sees at this path. OpenClaw
+/// works in `workspace` with access `rw` and `none`, and sees the gateway's workspace in `agent` with `ro`. Its name is a hash of a hash, as
+/// OpenClaw computes it.
 #[must_use]
-pub fn sandbox_directory(agent: &str) -> String {
+pub fn sandbox_directory(agent: &str, workspace: &str) -> String {
     let half = |text: &str| hex::encode(&Sha256::digest(text.as_bytes())[..16]);
-    let scope = format!("agent:{agent}:workspace:{}", half(&workspace(agent)));
+    let scope = format!("agent:{agent}:workspace:{}", half(workspace));
     format!("{SANDBOX_WORKSPACE_ROOT}/openclaw-ssh-workspace-{}", half(&scope))
 }
 
@@ -129,13 +120,12 @@ mod tests {
     /// As the real gateway computed it.
     #[test]
     fn the_directory_in_a_sandbox_is_the_one_that_openclaw_uses() {
-        assert_eq!(sandbox_directory("support"), "/workspaces/openclaw-ssh-workspace-7cdeba91d12cd6047fc760789ccad463");
+        let directory = sandbox_directory("support", "/home/node/.openclaw/workspaces/support");
+        assert_eq!(directory, "/workspaces/openclaw-ssh-workspace-7cdeba91d12cd6047fc760789ccad463");
     }
 
     #[test]
-    fn the_claim_holds_state_and_workspaces() {
-        assert!(STATE_DIRECTORY.starts_with(CLAIM_DIRECTORY));
-        assert!(workspace("writer").starts_with(CLAIM_DIRECTORY));
+    fn the_configuration_is_a_file_of_its_directory() {
         assert_eq!(CONFIG_PATH, format!("{CONFIG_DIRECTORY}/{CONFIG_FILE}"));
     }
 }

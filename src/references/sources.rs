@@ -11,6 +11,7 @@ use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::printable::excerpt;
 use crate::naming::GatewayNames;
+use crate::openclaw::layout::Layout;
 
 /// The credentials of a Provider and the secret values of its headers, in that order.
 #[must_use]
@@ -139,6 +140,13 @@ pub fn token(owner: &Agent) -> SecretKeySelector {
 pub fn claim(owner: &Agent) -> String {
     let existing = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.existing_claim.clone());
     existing.unwrap_or_else(|| GatewayNames::of(&owner.name_any()).claim)
+}
+
+/// Where the data are on that claim.
+#[must_use]
+pub fn layout(owner: &Agent) -> Layout {
+    let adopt = owner.spec.gateway.as_ref().and_then(|gateway| gateway.storage.adopt.as_ref());
+    Layout::new(&owner.name_any(), adopt)
 }
 
 /// Where the key is with which the gateway enters its sandboxes: in its generated Secret.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::api::SandboxSpec;
 use crate::api::sandbox::WorkspaceAccess;
+use crate::openclaw::layout::Layout;
 use crate::pods::fingerprint::{self, hash};
 use crate::references::digests::Digests;
 use crate::references::reserved;
@@ -26,6 +27,8 @@ pub struct PodPlan {
     pub sandbox: String,
     pub spec: SandboxSpec,
     pub access: WorkspaceAccess,
+    /// Where the gateway has the Agent's workspace.
+    pub layout: Layout,
     /// The gateway's claim; `None` with access `none`.
     pub claim: Option<Claim>,
     /// The public half of the gateway's key.
@@ -54,6 +57,7 @@ impl PodPlan {
         let spec = &self.spec;
         let access = (self.access != WorkspaceAccess::None).then(|| self.access.as_str());
         let existing = self.claim.as_ref().filter(|claim| claim.existing);
+        let adopted = (self.layout != Layout::Creel).then(|| self.layout.workspace(&self.agent));
         self.parts = fingerprint::hashed([
             ("spec.image", json!(spec.image)),
             ("spec.env", json!(spec.env)),
@@ -64,6 +68,7 @@ impl PodPlan {
             ("spec.podTemplate", json!(spec.pod_template)),
             ("the workspace access", json!(access)),
             ("the gateway's claim", json!(existing.map(|claim| &claim.name))),
+            ("the workspace on the gateway's claim", json!(adopted)),
             ("the gateway", json!((self.gateway != self.agent).then_some(&self.gateway))),
             (CLIENT_KEY_PART, json!(self.client_key)),
             (HOST_KEY_PART, json!(self.host_key)),
@@ -97,11 +102,13 @@ impl PodPlan {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use serde_json::json;
+
     use super::{Claim, PodPlan};
     use crate::api::sandbox::WorkspaceAccess;
     use crate::pods::fingerprint::changed;
     use crate::references::digests::Digests;
-    use crate::sandbox::fixtures::{edit_sandbox, office, plan};
+    use crate::sandbox::fixtures::{edit_owner, edit_sandbox, office, plan};
 
     /// A changed hash replaces every sandbox in the world at the next upgrade of Creel: change it only on purpose.
     #[test]
@@ -115,6 +122,18 @@ mod tests {
         let before = plan(&office);
         edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
         assert_eq!(changed(&before.parts, &plan(&office).parts), ["spec.image changed"]);
+    }
+
+    #[test]
+    fn another_workspace_on_the_claim_is_named_also_to_a_pod_that_does_not_mount_it() {
+        let mut office = office();
+        office.used.workspace_access = Some(WorkspaceAccess::None);
+        let before = plan(&office);
+        edit_owner(&mut office, |owner| {
+            let storage = json!({"storage": {"existingClaim": "openclaw-home-pvc", "adopt": {}}});
+            owner.spec.gateway = Some(serde_json::from_value(storage).unwrap());
+        });
+        assert_eq!(changed(&before.parts, &plan(&office).parts), ["the workspace on the gateway's claim changed"]);
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn validate(gathered: &Gathered) -> Verdict {
             sandbox: sandbox.name_any(),
             spec: sandbox.spec.clone(),
             access: gathered.access(),
+            layout: gathered.owner.as_deref().map(sources::layout).unwrap_or_default(),
             claim: claim(gathered)?,
             client_key: client_key(gathered)?,
             host_key: gathered.keys.host_key.clone(),

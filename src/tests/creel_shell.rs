@@ -53,6 +53,52 @@ fn creel_shell_understands_the_commands_of_a_gateways_pod() {
     assert_eq!(all_subcommands(&pod), ["install", "keep", "ready", "run"]);
 }
 
+/// The gateway of `concierge`, which adopts a claim.
+fn adopting() -> Gathered {
+    let mut gathered = gateway::fixtures::company();
+    gateway::fixtures::edit(&mut gathered, "concierge", |agent| {
+        let storage = json!({"existingClaim": "openclaw-home-pvc", "adopt": {"stateSubPath": "data"}});
+        agent.spec.gateway.as_mut().unwrap().storage = serde_json::from_value(storage).unwrap();
+    });
+    gathered
+}
+
+#[test]
+fn creel_shell_understands_what_a_claim_must_have_and_its_answer_is_understood() {
+    let plan = gateway::fixtures::plan(&adopting()).pod.unwrap();
+    let pod = gateway::build::pod_spec::build(&GatewayNames::of("concierge"), &plan, "creel:test").spec.unwrap();
+    let keeper = pod.init_containers.unwrap().into_iter().nth(1).unwrap().command.unwrap();
+    let Command::ClaimLock { required, .. } = Arguments::try_parse_from(keeper).unwrap().command else { panic!() };
+    let expected = ["agents/concierge", "workspace"]
+        .map(|directory| format!("{}:data/{directory}", paths::CLAIM_DIRECTORY).parse().unwrap());
+    assert_eq!(required, expected);
+    assert_eq!(gateway::pod::NO_DIRECTORY, creel_shell::prepare::MISSING);
+}
+
+#[test]
+fn the_sandbox_of_an_adopted_agent_does_not_make_the_workspace_that_its_gateway_looks_for() {
+    let mut office = sandbox::fixtures::office();
+    let storage = json!({"storage": {"existingClaim": "openclaw-home-pvc", "adopt": {}}});
+    for name in ["concierge", "writer"] {
+        sandbox::fixtures::edit_owner(&mut office, |owner| {
+            owner.metadata.name = Some(name.into());
+            owner.spec.gateway = Some(serde_json::from_value(storage.clone()).unwrap());
+        });
+        let pod = sandbox::fixtures::pod(&office, &sandbox::fixtures::plan(&office)).spec.unwrap();
+        let prepare = pod.init_containers.unwrap().into_iter().nth(1).unwrap().command.unwrap();
+        let Command::Prepare { directories, required } = Arguments::try_parse_from(prepare).unwrap().command else {
+            panic!()
+        };
+        let claim = |directory: &str| format!("/claim:{directory}").parse().unwrap();
+        // The Agent `writer` has joined the gateway of `concierge`, or owns it.
+        let (made, looked_for) = match name {
+            "writer" => (None, vec![claim("workspace")]),
+            _ => (Some(claim("workspace-writer")), Vec::new()),
+        };
+        assert_eq!((directories.get(2), required), (made.as_ref(), looked_for), "{name}");
+    }
+}
+
 /// The gateway of `concierge` with one client, whose token is `one`.
 fn with_a_client() -> Gathered {
     let mut gathered = gateway::fixtures::company();

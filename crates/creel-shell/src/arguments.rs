@@ -32,12 +32,16 @@ pub enum Command {
     /// Locks the volume of a gateway and holds the lock until SIGTERM.
     ///
     /// Runs as a sidecar with `creel-shell ready` as its startup probe, so that a gateway starts only after the gateway of the
-    /// previous Pod has ended. While waiting, it logs a line every ten seconds.
+    /// previous Pod has ended. While waiting, it logs a line every ten seconds. Once it has the lock, it creates `<DIRECTORY>/workspaces`,
+    /// unless directories are required.
     #[command(name = "keep")]
     ClaimLock {
         /// Where the volume is mounted.
         #[arg(long)]
         directory: PathBuf,
+        /// A directory that must exist, for example `/claim:agents/main`: without it there is no lock. Can be repeated.
+        #[arg(long = "require", value_name = "MOUNT:PATH")]
+        required: Vec<prepare::Directory>,
         #[command(flatten)]
         pod: Pod,
     },
@@ -56,6 +60,9 @@ pub enum Command {
         /// A mount path and a directory below it, for example `/claim:workspaces/writer`.
         #[arg(required = true, value_name = "MOUNT:PATH")]
         directories: Vec<prepare::Directory>,
+        /// A directory that must exist and is not created. Can be repeated.
+        #[arg(long = "require", value_name = "MOUNT:PATH")]
+        required: Vec<prepare::Directory>,
     },
     /// Runs a program as the first process of a container.
     ///

@@ -21,10 +21,13 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::prepare::{self, Directory, PrepareError};
+
 /// The file that is locked.
 pub const LOCK_FILE: &str = ".creel-lock";
 
-/// Created on the volume once it is locked: a directory that the kubelet creates for a mount belongs to root.
+/// Created on the volume once it is locked: a directory that the kubelet creates for a mount belongs to root. A volume of another layout has
+/// directories that are required instead.
 const WORKSPACES: &str = "workspaces";
 
 /// How often to try to get the lock, and how often to log that it is not there yet.
@@ -47,21 +50,26 @@ pub enum ClaimLockError {
     Socket(#[source] io::Error),
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
+    #[error(transparent)]
+    Required(#[from] PrepareError),
     #[error("{WAITING}")]
     NotReady,
 }
 
 /// Waits for the lock on `directory`, then holds it until SIGTERM or SIGINT. `pod` distinguishes the locks of one network
-/// namespace.
+/// namespace. With directories that are `required` and not there, it fails instead of holding the lock.
 ///
 /// The signals are handled explicitly because the first process of a container ignores those that it does not handle.
-pub fn hold(directory: &Path, pod: &str) -> Result<(), ClaimLockError> {
+pub fn hold(directory: &Path, required: &[Directory], pod: &str) -> Result<(), ClaimLockError> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(ClaimLockError::Signals)?;
     let Some(_lock) = wait(directory, &mut signals)? else {
         return Ok(());
     };
-    let workspaces = directory.join(WORKSPACES);
-    fs::create_dir_all(&workspaces).map_err(|source| ClaimLockError::Create { path: workspaces, source })?;
+    prepare::require(required)?;
+    if required.is_empty() {
+        let workspaces = directory.join(WORKSPACES);
+        fs::create_dir_all(&workspaces).map_err(|source| ClaimLockError::Create { path: workspaces, source })?;
+    }
     let address = address(pod).map_err(ClaimLockError::Socket)?;
     let _ready = UnixDatagram::bind_addr(&address).map_err(ClaimLockError::Socket)?;
     eprintln!("locked {}: the gateway can start", directory.display());

@@ -5,7 +5,7 @@
 //! | `arguments`  | the command line                                             | nothing                           |
 //! | `install`    | copies the binary to a volume, for images that do not have it | disk                             |
 //! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
-//! | `prepare`    | creates directories on volumes before they are mounted       | disk                              |
+//! | `prepare`    | creates directories on volumes, or sees to it that they exist | disk                              |
 //! | `run`        | the first process of a container                             | processes, signals                |
 //! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
 //! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |

@@ -21,9 +21,13 @@ fn main() -> ExitCode {
         Command::Install { directory } => {
             exit_code(install::install(&directory).map(|path| eprintln!("installed {}", path.display())))
         }
-        Command::ClaimLock { directory, pod } => exit_code(claim_lock::hold(&directory, &pod.name)),
+        Command::ClaimLock { directory, required, pod } => {
+            exit_code(claim_lock::hold(&directory, &required, &pod.name))
+        }
         Command::Ready { pod } => exit_code(claim_lock::ready(&pod.name)),
-        Command::Prepare { directories } => exit_code(prepare::prepare(&directories)),
+        Command::Prepare { directories, required } => {
+            exit_code(prepare::require(&required).and_then(|()| prepare::prepare(&directories)))
+        }
         Command::Run { program, arguments } => run::run(&program, &arguments)
             .unwrap_or_else(|error| {
                 eprintln!("{error}");

@@ -1,10 +1,11 @@
-//! `creel-shell prepare`: creates directories on mounted volumes. Touches the disk.
+//! `creel-shell prepare`: creates directories on mounted volumes, or sees to it that they exist. Touches the disk.
 //!
 //! A directory that the kubelet creates for a subPath belongs to root, so these are created before, by the user that needs them. An
 //! agent can write to some of the volumes and could put a symbolic link in the path: each part of a path is opened relative to its
 //! parent, and a link is refused. (`openat2` does that in one call, but not every sandboxed runtime has it.)
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +21,13 @@ pub struct Directory {
     path: PathBuf,
 }
 
-/// Why a directory cannot be created.
+/// How the message begins about a directory that must exist.
+pub const MISSING: &str = "the volume has no directory";
+
+/// Names that such a message has.
+const NAMES_LIMIT: usize = 10;
+
+/// Why a directory cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     #[error("`{0}` must have the form <mount>:<path> without `..`, for example /claim:workspaces/writer")]
@@ -31,6 +38,10 @@ pub enum PrepareError {
     Create { path: PathBuf, source: io::Error },
     #[error("{path} exists and is not a directory: {source}; remove it from the volume")]
     NotADirectory { path: PathBuf, source: io::Error },
+    #[error("{MISSING} `{}`; {}", .path.display(), there_is(.parent, .found))]
+    Missing { path: PathBuf, parent: PathBuf, found: Vec<String> },
+    #[error("cannot open {path}: {source}; the volume must be readable for this user")]
+    Look { path: PathBuf, source: io::Error },
 }
 
 impl FromStr for Directory {
@@ -52,10 +63,59 @@ pub fn prepare(directories: &[Directory]) -> Result<(), PrepareError> {
     directories.iter().try_for_each(create)
 }
 
+/// Fails unless the directories exist.
+pub fn require(directories: &[Directory]) -> Result<(), PrepareError> {
+    directories.iter().try_for_each(find)
+}
+
+fn find(directory: &Directory) -> Result<(), PrepareError> {
+    let Directory { mount, path } = directory;
+    let mut parent = open(mount)?;
+    let mut reached = PathBuf::new();
+    for name in path {
+        parent = match openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(next) => next,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                let found = directories_in(&mount.join(&reached));
+                return Err(PrepareError::Missing { path: path.clone(), parent: reached, found });
+            }
+            Err(error) => {
+                return Err(PrepareError::Look { path: mount.join(reached).join(name), source: error.into() });
+            }
+        };
+        reached.push(name);
+    }
+    Ok(())
+}
+
+/// The names of the directories in this one, sorted; as many as a message can have.
+fn directories_in(parent: &Path) -> Vec<String> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> =
+        directories.map(|entry| entry.file_name().to_string_lossy().escape_debug().to_string()).collect();
+    names.sort();
+    names.truncate(NAMES_LIMIT);
+    names
+}
+
+fn there_is(parent: &Path, found: &[String]) -> String {
+    let parent = if parent.as_os_str().is_empty() { "its root".to_owned() } else { format!("`{}`", parent.display()) };
+    if found.is_empty() {
+        return format!("{parent} has no directories");
+    }
+    let names: Vec<String> = found.iter().map(|name| format!("`{name}`")).collect();
+    format!("the directories in {parent} are {}", names.join(", "))
+}
+
+fn open(mount: &Path) -> Result<OwnedFd, PrepareError> {
+    openat(CWD, mount, DIRECTORY, Mode::empty())
+        .map_err(|error| PrepareError::Mount { mount: mount.to_owned(), source: error.into() })
+}
+
 fn create(directory: &Directory) -> Result<(), PrepareError> {
     let mount = &directory.mount;
-    let mut parent = openat(CWD, mount, DIRECTORY, Mode::empty())
-        .map_err(|error| PrepareError::Mount { mount: mount.clone(), source: error.into() })?;
+    let mut parent = open(mount)?;
     let mut path = mount.clone();
     for name in &directory.path {
         path.push(name);

@@ -51,7 +51,10 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
             hostname: Some(names.gateway.clone()),
             termination_grace_period_seconds: Some(paths::TERMINATION_GRACE_SECONDS),
             init_containers: Some(
-                [install_container(shell_image), claim_lock_container(shell_image)].into_iter().chain(relay).collect(),
+                [install_container(shell_image), claim_lock_container(plan, shell_image)]
+                    .into_iter()
+                    .chain(relay)
+                    .collect(),
             ),
             containers: vec![gateway_container(plan)],
             volumes: Some(volumes(names, plan)),
@@ -63,7 +66,14 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
 
 /// Holds the claim's lock for the Pod's life. As a sidecar with a startup probe it lets the gateway start only once it has the
 /// lock, and it ends after the gateway.
-fn claim_lock_container(shell_image: &str) -> Container {
+///
+/// It also sees to it that what the gateway is to take over is there.
+fn claim_lock_container(plan: &PodPlan, shell_image: &str) -> Container {
+    let left_by_others = plan.layout.left_by_others();
+    let required: Vec<String> =
+        left_by_others.iter().map(|directory| format!("{}:{directory}", paths::CLAIM_DIRECTORY)).collect();
+    let required = required.iter().flat_map(|directory| ["--require", directory.as_str()]);
+    let arguments: Vec<&str> = ["keep", "--directory", paths::CLAIM_DIRECTORY].into_iter().chain(required).collect();
     Container {
         restart_policy: Some("Always".to_owned()),
         startup_probe: Some(Probe {
@@ -76,7 +86,7 @@ fn claim_lock_container(shell_image: &str) -> Container {
         }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY)]),
-        ..shell_container(CLAIM_LOCK_CONTAINER, shell_image, &["keep", "--directory", paths::CLAIM_DIRECTORY])
+        ..shell_container(CLAIM_LOCK_CONTAINER, shell_image, &arguments)
     }
 }
 
@@ -140,6 +150,7 @@ fn environment(plan: &PodPlan, memory: Option<u64>) -> Vec<EnvVar> {
     plan.gateway.env.iter().map(user_variable).for_each(&mut add);
     plan.overridden().iter().map(|variable| reserved::emptied(variable)).for_each(&mut add);
     paths::ENVIRONMENT.iter().map(|(name, value)| literal(name, (*value).to_owned())).for_each(&mut add);
+    add(literal(paths::STATE_VARIABLE, plan.layout.state_directory()));
     if let Some(memory) = memory {
         add(literal(paths::NODE_OPTIONS_VARIABLE, paths::node_options(memory)));
     }

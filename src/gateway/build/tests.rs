@@ -34,6 +34,24 @@ fn the_children_of_a_gateway_look_like_this() {
     insta::assert_yaml_snapshot!("deployment", deployment::build(owner, &names, &pod, "creel:test", None));
 }
 
+#[test]
+fn an_adopted_claim_is_mounted_whole_and_its_state_and_workspaces_are_where_they_were() {
+    let mut gathered = company();
+    let storage = serde_json::json!({"storage": {"existingClaim": "openclaw-home-pvc", "adopt": {}}});
+    edit(&mut gathered, "concierge", |agent| agent.spec.gateway = Some(serde_json::from_value(storage).unwrap()));
+    let plan = plan(&gathered);
+    let pod = pod_spec::build(&GatewayNames::of("concierge"), plan.pod.as_ref().unwrap(), "creel:test").spec.unwrap();
+    let gateway = &pod.containers[0];
+    let mount = gateway.volume_mounts.iter().flatten().find(|mount| mount.name == "claim").unwrap();
+    assert_eq!((mount.mount_path.as_str(), &mount.sub_path), ("/home/node/.openclaw", &None));
+    let state = gateway.env.iter().flatten().find(|variable| variable.name == "OPENCLAW_STATE_DIR").unwrap();
+    assert_eq!(state.value.as_deref(), Some("/home/node/.openclaw"));
+    let config = plan.config.unwrap();
+    let workspace = |agent: &str| config.value()["agents"]["entries"][agent]["workspace"].clone();
+    assert_eq!(workspace("concierge"), "/home/node/.openclaw/workspace");
+    assert_eq!(workspace("writer"), "/home/node/.openclaw/workspace-writer");
+}
+
 /// The rules for outgoing connections under this limit.
 fn egress(most: Egress) -> Vec<NetworkPolicyEgressRule> {
     let settings = Settings { max_egress: most, ..settings() };

@@ -130,6 +130,8 @@ reasons! {
         STATE_IN_USE = "StateInUse", "Wait. If it stays, find another Pod that mounts the same claim.";
         /// The gateway cannot write to its claim.
         STATE_NOT_WRITABLE = "StateNotWritable", "The gateway runs as uid 1000: make the volume writable for it, or use a storage class that honours `fsGroup`. If the claim is full, raise `spec.gateway.storage.size`.";
+        /// The claim does not have what `spec.gateway.storage.adopt` takes over: the workspace, or `agents/<name of the Agent>` in the state directory. The gateway does not start, so that the Agent does not answer without its memory. The data on the claim stay as they are.
+        ADOPTED_DATA_NOT_FOUND = "AdoptedDataNotFound", "The message names the directory that is missing and those that are there: correct `adopt`, or delete the Agent and create it with the id of an agent on the claim as its name.";
         /// A newer version of OpenClaw has written the state on the claim, and this version refuses to use it.
         STATE_NEWER = "StateNewer", "Use that version or a later one in `spec.gateway.image`, or restore a backup from before the upgrade.";
         /// The gateway, or another container of its Pod, ran out of memory. The message names the container.

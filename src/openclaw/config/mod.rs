@@ -31,14 +31,16 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use self::sections::{Fields, Sections};
+use super::layout::Layout;
 use super::marker;
-use super::paths;
 
 /// Everything that decides a gateway's openclaw.json.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gateway {
     /// The agent for work that no one asked for; with several agents OpenClaw wants it named. The gateway's owner.
     pub system_agent: String,
+    /// Where the workspaces are.
+    pub layout: Layout,
     /// By OpenClaw agent id, which is the Agent's name: the fields of its entry.
     pub agents: BTreeMap<String, Fields>,
     /// What the agents need outside of their entries.
@@ -69,7 +71,8 @@ impl OfUsers {
 /// The whole openclaw.json, marker included.
 #[must_use]
 pub fn render(gateway: &Gateway) -> Value {
-    let agents: Fields = gateway.agents.iter().map(|(id, fields)| (id.clone(), entry(id, fields))).collect();
+    let agents: Fields =
+        gateway.agents.iter().map(|(id, fields)| (id.clone(), entry(id, fields, &gateway.layout))).collect();
     let mut document = json!({
         "gateway": process::gateway(),
         "secrets": {"providers": {"default": {"source": "env"}}, "defaults": {"env": "default"}},
@@ -107,11 +110,11 @@ pub fn render(gateway: &Gateway) -> Value {
 }
 
 /// The entry of one agent. An agent of which nothing says where its commands run has no shell.
-fn entry(id: &str, fields: &Fields) -> Value {
+fn entry(id: &str, fields: &Fields, layout: &Layout) -> Value {
     let mut entry = sandbox::confine(None);
     entry.extend(fields.clone());
     entry.insert("name".to_owned(), json!(id));
-    entry.insert("workspace".to_owned(), json!(paths::workspace(id)));
+    entry.insert("workspace".to_owned(), json!(layout.workspace_directory(id)));
     Value::Object(entry)
 }
 

@@ -66,6 +66,7 @@ fn provide(gateway: &mut Gateway, name: &str, provider: &Provider) {
 pub(in crate::openclaw) fn gateway() -> Gateway {
     let mut gateway = Gateway {
         system_agent: "concierge".to_owned(),
+        layout: Layout::default(),
         agents: BTreeMap::from([
             ("concierge".to_owned(), fields("openai/gpt-4o-mini", &["local/qwen3"])),
             ("writer".to_owned(), fields("local/qwen3", &[])),
@@ -168,7 +169,10 @@ fn no_field_of_an_entry_names_another_agent_or_another_workspace() {
         .unwrap()
         .extend([("name".to_owned(), json!("concierge")), ("workspace".to_owned(), json!("/etc"))]);
     let writer = render(&gateway)["agents"]["entries"]["writer"].clone();
-    assert_eq!((&writer["name"], &writer["workspace"]), (&json!("writer"), &json!(paths::workspace("writer"))));
+    assert_eq!(
+        (&writer["name"], &writer["workspace"]),
+        (&json!("writer"), &json!("/home/node/.openclaw/workspaces/writer"))
+    );
 }
 
 #[test]

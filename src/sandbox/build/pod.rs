@@ -110,7 +110,7 @@ fn beside_gateway(user: Option<Affinity>, gateway: &str) -> Affinity {
 
 /// Makes the directories that are mounted or mounted into: those that the kubelet or the runtime would make are root's.
 fn prepare_container(shell_image: &str, plan: &PodPlan) -> Container {
-    let below_root = paths::sandbox_directory(&plan.agent);
+    let below_root = sandbox_directory(plan);
     let below_root = below_root.trim_start_matches(paths::SANDBOX_WORKSPACE_ROOT).trim_start_matches('/');
     let mut directories: Vec<String> = ["workspace", "agent"]
         .iter()
@@ -118,7 +118,12 @@ fn prepare_container(shell_image: &str, plan: &PodPlan) -> Container {
         .collect();
     let mut mounts = vec![mount(WORKSPACES_VOLUME, paths::SANDBOX_WORKSPACE_ROOT)];
     if plan.claim.is_some() {
-        directories.push(format!("{CLAIM_DIRECTORY}:{}", workspace_on_claim(&plan.agent)));
+        let workspace = plan.layout.workspace(&plan.agent);
+        // Made here, the gateway would take it for what others left.
+        if plan.layout.left_by_others().contains(&workspace) {
+            directories.push("--require".to_owned());
+        }
+        directories.push(format!("{CLAIM_DIRECTORY}:{workspace}"));
         mounts.push(mount(CLAIM_VOLUME, CLAIM_DIRECTORY));
     }
     let arguments: Vec<&str> = std::iter::once("prepare").chain(directories.iter().map(String::as_str)).collect();
@@ -129,9 +134,9 @@ fn prepare_container(shell_image: &str, plan: &PodPlan) -> Container {
     }
 }
 
-/// The Agent's workspace as seen from the root of the claim.
-fn workspace_on_claim(agent: &str) -> String {
-    paths::workspace(agent).trim_start_matches(paths::CLAIM_DIRECTORY).trim_start_matches('/').to_owned()
+/// Where OpenClaw works in the Pod.
+fn sandbox_directory(plan: &PodPlan) -> String {
+    paths::sandbox_directory(&plan.agent, &plan.layout.workspace_directory(&plan.agent))
 }
 
 /// Tries what commands must not be able to do, from where they will run.
@@ -183,7 +188,7 @@ fn command(plan: &PodPlan) -> Vec<String> {
     option("--authorized-key", plan.client_key.clone());
     option("--drain-file", format!("{POD_DIRECTORY}/{DRAIN_FILE}"));
     if plan.claim.is_some() {
-        option("--keep-workspace", paths::sandbox_directory(&plan.agent));
+        option("--keep-workspace", sandbox_directory(plan));
     }
     command
 }
@@ -209,7 +214,7 @@ fn probe(period_seconds: i32) -> Probe {
 /// Where the claim's directory is mounted: OpenClaw works in `workspace`, and reads in `agent` what it may only read.
 fn mounted_workspace(plan: &PodPlan) -> String {
     let directory = if plan.access == WorkspaceAccess::Ro { "agent" } else { "workspace" };
-    format!("{}/{directory}", paths::sandbox_directory(&plan.agent))
+    format!("{}/{directory}", sandbox_directory(plan))
 }
 
 fn mounts(plan: &PodPlan) -> Vec<VolumeMount> {
@@ -222,7 +227,7 @@ fn mounts(plan: &PodPlan) -> Vec<VolumeMount> {
     ];
     if plan.claim.is_some() {
         mounts.push(VolumeMount {
-            sub_path: Some(workspace_on_claim(&plan.agent)),
+            sub_path: Some(plan.layout.workspace(&plan.agent)),
             read_only: Some(plan.access == WorkspaceAccess::Ro),
             ..mount(CLAIM_VOLUME, &mounted_workspace(plan))
         });

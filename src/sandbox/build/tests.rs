@@ -7,7 +7,7 @@ use crate::api::sandbox::{Network, WorkspaceAccess};
 use crate::naming::SandboxNames;
 use crate::openclaw::paths;
 use crate::pods::network::tests::{METADATA_SERVERS, opens};
-use crate::sandbox::fixtures::{self, edit_sandbox, office, plan};
+use crate::sandbox::fixtures::{self, edit_owner, edit_sandbox, office, plan};
 use crate::sandbox::gather::{Found, Gathered};
 
 /// As on Google Cloud, where it is the metadata server too.
@@ -92,7 +92,7 @@ fn every_container_drops_all_rights_and_writes_only_to_volumes() {
 
 #[test]
 fn the_workspace_is_mounted_where_openclaw_works_for_writing_and_where_it_looks_for_reading() {
-    let directory = paths::sandbox_directory("writer");
+    let directory = paths::sandbox_directory("writer", "/home/node/.openclaw/workspaces/writer");
     for (access, at, read_only) in [(WorkspaceAccess::Rw, "workspace", false), (WorkspaceAccess::Ro, "agent", true)] {
         let pod = pod_with(access);
         for name in ["shell", "isolation"] {
@@ -103,6 +103,19 @@ fn the_workspace_is_mounted_where_openclaw_works_for_writing_and_where_it_looks_
         }
         assert!(container(&pod, "shell").command.unwrap().contains(&directory), "creel-shell keeps it");
     }
+}
+
+#[test]
+fn the_workspace_on_an_adopted_claim_is_mounted_where_openclaw_looks_for_it() {
+    let mut office = office();
+    edit_owner(&mut office, |owner| {
+        let storage = json!({"storage": {"existingClaim": "openclaw-home-pvc", "adopt": {"stateSubPath": "data"}}});
+        owner.spec.gateway = Some(serde_json::from_value(storage).unwrap());
+    });
+    let mount = claim_mount(&pod_of(&office), "shell").unwrap();
+    assert_eq!(mount.sub_path.as_deref(), Some("data/workspace-writer"));
+    let directory = paths::sandbox_directory("writer", "/home/node/.openclaw/data/workspace-writer");
+    assert_eq!(mount.mount_path, format!("{directory}/workspace"));
 }
 
 #[test]

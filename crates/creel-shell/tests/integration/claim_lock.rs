@@ -114,6 +114,29 @@ fn the_directory_of_the_workspaces_exists_once_the_lock_is_held() {
 }
 
 #[test]
+fn a_volume_without_a_required_directory_is_not_locked_and_stays_as_it_is() {
+    let directory = Directory::new();
+    let keep = |required: &str| {
+        let required = format!("{}:{required}", directory.text());
+        let mut command = Command::new(BINARY);
+        command.args(["keep", "--pod", &required, "--directory", &directory.text(), "--require", &required]);
+        command.stderr(Stdio::piped());
+        command
+    };
+    let output = keep("agents/main").output().unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).starts_with("the volume has no directory `agents/main`"));
+    fs::create_dir_all(directory.path("agents/main")).unwrap();
+    let mut child = keep("agents/main").spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.ends_with("the gateway can start\n"), "{line}");
+    assert!(!directory.path("workspaces").exists() && !directory.path("agents/workspaces").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_missing_volume_is_named_with_a_remedy() {
     let output =
         Command::new(BINARY).args(["keep", "--pod", "missing", "--directory", "/nonexistent/claim"]).output().unwrap();

@@ -46,6 +46,35 @@ fn a_symbolic_link_in_the_path_is_not_followed() {
 }
 
 #[test]
+fn a_directory_that_must_exist_is_not_created_and_what_is_there_instead_is_named() {
+    let mount = Directory::new();
+    for path in ["agents/main", "agents/ops", "notes"] {
+        fs::create_dir_all(mount.path(path)).unwrap();
+    }
+    symlink(mount.path("notes"), mount.path("workspace")).unwrap();
+    fs::write(mount.path("openclaw.json"), "{}").unwrap();
+    let required = |path: &str| {
+        let directory = format!("{}:{path}", mount.text());
+        let created = format!("{}:created", mount.text());
+        Command::new(BINARY).args(["prepare", "--require", &directory, &created]).output().unwrap()
+    };
+    for (path, said) in [
+        ("agents/concierge", "`agents/concierge`; the directories in `agents` are `main`, `ops`"),
+        ("data/agents/main", "`data/agents/main`; the directories in its root are `agents`, `notes`"),
+        ("agents/main/sessions", "`agents/main/sessions`; `agents/main` has no directories"),
+        ("workspace", "`workspace`; the directories in its root are `agents`, `notes`"),
+        ("openclaw.json", "`openclaw.json`; the directories in its root are `agents`, `notes`"),
+    ] {
+        let output = required(path);
+        assert!(!output.status.success());
+        assert_eq!(text(&output.stderr), format!("the volume has no directory {said}\n"));
+        assert!(!mount.path("created").exists());
+    }
+    assert!(required("agents/main").status.success());
+    assert!(mount.path("created").is_dir());
+}
+
+#[test]
 fn a_path_that_leaves_its_mount_and_a_missing_mount_are_refused() {
     assert!(failure("/tmp:../etc").contains("<mount>:<path>"));
     assert!(failure("/nonexistent:x").contains("mount the volume there"));

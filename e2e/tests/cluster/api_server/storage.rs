@@ -1,6 +1,7 @@
 //! A claim only grows, and keeps its class and mode: refused by rule where the API server can see it, by condition elsewhere.
 
 use e2e::suite::{TestNamespace, in_namespace};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::stage::{Server, edit, make, merged, provider, reason, resting, sandbox, uid, unschedulable, with_children};
@@ -80,6 +81,79 @@ async fn an_existing_claim_is_waited_for_and_used_as_it_is() {
         assert!(namespace.find("PersistentVolumeClaim", "a-claim").await.is_none(), "another claim was made");
         let claim = namespace.get("PersistentVolumeClaim", "mine").await;
         assert_eq!((claim.metadata.labels, claim.metadata.owner_references), (None, None), "the claim was changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_adopted_is_on_an_existing_claim_and_a_workspace_is_no_one_elses() {
+    let server = Server::new().await;
+    let adopting = |name: &str, adopt: Value| {
+        merged(resting(name), storage(json!({"existingClaim": "openclaw-home-pvc", "adopt": adopt})))
+    };
+    let said = server.dry_run(&merged(resting("a"), storage(json!({"adopt": {}})))).await.expect_err("no claim");
+    assert!(said.contains("adopt needs existingClaim"), "{said}");
+
+    for path in ["/data", "data/", "../x", "data/../..", "./data", "data//x", "a b", "$(HOME)", "${HOME}", "~"] {
+        for field in ["stateSubPath", "workspaceSubPath"] {
+            let said = server.dry_run(&adopting("a", json!({field: path}))).await.expect_err(path);
+            assert!(said.contains(&format!("{field} must be a path from the root of the claim")), "{said}");
+        }
+    }
+    for (state, workspace) in [("data", "data"), ("data/openclaw", "data")] {
+        let adopt = json!({"stateSubPath": state, "workspaceSubPath": workspace});
+        let said = server.dry_run(&adopting("a", adopt)).await.expect_err(workspace);
+        assert!(said.contains("the workspace must not be the state directory or contain it"), "{said}");
+    }
+    for adopt in [
+        json!({"workspaceSubPath": "workspace-writer"}),
+        json!({"workspaceSubPath": "workspace-writer/notes"}),
+        json!({"stateSubPath": "data", "workspaceSubPath": "data/workspace-writer"}),
+    ] {
+        let said = server.dry_run(&adopting("main", adopt.clone())).await.expect_err(&adopt.to_string());
+        assert!(said.contains("is the workspace of the Agent with this name"), "{said}");
+        server.dry_run(&adopting("writer", merged(adopt, json!({"workspaceSubPath": "clawd"})))).await.expect("clawd");
+    }
+    for adopt in [
+        json!({}),
+        json!({"stateSubPath": "data/openclaw_1.0"}),
+        json!({"stateSubPath": "data", "workspaceSubPath": "data/workspace-main"}),
+        json!({"stateSubPath": "data", "workspaceSubPath": "database"}),
+        json!({"stateSubPath": "data", "workspaceSubPath": "workspace-writer"}),
+        json!({"workspaceSubPath": "workspace-main"}),
+        json!({"workspaceSubPath": "workspaces/main"}),
+    ] {
+        server.dry_run(&adopting("main", adopt.clone())).await.unwrap_or_else(|said| panic!("{adopt}: {said}"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_adopted_can_be_corrected_until_the_agent_has_used_it() {
+    in_namespace("adopted", async |namespace| {
+        let adopt = |adopt: Value| json!({"existingClaim": "openclaw-home-pvc", "adopt": adopt});
+        make(&namespace, &merged(resting("a"), storage(adopt(json!({"stateSubPath": "date"}))))).await;
+        change(&namespace, adopt(json!({"stateSubPath": "data"}))).await.expect("a correction");
+        let status = json!({"status": {"agentID": "a"}});
+        let used = namespace.api("Agent").patch_status("a", &PatchParams::default(), &Patch::Merge(&status)).await;
+        used.expect("a status");
+
+        let words = "spec.gateway.storage.adopt can't change once the Agent has used the claim";
+        for now in [
+            storage(json!({"adopt": {"stateSubPath": "other"}})),
+            storage(json!({"adopt": {"workspaceSubPath": "data/clawd"}})),
+            storage(json!({"adopt": {"stateSubPath": null}})),
+            storage(json!({"adopt": null})),
+            json!({"spec": {"gateway": null}}),
+        ] {
+            let said = edit(&namespace, "Agent", "a", &now).await.expect_err(&now.to_string());
+            assert!(said.contains(words), "{said}");
+        }
+        change(&namespace, json!({"existingClaim": "restored"})).await.expect("a backup on another claim");
+        make(&namespace, &resting("b")).await;
+        namespace.api("Agent").patch_status("b", &PatchParams::default(), &Patch::Merge(&status)).await.expect("used");
+        let said = edit(&namespace, "Agent", "b", &storage(adopt(json!({})))).await.expect_err("another layout");
+        assert!(said.contains(words), "{said}");
+        edit(&namespace, "Agent", "b", &storage(json!({"existingClaim": "b"}))).await.expect("another claim");
     })
     .await;
 }

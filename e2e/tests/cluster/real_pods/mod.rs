@@ -2,12 +2,14 @@
 //!
 //! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod),
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
-//! openclaw.json), `blame` (whose keys a gateway rejects), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models
+//! openclaw.json), `blame` (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption`
+//! (a claim that others filled), `refusal` (what can't be), `fallback` (models
 //! that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its
 //! namespace), `devices` (who talks to a gateway over its WebSocket), `clients` (who may ask some of its Agents only), `contract` (what
 //! Creel relies on of a gateway).
 
 mod access;
+mod adoption;
 mod blame;
 mod clients;
 mod contract;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use e2e::suite::{Condition, SOON, TestNamespace, agent, in_namespace, joined_agent, secret, secret_value};
 use serde_json::{Value, json};
 
+use super::adoption::the_next_agent_adopts_what_docker_left;
 use super::clients::ask_their_agents_only;
 use super::successor::waits_for_the_one_before_and_has_its_sessions;
 
@@ -30,7 +31,9 @@ async fn a_gateway_is_recreated_for_a_changed_value_and_a_restart_and_for_nothin
         without_a_key_it_says_whose_and_gets_it_once_it_is_back(&namespace, &key).await;
         ask_their_agents_only(&namespace, "support", "writer").await;
         a_restart_recreates_it_and_a_suspended_one_comes_back_with_its_sessions(&namespace).await;
-        waits_for_the_one_before_and_has_its_sessions(&namespace, "support").await;
+        let messages = waits_for_the_one_before_and_has_its_sessions(&namespace, "support").await;
+        namespace.delete("Agent", "writer").await;
+        the_next_agent_adopts_what_docker_left(&namespace, messages).await;
     })
     .await;
 }

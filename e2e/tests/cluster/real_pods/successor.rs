@@ -3,8 +3,9 @@
 use e2e::model_server::{Filter, MAX_DELAY, Rule};
 use e2e::suite::{Condition, SOON, TestNamespace};
 
-/// The Pod is deleted in the midst of a turn. The gateway of `owner` runs, with the Provider `main`.
-pub async fn waits_for_the_one_before_and_has_its_sessions(namespace: &TestNamespace, owner: &str) {
+/// The Pod is deleted in the midst of a turn. The gateway of `owner` runs, with the Provider `main`. Returns how many messages the
+/// conversation `s` has then.
+pub async fn waits_for_the_one_before_and_has_its_sessions(namespace: &TestNamespace, owner: &str) -> usize {
     let before = namespace.ask_and_see(owner, "s", "words before the end").await.messages;
     let pod = namespace.gateway(owner).await;
     let slow = Rule::echo().when_text("take your time").delay(MAX_DELAY).path_prefix(namespace.prefix("main"));
@@ -27,4 +28,5 @@ pub async fn waits_for_the_one_before_and_has_its_sessions(namespace: &TestNames
     namespace.ready(owner).await;
     let after = namespace.ask_and_see(owner, "s", "words after a slow end").await.messages;
     assert!(after > before, "{after} messages, {before} before");
+    after
 }
