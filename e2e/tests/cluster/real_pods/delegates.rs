@@ -61,8 +61,9 @@ async fn hands_work(namespace: &TestNamespace, agent: &str, other: &str) {
     let below = namespace.prefix("away");
     let asked = async || {
         let seen = namespace.seen().await;
-        let texts: Vec<_> = seen.iter().filter(|seen| seen.path.starts_with(&below)).map(|seen| &seen.text).collect();
-        texts.iter().any(|text| text.contains(&task)).then_some(()).ok_or(format!("{texts:?}"))
+        let of_other = || seen.iter().filter(|seen| seen.path.starts_with(&below));
+        let has_task = of_other().any(|seen| seen.text.contains(&task) || seen.prompt.0.contains(&task));
+        has_task.then_some(()).ok_or(format!("{} requests without the task", of_other().count()))
     };
     namespace.eventually("the other Agent is asked", SOON, asked).await;
 }

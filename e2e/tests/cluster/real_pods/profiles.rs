@@ -18,7 +18,7 @@ async fn a_switch_of_the_model_profile_reaches_the_next_turn_on_the_same_pod() {
         let profiles = json!([profile("large", &main, "large"), profile("away", &away, "small")]);
         namespace.merge("Agent", &support, &json!({"spec": {"modelProfiles": profiles}})).await;
         for (name, provider, model) in [("large", "main", "large"), ("away", "away", "small"), ("large", "main", "large")] {
-            switch(&namespace, &support, json!(name)).await;
+            switch(&namespace, &support, &json!(name)).await;
             let status = in_use(&namespace, &support, &json!(name)).await;
             assert_eq!(status["model"], format!("{}/{model}", namespace.named(provider)));
             assert!(status["activeModelProfile"]["since"].is_string(), "{status}");
@@ -31,13 +31,13 @@ async fn a_switch_of_the_model_profile_reaches_the_next_turn_on_the_same_pod() {
         let told = namespace.condition("Agent", &support, "ReferencesResolved", SOON, refused).await;
         assert!(told.message.contains("spec.modelProfiles[ghost].primary"), "{}", told.message);
         namespace.ready(&support).await;
-        switch(&namespace, &support, json!("ghost")).await;
+        switch(&namespace, &support, &json!("ghost")).await;
         let kept = |found: &Condition| found.status == "False" && found.reason == "LastGoodKept";
         namespace.condition("Agent", &support, "ConfigApplied", SOON, kept).await;
         in_use(&namespace, &support, &json!("large")).await;
         assert_eq!(namespace.ask_and_see(&support, "s", "a profile that is refused").await.model, "large");
 
-        switch(&namespace, &support, Value::Null).await;
+        switch(&namespace, &support, &Value::Null).await;
         in_use(&namespace, &support, &Value::Null).await;
         shows(&namespace, &support, "without a profile", |seen| seen.model == "small" && below(&namespace, seen, "main"))
             .await;
@@ -46,7 +46,7 @@ async fn a_switch_of_the_model_profile_reaches_the_next_turn_on_the_same_pod() {
     .await;
 }
 
-async fn switch(namespace: &TestNamespace, agent: &str, profile: Value) {
+async fn switch(namespace: &TestNamespace, agent: &str, profile: &Value) {
     namespace.merge("Agent", agent, &json!({"spec": {"activeModelProfile": profile}})).await;
 }
 

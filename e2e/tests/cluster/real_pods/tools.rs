@@ -30,19 +30,20 @@ async fn each_profile_gives_the_tools_in_the_guide_and_no_list_brings_back_what_
         for (profile, tools) in &profiles {
             let agent = namespace.named(profile);
             namespace.ready(&agent).await;
-            become_the_tools(&namespace, &mut socket, &agent, tools).await;
+            has_exactly(&namespace, &mut socket, &agent, tools).await;
         }
-        become_the_tools(&namespace, &mut socket, &unset, &profiles["full"]).await;
+        has_exactly(&namespace, &mut socket, &unset, &profiles["full"]).await;
 
-        let greedy = json!({"profile": "full", "allow": [&["*"], NEVER.as_slice()].concat(), "deny": ["web_search"]});
+        let all = [["*"].as_slice(), NEVER.as_slice()].concat();
+        let greedy = json!({"profile": "full", "allow": all, "deny": ["web_search"]});
         let provider = json!([{"provider": namespace.named("main"), "deny": ["web_fetch"]}]);
         choose(&namespace, &unset, &greedy, &provider).await;
         let mut all_but_two = profiles["full"].clone();
         all_but_two.retain(|tool| !["web_search", "web_fetch"].contains(&tool.as_str()));
-        become_the_tools(&namespace, &mut socket, &unset, &all_but_two).await;
+        has_exactly(&namespace, &mut socket, &unset, &all_but_two).await;
 
         choose(&namespace, &unset, &json!({"profile": "coding", "allow": ["web_fetch", "message"]}), &json!([])).await;
-        become_the_tools(&namespace, &mut socket, &unset, &BTreeSet::from(["web_fetch".to_owned()])).await;
+        has_exactly(&namespace, &mut socket, &unset, &BTreeSet::from(["web_fetch".to_owned()])).await;
         assert_eq!(namespace.running(host).await, [pod]);
         namespace.rpc(host, "device.pair.remove", json!({"deviceId": device.id()})).await;
     })
@@ -84,7 +85,7 @@ async fn choose(namespace: &TestNamespace, agent: &str, tools: &Value, by_provid
 }
 
 /// Waits until the Agent has exactly these tools in a session of its own.
-async fn become_the_tools(namespace: &TestNamespace, socket: &mut Socket, agent: &str, tools: &BTreeSet<String>) {
+async fn has_exactly(namespace: &TestNamespace, socket: &mut Socket, agent: &str, tools: &BTreeSet<String>) {
     namespace.ask(agent, "tools", "a session to look at").await;
     let session = json!({"sessionKey": format!("agent:{agent}:openresponses-user:tools"), "agentId": agent});
     namespace
