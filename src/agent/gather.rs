@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::status::GatewayLookup;
 use crate::api::Agent;
-use crate::api::agent::HeartbeatStatus;
+use crate::api::heartbeat::HeartbeatStatus;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::references::digests::Fault;

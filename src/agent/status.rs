@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 
-use crate::api::Agent;
-use crate::api::agent::AgentStatus;
+use crate::api::agent::{Agent, AgentSpec, AgentStatus};
+use crate::api::models::ActiveModelProfile;
 use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, EXPOSED, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED,
-    SANDBOX_READY, STALLED, Status, find, merge, reason,
+    SANDBOX_READY, STALLED, Status, find, merge, reason, whole_seconds,
 };
 use crate::kubernetes::printable::printable;
 use crate::kubernetes::ready::{Summary, from_condition, missing_reference};
@@ -77,13 +77,16 @@ pub fn status(
         (Some(_), Some(state)) => Shell::InSandbox(state),
     };
     let (conditions, again) = conditions(agent, place, shell, now);
-    let model = &agent.spec.model.primary;
     let lives_there = match place {
         GatewayLookup::On(state) => joined_now(agent, state),
         GatewayLookup::Unknown | GatewayLookup::Nowhere(_) | GatewayLookup::Blocked(_) => false,
     };
     // While the last good model stays in force, it is the one to show.
-    let in_force = before.model.filter(|_| keeps_model(agent, place));
+    let (model, profile) = if keeps_model(agent, place) && before.model.is_some() {
+        (before.model, before.active_model_profile)
+    } else {
+        (model(&agent.spec), profile(&agent.spec, before.active_model_profile, now))
+    };
     let gateway = match place {
         GatewayLookup::On(state) => Some(state.status.clone()),
         GatewayLookup::Unknown | GatewayLookup::Blocked(_) => before.gateway,
@@ -94,11 +97,25 @@ pub fn status(
         conditions,
         agent_id: before.agent_id.or_else(|| lives_there.then(|| agent.name_any())),
         gateway,
-        model: in_force.or_else(|| Some(printable(&format!("{}/{}", model.provider, model.model)))),
+        model,
+        active_model_profile: profile,
         heartbeat: before.heartbeat,
         joined_agents: joined,
     };
     (status, again)
+}
+
+/// The model that answers first.
+fn model(spec: &AgentSpec) -> Option<String> {
+    let primary = &spec.active_models()?.selection.primary;
+    Some(printable(&format!("{}/{}", primary.provider, primary.model)))
+}
+
+/// The profile that the spec has chosen, since `now` unless it was in use before.
+fn profile(spec: &AgentSpec, before: Option<ActiveModelProfile>, now: Timestamp) -> Option<ActiveModelProfile> {
+    let name = spec.active_model_profile.clone()?;
+    let before = before.filter(|before| before.name == name);
+    before.or_else(|| Some(ActiveModelProfile { name, since: Time(whole_seconds(now)) }))
 }
 
 fn keeps_model(agent: &Agent, place: &GatewayLookup<'_>) -> bool {

@@ -9,15 +9,18 @@ use super::Quantity;
 use super::access::{ControlUi, HttpApis};
 use super::adopt::{self, Adopt};
 use super::clients::{Auth, Client};
+use super::delegates::Delegate;
 use super::devices::{Device, DevicesStatus};
 use super::environment::{EnvFromSource, EnvVar};
 use super::exposure::Exposure;
-use super::models::ModelSelection;
+use super::heartbeat::{Heartbeat, HeartbeatStatus};
+use super::identity::Identity;
+use super::models::{ActiveModelProfile, ModelProfile, ModelSelection};
 use super::passthrough::Passthrough;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
-use super::runs::RunStatus;
 use super::sandbox::SandboxUse;
+use super::tools::Tools;
 
 /// An OpenClaw agent: which model answers, and on which gateway it runs.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -35,12 +38,14 @@ use super::sandbox::SandboxUse;
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')").message("the name of an Agent must be a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, without dots"),
     validation = Rule::new("!(self.metadata.name in ['constructor', 'prototype'])").message("OpenClaw cannot use the names 'constructor' and 'prototype': choose another name"),
     validation = Rule::new("!has(self.spec.gatewayRef) || self.spec.gatewayRef.name != self.metadata.name").message("spec.gatewayRef names this Agent itself: omit it to own a gateway, or name the Agent whose gateway to join"),
+    validation = Rule::new("!has(self.spec.delegates) || self.spec.delegates.all(delegate, delegate.agent != self.metadata.name)").message("spec.delegates names this Agent itself: remove the entry; an Agent can always start sub-agents of its own"),
     validation = Rule::new("!has(oldSelf.status) || !(has(oldSelf.status.agentID) || (!has(oldSelf.spec.gatewayRef) && has(oldSelf.status.gateway) && has(oldSelf.status.gateway.deployment))) || (has(self.spec.gatewayRef) == has(oldSelf.spec.gatewayRef) && (!has(self.spec.gatewayRef) || self.spec.gatewayRef.name == oldSelf.spec.gatewayRef.name))").message("spec.gatewayRef can't change once the Agent has joined or has a gateway of its own: its memory is on the claim of its gateway; create a new Agent instead"),
     validation = Rule::new(adopt::IS_UNCHANGED).message("spec.gateway.storage.adopt can't change once the Agent has used the claim: delete the Agent and create it again; its claim is kept"),
     validation = Rule::new(adopt::HAS_ITS_OWN_WORKSPACE).message("workspace-<agent> in the state directory is the workspace of the Agent with this name: rename the directory, for example to workspace"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
+    printcolumn(name = "Profile", type_ = "string", json_path = ".status.activeModelProfile.name"),
     printcolumn(name = "Gateway", type_ = "string", json_path = ".status.gateway.agent"),
     printcolumn(name = "Sandbox", type_ = "string", json_path = ".spec.sandbox.ref.name"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
@@ -48,13 +53,43 @@ use super::sandbox::SandboxUse;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.gateway) && has(self.gatewayRef))").message("set gateway (to own one) or gatewayRef (to join one), not both"))]
+#[x_kube(validation = Rule::new("!has(self.activeModelProfile) || (has(self.modelProfiles) && self.modelProfiles.exists(profile, profile.name == self.activeModelProfile))").message("activeModelProfile must be the name of an entry of modelProfiles; omit it to use spec.model"))]
 pub struct AgentSpec {
     /// Stops the Agent. An owner's gateway is scaled to zero; a joined Agent is removed from the configuration. Sessions and workspace
     /// are kept on the claim. Default: `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// The models that answer. A change is applied without a restart, unless it adds a Provider with a key that is new to the gateway.
+    /// The models that answer, unless `activeModelProfile` is set. A change is applied without a restart, unless it adds a Provider with a
+    /// key that is new to the gateway.
     pub model: ModelSelection,
+    /// Other models to switch to with `activeModelProfile`, at most 16 profiles. The gateway has the keys of all of them, so a switch needs no
+    /// restart. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub model_profiles: Vec<ModelProfile>,
+    /// The name of the entry of `modelProfiles` whose models answer. A change is applied without a restart, from the next turn on.
+    /// Default: `spec.model`. Example: `local`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40))]
+    pub active_model_profile: Option<String>,
+    /// What the Agent is for, in a sentence. It is `description` of the agent in openclaw.json, and no part of the prompt.
+    /// Default: none. Example: `Talks to people and hands work on`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub description: Option<String>,
+    /// How the Agent presents itself in chats and in the Control UI. A change is applied without a restart. Default: OpenClaw's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// The tools that the Agent can use. A change is applied without a restart. Default: all tools but those that Creel always denies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+    /// The Agents of the same gateway to which this Agent can hand work, as sub-agents, at most 32. An Agent in a sandbox can hand work only to
+    /// Agents in a sandbox. A change is applied without a restart. Default: none but itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["agent".into()]))]
+    pub delegates: Vec<Delegate>,
     /// Where the Agent's commands run. Default: the Agent has no shell, and its file tools are confined to its workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxUse>,
@@ -64,7 +99,7 @@ pub struct AgentSpec {
     /// Keys of this agent's entry in openclaw.json that have no field here, at most 64 KiB. A change is applied without a restart, unless it
     /// brings a Secret key that is new to the gateway. In place of any value, `{valueFrom: {secretKeyRef: {name, key}}}` takes it from a
     /// Secret. Keys that Creel sets are rejected; the condition names the field to use instead. Default: none.
-    /// Example: `{thinkingDefault: high, subagents: {allowAgents: [writer]}}`.
+    /// Example: `{thinkingDefault: high, typingMode: message}`.
     #[serde(default, skip_serializing_if = "Passthrough::is_empty")]
     pub config: Passthrough,
     /// The gateway that this Agent owns. Default: a gateway with all defaults, unless `gatewayRef` is set.
@@ -74,40 +109,6 @@ pub struct AgentSpec {
     /// a process: the gateway is the trust boundary. It is immutable once the Agent has joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_ref: Option<LocalReference>,
-}
-
-/// Regular turns of an Agent without a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Heartbeat {
-    /// The interval between heartbeats, 15 seconds to 8760 hours. A heartbeat is skipped while the gateway is busy. Example: `30m`.
-    #[schemars(length(min = 2, max = 32))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,11}h)?([0-9]{1,11}m)?([0-9]{1,11}s)?([0-9]{1,11}ms)?$') && duration(self) >= duration('15s') && duration(self) <= duration('8760h')").message("every must be a duration from 15s to 8760h, for example 30m or 1h30m"))]
-    pub every: String,
-    /// The hours of the day during which heartbeats run. Default: all day.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active_hours: Option<ActiveHours>,
-    /// The prompt sent to the Agent. Default: OpenClaw's own prompt, which asks for the answer `NO_REPLY` if nothing needs attention.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 32768))]
-    pub prompt: Option<String>,
-}
-
-/// A part of each day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.start != self.end").message("start and end must differ; omit activeHours for all day"))]
-pub struct ActiveHours {
-    /// When the active hours begin, as `HH:MM`. Example: `08:00`.
-    #[schemars(length(min = 5, max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
-    pub start: String,
-    /// When the active hours end, up to `24:00`; a time before `start` is on the next day. Example: `22:00`.
-    #[schemars(length(min = 5, max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
-    pub end: String,
-    /// The IANA time zone of `start` and `end`. Default: `Etc/UTC`. Example: `Europe/Paris`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
-    pub time_zone: Option<String>,
 }
 
 /// The gateway of an Agent: one Deployment with one Pod, its storage and its environment.
@@ -323,25 +324,15 @@ pub struct AgentStatus {
     /// The primary model, as `provider/model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The model profile in use; absent while the models of `spec.model` are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_model_profile: Option<ActiveModelProfile>,
     /// The most recent heartbeat that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatStatus>,
     /// The Agents that joined this Agent's gateway, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined_agents: Vec<String>,
-}
-
-/// One heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-pub struct HeartbeatStatus {
-    /// When it started.
-    pub time: Time,
-    /// The result: `Succeeded`, `Failed`, or `Skipped` (the gateway was busy, or it was outside the active hours).
-    pub status: RunStatus,
-    /// The error message of the gateway, at most 400 characters; absent if the heartbeat succeeded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 400))]
-    pub error: Option<String>,
 }
 
 /// The gateway that runs an Agent.

@@ -11,7 +11,7 @@ use super::schedule;
 use crate::api::Provider;
 use crate::api::cron_job::{CronJob, DeliveryMode, Session};
 use crate::api::duration;
-use crate::api::models::{ModelReference, ModelSelection};
+use crate::api::models::{MODEL_FIELD, ModelReference, ModelSelection};
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::cron::declaration::{Declaration, Delivery, Work};
 use crate::openclaw::cron::key;
@@ -108,7 +108,7 @@ fn delivery(job: &CronJob) -> Delivery {
 }
 
 fn check_model(job: &CronJob, model: &ModelSelection, scope: &GatewayScope) -> Result<(), Fault> {
-    for (field, reference) in model.references() {
+    for (field, reference) in model.references(MODEL_FIELD) {
         let place = format!("{field} of CronJob \"{}\"", job.name_any());
         let fault = |reason, message| Err(Fault { reason, message, carried: false });
         let name = &reference.provider;

@@ -13,10 +13,11 @@ use crate::references::sources;
 /// How the parts of a plan begin that a Secret changes which is back.
 const PART: &str = "the availability of Secret";
 
-/// Why the Agent cannot answer although its gateway runs: a Provider of its models is among the `unavailable` ones.
+/// Why the Agent cannot answer although its gateway runs: a Provider of the models that answer it is among the `unavailable` ones.
 #[must_use]
 pub fn lacking(agent: &Agent, gathered: &Gathered, unavailable: &BTreeSet<String>) -> Option<Fault> {
-    let name = agent.spec.model.providers().into_iter().find(|name| unavailable.contains(name))?;
+    let models = agent.spec.active_models()?.selection;
+    let name = models.providers().into_iter().find(|name| unavailable.contains(name))?;
     let provider = gathered.providers.get(&name)?;
     let sources = sources::of_provider(provider);
     let missing = resolve(&sources, &gathered.reads, &Digests::default()).faults.into_iter().next();

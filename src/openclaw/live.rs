@@ -42,6 +42,12 @@ pub fn fields(agent_entry: &Value, names: &[&str]) -> Fields {
     names.iter().filter_map(|name| Some(((*name).to_owned(), agent_entry.get(name)?.clone()))).collect()
 }
 
+/// These fields as those of the object `name` in an entry, which is not there without them.
+#[must_use]
+pub fn below(name: &str, fields: Fields) -> Fields {
+    if fields.is_empty() { fields } else { Fields::from_iter([(name.to_owned(), Value::Object(fields))]) }
+}
+
 /// Where the sandbox of an agent's entry is.
 #[must_use]
 pub fn sandbox_address(agent_entry: &Value) -> Option<IpAddr> {

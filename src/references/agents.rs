@@ -14,7 +14,7 @@ use crate::api::{Agent, Provider};
 pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>) -> Vec<Source> {
     let gateway = agent.spec.gateway_ref.is_none().then(|| sources::of_gateway(agent));
     let clients = sources::of_clients(agent).map(|(_, source)| source);
-    let providers = agent.spec.model.providers().into_iter().filter_map(|name| provider(&name));
+    let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
     gateway.into_iter().flatten().chain(clients).chain(models).chain(config).collect()

@@ -142,13 +142,20 @@ fn agent(name_of_it: String) -> impl Strategy<Value = Agent> {
     let joins = weighted(0.5, name("agent"));
     let gateway = (environment(), weighted(0.2, name("secret")));
     let sandbox = weighted(0.5, name("sandbox"));
-    (joins, model(), gateway, sandbox, any::<bool>()).prop_map(move |(joins, model, gateway, sandbox, suspend)| {
+    let models = (model(), weighted(0.3, model()), weighted(0.3, name("provider")));
+    (joins, models, gateway, sandbox, any::<bool>()).prop_map(move |(joins, models, gateway, sandbox, suspend)| {
+        let (model, profile, limited) = models;
+        let profiles = profile.map(|mut profile| {
+            profile["name"] = json!("other");
+            json!([profile])
+        });
         let joins = joins.filter(|owner| *owner != name_of_it);
         let ((env, env_from), token) = gateway;
         let auth = token.map(|name| json!({"token": {"secretKeyRef": {"name": name, "key": "token"}}}));
         let gateway = joins.is_none().then(|| json!({"env": env, "envFrom": env_from, "auth": auth}));
         let spec = json!({
-            "model": model, "suspend": suspend, "gateway": gateway,
+            "model": model, "modelProfiles": profiles, "suspend": suspend, "gateway": gateway,
+            "tools": limited.map(|provider| json!({"byProvider": [{"provider": provider, "profile": "minimal"}]})),
             "gatewayRef": joins.map(|name| json!({"name": name})),
             "sandbox": sandbox.map(|name| json!({"ref": {"name": name}})),
         });

@@ -67,6 +67,8 @@ fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
     let used = || std::iter::once(owner).chain(joined.iter().map(AsRef::as_ref));
     let mut reads = Reads::from([Seen::Agent(owner.name_any()), secret(GatewayNames::of(&owner.name_any()).secret)]);
     reads.extend(used().flat_map(providers_of).map(Seen::Provider));
+    let limited = used().flat_map(|agent| &agent.spec.tools).flat_map(|tools| &tools.by_provider);
+    reads.extend(limited.map(|of| Seen::Provider(of.provider.clone())));
     reads.extend(used().filter_map(sandbox_name).map(Seen::Sandbox));
     for (agent, own) in own_sandboxes {
         reads.extend(own.service.map(|service| Seen::Service(service.object.name_any())));

@@ -19,7 +19,14 @@ pub fn gateway_owner(agent: &Agent) -> String {
 /// The names of the Providers that an Agent uses, sorted.
 #[must_use]
 pub fn providers_of(agent: &Agent) -> BTreeSet<String> {
-    agent.spec.model.providers()
+    agent.spec.providers()
+}
+
+/// Whether the Agent names this Provider, to use it or to limit its tools there.
+#[must_use]
+pub fn names_provider(agent: &Agent, provider: &str) -> bool {
+    let limits = agent.spec.tools.iter().flat_map(|tools| &tools.by_provider);
+    providers_of(agent).contains(provider) || limits.map(|of| &of.provider).any(|name| name == provider)
 }
 
 /// The name of the Sandbox that an Agent uses.

@@ -14,7 +14,9 @@ use kube::{Resource, ResourceExt};
 use super::proxies::ProxyPod;
 use super::queues::{Controller, Trigger};
 use super::readers::readers_of;
-pub use super::relations::{agents_on_gateway, gateway_owner, pods_of_gateway, providers_of, sandbox_name};
+pub use super::relations::{
+    agents_on_gateway, gateway_owner, names_provider, pods_of_gateway, providers_of, sandbox_name,
+};
 use super::stores::{Stores, key_of, named, within};
 use crate::api::{Agent, CronJob, Provider, Sandbox};
 use crate::kubernetes::http_route::HttpRoute;
@@ -152,11 +154,11 @@ impl Watched for Provider {
         more_than_status_differs(before, self)
     }
 
-    /// Itself, the gateways of the Agents that use it with their CronJobs (what a run costs is in the Provider), and the CronJobs that
+    /// Itself, the gateways of the Agents that name it with their CronJobs (what a run costs is in the Provider), and the CronJobs that
     /// name it.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let (namespace, name) = key_of(self);
-        let users = within(&stores.agents, &namespace, |agent| providers_of(agent).contains(&name));
+        let users = within(&stores.agents, &namespace, |agent| names_provider(agent, &name));
         let owners: BTreeSet<String> = users.iter().map(|agent| gateway_owner(agent)).collect();
         let naming = |job: &CronJob| job.spec.model.as_ref().is_some_and(|model| model.providers().contains(&name));
         let cron_jobs = within(&stores.cron_jobs, &namespace, naming);

@@ -438,3 +438,23 @@ fn an_edit_whose_pod_the_api_server_rejects_stalls_the_agent_that_was_edited_and
         assert_eq!(summary_of(&told(&gathered.joined[0], &state)), *of_joined);
     }
 }
+
+#[test]
+fn the_model_profile_in_use_is_shown_with_the_time_of_the_switch() {
+    let profiles = serde_json::json!([{"name": "large", "primary": {"provider": "openai", "model": "gpt-4o"}}]);
+    let with_profiles = |agent: &mut Agent| {
+        agent.spec.model_profiles = serde_json::from_value(profiles).unwrap();
+        agent.spec.active_model_profile = Some("large".into());
+    };
+    let (mut agent, state) = state(Some(&PodState::Ready), Some(&ConfigState::Applied), with_profiles);
+    let seen = |agent: &Agent, now| status(agent, &GatewayLookup::On(&state), None, Vec::new(), now).0;
+    let shown = |status: &AgentStatus| {
+        let profile = status.active_model_profile.clone();
+        (status.model.clone().unwrap(), profile.map(|profile| (profile.name, profile.since.0)))
+    };
+    let later = now() + jiff::SignedDuration::from_secs(60);
+    agent.status = Some(seen(&agent, now()));
+    assert_eq!(shown(&seen(&agent, later)), ("openai/gpt-4o".into(), Some(("large".into(), now()))));
+    agent.spec.active_model_profile = None;
+    assert_eq!(shown(&seen(&agent, later)), ("openai/gpt-4o-mini".into(), None));
+}

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use super::{Contribution, Feature};
-use crate::api::agent::{self, Agent};
-use crate::api::duration;
+use crate::api::Agent;
+use crate::api::{duration, heartbeat};
 use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::{self, AtFault};
 use crate::kubernetes::conditions::reason;
@@ -42,7 +42,7 @@ fn keep(_: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String
     last_good::fields(at_fault, &[HEARTBEAT])
 }
 
-fn active_hours(hours: &agent::ActiveHours) -> ActiveHours {
+fn active_hours(hours: &heartbeat::ActiveHours) -> ActiveHours {
     ActiveHours {
         start: hours.start.clone(),
         end: hours.end.clone(),

@@ -6,10 +6,13 @@
 
 pub mod access;
 pub mod clients;
+pub mod delegates;
 pub mod heartbeat;
+pub mod identity;
 pub mod models;
 pub mod passthrough;
 pub mod sandbox;
+pub mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +26,7 @@ use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::OfUsers;
 use crate::openclaw::config::passthrough::author::Author;
-use crate::openclaw::config::sections::{Fields, Sections};
+use crate::openclaw::config::sections::{self, Fields, Sections};
 use crate::references::digests::{self, Digests, Fault, Source};
 
 /// What one feature adds for one Agent.
@@ -57,8 +60,16 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 5] =
-    [models::FEATURE, sandbox::FEATURE, heartbeat::FEATURE, passthrough::AGENT, passthrough::GATEWAY];
+pub const FEATURES: [Feature; 8] = [
+    models::FEATURE,
+    sandbox::FEATURE,
+    tools::FEATURE,
+    identity::FEATURE,
+    delegates::FEATURE,
+    heartbeat::FEATURE,
+    passthrough::AGENT,
+    passthrough::GATEWAY,
+];
 
 /// What the agents of a gateway add up to.
 #[derive(Debug, Default)]
@@ -154,7 +165,7 @@ impl ResolvedAgents {
         let (entry, warnings) =
             (self.entries.entry(agent.to_owned()).or_default(), self.warnings.entry(agent.to_owned()).or_default());
         for contribution in contributions {
-            entry.extend(contribution.entry);
+            sections::add(entry, contribution.entry);
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
             self.of_users.gateway.extend(contribution.gateway_config);

@@ -1,4 +1,4 @@
-//! Which models answer an Agent, and the Providers that these come from. Pure.
+//! Which models answer an Agent, and the Providers of all that it can switch to. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,25 +26,60 @@ use crate::references::suggest;
 pub const FEATURE: Feature = Feature { name: MODEL, contribute, keep };
 
 fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
-    let mut contribution = Contribution { entry: agents::model(&choice(&agent.spec.model)), ..Contribution::default() };
-    let mut used = BTreeSet::new();
-    for (field, reference) in agent.spec.model.references() {
-        let provider = provider(gathered, agent, &field, reference)?;
-        if !used.insert(&reference.provider) {
-            continue;
+    let active = agent.spec.active_models().ok_or_else(|| profile_not_found(agent))?;
+    let entry = agents::model(&choice(active.selection));
+    let mut contribution = Contribution { entry, ..Contribution::default() };
+    for (field, reference) in active.references() {
+        contribution.reach(gathered, agent, &field, reference)?;
+    }
+    let faults = contribution.reach_others(gathered, agent);
+    contribution.warnings.extend(faults);
+    Ok(contribution)
+}
+
+/// An object may be older than its schema.
+fn profile_not_found(agent: &Agent) -> Fault {
+    let name = agent.spec.active_model_profile.as_deref().unwrap_or_default();
+    let meant = suggest::suggestion(name, agent.spec.model_profiles.iter().map(|profile| profile.name.as_str()));
+    let message = format!(
+        "Model profile \"{name}\" is not in spec.modelProfiles (spec.activeModelProfile of Agent \"{}\"){meant}",
+        agent.name_any()
+    );
+    Fault { reason: reason::MODEL_NOT_FOUND, message, carried: false }
+}
+
+impl Contribution {
+    /// Adds the Provider of a model, unless it is there already.
+    fn reach(
+        &mut self,
+        gathered: &Gathered,
+        agent: &Agent,
+        field: &str,
+        reference: &ModelReference,
+    ) -> Result<(), Fault> {
+        let provider = provider(gathered, agent, field, reference)?;
+        if self.sections.contains(&models::path(&reference.provider)) {
+            return Ok(());
         }
         let offer = Offer::present(provider);
         let resolved = resolve(&offer.sources, &gathered.reads, &gathered.live.digests);
         if let Some(blocking) = resolved.blocking() {
             return Err(blocking.clone());
         }
-        contribution.warnings.extend(resolved.faults);
-        contribution.provide(&reference.provider, offer);
+        self.warnings.extend(resolved.faults);
+        self.provide(&reference.provider, offer);
+        Ok(())
     }
-    Ok(contribution)
-}
 
-impl Contribution {
+    /// Adds the Providers of the models that the Agent can switch to. What is wrong with them, which is in the way of the switch only.
+    fn reach_others(&mut self, gathered: &Gathered, agent: &Agent) -> Vec<Fault> {
+        let active = agent.spec.active_models();
+        let others = agent.spec.all_models().filter(|models| active.as_ref() != Some(models));
+        let references = others.flat_map(|models| models.references());
+        let faults = references.filter_map(|(field, reference)| self.reach(gathered, agent, &field, reference).err());
+        faults.map(|fault| Fault { carried: true, ..fault }).collect()
+    }
+
     fn provide(&mut self, name: &str, offer: Offer) {
         self.sections.insert(models::path(name), offer.section);
         self.environment.extend(offer.environment);
@@ -105,6 +140,10 @@ fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], needed: &Sections) -> BTr
             for (name, model) in live::models_of(&at_fault.entry) {
                 let offer = providers.get(&name).filter(|offer| offer.models.contains(&model))?;
                 contribution.provide(&name, offer.clone());
+            }
+            if let Some(agent) = at_fault.agent {
+                // What is wrong with these is told once the models that answer are in order.
+                drop(contribution.reach_others(gathered, agent));
             }
             Some((at_fault.name.clone(), contribution))
         })
@@ -238,3 +277,7 @@ fn protocol(protocol: Protocol) -> models::Api {
         Protocol::AzureOpenaiResponses => models::Api::AzureOpenaiResponses,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -67,7 +67,28 @@ fn contribute_gateway(gathered: &Gathered, agent: &Agent) -> Result<Contribution
     Ok(Contribution { gateway_config: passed, ..contribution })
 }
 
+/// Whether the Agent leaves these keys to the fields that they have, so that a feature can answer for them; else what is wrong. There may be
+/// Agents from before there were such fields.
+pub fn without(agent: &Agent, paths: &[impl AsRef<str>]) -> Result<(), Fault> {
+    let config = &agent.spec.config.0;
+    let has = |path: &str| {
+        let mut keys = path.split('.');
+        let top = keys.next().and_then(|key| config.get(key));
+        keys.try_fold(top?, |value, key| value.get(key))
+    };
+    if !paths.iter().any(|path| has(path.as_ref()).is_some()) {
+        return Ok(());
+    }
+    let field = OF_AGENT.field_of(agent);
+    read(OF_AGENT.place, config).map(drop).map_err(|refused| refusal(&field, &refused))
+}
+
 impl Part {
+    /// As messages name it.
+    fn field_of(&self, agent: &Agent) -> String {
+        format!("{} of Agent \"{}\"", self.field, agent.name_any())
+    }
+
     fn author(&self, agent: &str) -> Author {
         match self.place {
             Place::Gateway => Author::Gateway,
@@ -82,7 +103,7 @@ impl Part {
         config: &Passthrough,
     ) -> Result<(Fields, Contribution), Fault> {
         let fault = |reason, message| Fault { reason, message, carried: false };
-        let field = format!("{} of Agent \"{}\"", self.field, agent.name_any());
+        let field = self.field_of(agent);
         if !fits(config, self.limit) {
             let message = format!("{field} has more than {} KiB in openclaw.json: shorten it", self.limit >> 10);
             return Err(fault(reason::CONFIG_TOO_LARGE, message));

@@ -178,13 +178,37 @@ fn every_feature_reads_only_what_is_watched_on_its_behalf() {
     }
 }
 
+/// Every value in it with its path, without the list of tools that several features may deny.
+fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| leaves(&format!("{path}.{name}"), value, found));
+        }
+        _ if path == ".tools.deny" => {}
+        _ => found.push(path.to_owned()),
+    }
+}
+
 #[test]
-fn no_two_features_write_the_same_field() {
-    let gathered = settled();
+fn no_two_features_write_the_same_value_but_for_the_denied_tools() {
+    let mut gathered = settled();
+    edit(&mut gathered, "writer", |agent| {
+        agent.spec.tools = Some(serde_json::from_value(json!({"profile": "coding", "deny": ["browser"]})).unwrap());
+        agent.spec.description = Some("Writes.".into());
+        agent.spec.identity = Some(serde_json::from_value(json!({"name": "Ada"})).unwrap());
+        agent.spec.delegates = serde_json::from_value(json!([{"agent": "concierge"}])).unwrap();
+    });
     let writer = gathered.active_agents().last().unwrap();
-    let fields = FEATURES.iter().flat_map(|feature| (feature.contribute)(&gathered, writer).unwrap().entry);
-    let fields: Vec<String> = fields.map(|(field, _)| field).collect();
-    assert_eq!(fields, ["model", "sandbox", "tools", "heartbeat"]);
+    let mut found = Vec::new();
+    for feature in &FEATURES {
+        let entry = (feature.contribute)(&gathered, writer).unwrap().entry;
+        leaves("", &Value::Object(entry), &mut found);
+    }
+    let written: std::collections::BTreeSet<&String> = found.iter().collect();
+    assert_eq!(written.len(), found.len(), "{found:?}");
+    for path in [".model.primary", ".sandbox.mode", ".tools.exec.host", ".tools.profile", ".subagents.allowAgents"] {
+        assert!(written.contains(&path.to_owned()), "{path} is not in {found:?}");
+    }
 }
 
 proptest! {

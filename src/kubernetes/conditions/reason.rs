@@ -84,8 +84,10 @@ reasons! {
         MODEL_ID_UNSUPPORTED = "ModelIdUnsupported", "Use another model, or give the model a name without `@` at its endpoint.";
         /// A Sandbox does not exist. A sandbox Pod that already runs keeps running.
         SANDBOX_NOT_FOUND = "SandboxNotFound", "Create the Sandbox, or correct `spec.sandbox.ref`.";
-        /// The Agent that a CronJob names does not exist; or an Agent that `spec.gateway.auth.clients` names is not on the gateway.
-        AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef` or the list `agents` of the client. The CronJob waits for it; the client can use its other Agents.";
+        /// The Agent that a CronJob names does not exist; or an Agent that `spec.delegates` or `spec.gateway.auth.clients` names is not on the gateway.
+        AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef`, `spec.delegates` or the list `agents` of the client. The CronJob waits for it; the other Agents in the list can be used.";
+        /// Everything that the spec names exists. `spec.delegates` of an Agent in a sandbox names one without: OpenClaw refuses to start it as a sub-agent.
+        DELEGATE_NOT_IN_SANDBOX = "DelegateNotInSandbox", "Set `spec.sandbox` of the Agent that the message names, or remove it from `spec.delegates`.";
         /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
         CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";
         /// The Agent whose gateway to use does not exist.

@@ -1,10 +1,11 @@
-//! What an agent's entry says of its model and its heartbeat. Pure.
+//! What an agent's entry says of its model, its heartbeat, its face and its sub-agents. Pure.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::sections::Fields;
+use crate::api::identity::Identity;
 use crate::openclaw::names::{escape, provider_id};
 
 /// The field of an entry that says which model answers.
@@ -12,6 +13,12 @@ pub const MODEL: &str = "model";
 
 /// The field of an entry with the agent's heartbeat.
 pub const HEARTBEAT: &str = "heartbeat";
+
+/// The fields of an entry that say who the agent is.
+pub const IDENTITY: [&str; 2] = ["description", "identity"];
+
+/// The agents that an agent may start as its sub-agents, as a path below its entry.
+pub const SUBAGENTS: [&str; 2] = ["subagents", "allowAgents"];
 
 /// The model of an agent and what follows when it fails, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +86,28 @@ pub fn heartbeat(heartbeat: &Heartbeat) -> Fields {
         rendered["prompt"] = json!(escape(prompt));
     }
     one(HEARTBEAT, rendered)
+}
+
+/// The fields of an entry for who the agent is.
+#[must_use]
+pub fn identity(description: Option<&str>, identity: Option<&Identity>) -> Fields {
+    let [description_field, identity_field] = IDENTITY;
+    let mut fields = Fields::new();
+    fields.extend(description.map(|text| (description_field.to_owned(), json!(escape(text)))));
+    fields.extend(identity.map(|identity| {
+        let Identity { name, emoji, theme, avatar } = identity;
+        let texts = [("name", name), ("emoji", emoji), ("theme", theme), ("avatar", avatar)];
+        let texts = texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(escape(text.as_ref()?)))));
+        (identity_field.to_owned(), Value::Object(texts.collect()))
+    }));
+    fields
+}
+
+/// The fields of an entry for the agents that may be its sub-agents.
+#[must_use]
+pub fn subagents<'a>(agents: impl Iterator<Item = &'a str>) -> Fields {
+    let [subagents, allowed] = SUBAGENTS;
+    one(subagents, json!({ allowed: agents.collect::<Vec<_>>() }))
 }
 
 fn one(field: &str, value: Value) -> Fields {

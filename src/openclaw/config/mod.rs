@@ -3,13 +3,14 @@
 //! | file | renders |
 //! |---|---|
 //! | `access` | how the gateway is reached: its page for browsers, proxies, HTTP APIs |
-//! | `agents` | what an agent's entry says of its model and its heartbeat |
+//! | `agents` | what an agent's entry says of its model, its heartbeat, its face and its sub-agents |
 //! | `document` | the rendered file: value, text and hash |
 //! | `models` | Providers and their models |
 //! | `passthrough` | keys that users write themselves |
 //! | `sandbox` | where an agent's commands run, as its entry says it |
 //! | `process` | what has nothing to do with agents: the listener, and what no agent may do |
 //! | `sections` | where in the document a value belongs |
+//! | `tools` | which tools an agent may use, as its entry says it |
 //! | `reload` | nothing: whether OpenClaw restarts for an edit |
 //!
 //! Fail closed: secrets are SecretRefs (a `${VAR}` of a missing variable is only a warning to OpenClaw, and for the
@@ -25,6 +26,7 @@ mod process;
 pub mod reload;
 pub mod sandbox;
 pub mod sections;
+pub mod tools;
 
 use std::collections::BTreeMap;
 
@@ -111,8 +113,8 @@ pub fn render(gateway: &Gateway) -> Value {
 
 /// The entry of one agent. An agent of which nothing says where its commands run has no shell.
 fn entry(id: &str, fields: &Fields, layout: &Layout) -> Value {
-    let mut entry = sandbox::confine(None);
-    entry.extend(fields.clone());
+    let mut entry = if sandbox::is_confined(fields) { Fields::new() } else { sandbox::confine(None) };
+    sections::add(&mut entry, fields.clone());
     entry.insert("name".to_owned(), json!(id));
     entry.insert("workspace".to_owned(), json!(layout.workspace_directory(id)));
     Value::Object(entry)

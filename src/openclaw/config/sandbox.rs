@@ -84,6 +84,11 @@ pub fn confine(sandbox: Option<&Sandbox>) -> Fields {
     }
 }
 
+/// Whether these fields of an entry say where commands run.
+pub(super) fn is_confined(fields: &Fields) -> bool {
+    fields.get("tools").is_some_and(|tools| tools.get("exec").is_some())
+}
+
 /// The host alone keeps commands off the gateway, also in a session that has no sandbox after all; the file tools then keep to the
 /// workspace.
 fn tools_in_sandbox() -> Value {

@@ -10,6 +10,25 @@ pub type Fields = Map<String, Value>;
 /// The keys from the top of the document down to a value.
 pub type Path = Vec<String>;
 
+/// Adds fields to those that are there: objects are merged, lists get the items that they lack, and of anything else the new value counts.
+pub fn add(fields: &mut Fields, more: Fields) {
+    for (name, value) in more {
+        match (fields.get_mut(&name), value) {
+            (Some(Value::Object(there)), Value::Object(value)) => add(there, value),
+            (Some(Value::Array(there)), Value::Array(items)) => {
+                for item in items {
+                    if !there.contains(&item) {
+                        there.push(item);
+                    }
+                }
+            }
+            (_, value) => {
+                fields.insert(name, value);
+            }
+        }
+    }
+}
+
 /// Values outside of the agents' entries, each at its path. Agents share them: what several of them need is there once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sections(BTreeMap<Path, Value>);
@@ -55,6 +74,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn object(value: &Value) -> Fields {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn features_add_to_one_object_and_to_one_list_and_take_nothing_away() {
+        let mut fields =
+            object(&json!({"tools": {"deny": ["browser", "exec"], "fs": {"workspaceOnly": true}}, "name": "a"}));
+        add(&mut fields, object(&json!({"tools": {"deny": ["exec", "web_fetch"], "profile": "coding"}, "name": "b"})));
+        let wanted = json!({
+            "tools": {"deny": ["browser", "exec", "web_fetch"], "fs": {"workspaceOnly": true}, "profile": "coding"},
+            "name": "b",
+        });
+        assert_eq!(fields, object(&wanted));
+    }
 
     #[test]
     fn a_value_is_written_at_its_path_and_leaves_its_neighbours_alone() {

@@ -20,6 +20,9 @@ async fn kubectl_explain_prints_the_manual() {
         ("sandboxes", "A Sandbox is a template for the Pods in which Agents run commands."),
         ("sandboxes.spec.network.egress", "Default: `None`."),
         ("agents.spec.heartbeat.every", "Example: `30m`."),
+        ("agents.spec.tools.profile", "`minimal`, `messaging`, `coding` or `full`."),
+        ("agents.spec.modelProfiles.primary", "The model that is tried first."),
+        ("agents.status.activeModelProfile.since", "When Creel switched to it."),
         ("providers.spec.baseURL", "Example: `https://api.openai.com/v1`."),
         ("providers.spec.models.contextWindow", "Default: 128000."),
     ] {
@@ -58,9 +61,12 @@ async fn kubectl_get_shows_columns_short_names_and_the_category() {
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
         };
         let agents = columns(&["cag"]).await;
-        assert_eq!(agents[0], "NAME READY REASON MODEL GATEWAY SANDBOX AGE");
+        assert_eq!(agents[0], "NAME READY REASON MODEL PROFILE GATEWAY SANDBOX AGE");
         assert!(agents[1].starts_with("a True Suspended p/small a "), "{agents:?}");
-        assert_eq!(columns(&["cag", "-o", "wide"]).await[0], "NAME READY REASON MODEL GATEWAY SANDBOX MESSAGE AGE");
+        assert_eq!(
+            columns(&["cag", "-o", "wide"]).await[0],
+            "NAME READY REASON MODEL PROFILE GATEWAY SANDBOX MESSAGE AGE"
+        );
         let counted = async || {
             let status = namespace.get("Provider", "p").await.data["status"].clone();
             if status["agents"] == 1 { Ok(()) } else { Err(status.to_string()) }

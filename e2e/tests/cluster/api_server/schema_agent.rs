@@ -224,6 +224,67 @@ async fn a_heartbeat_comes_every_fifteen_seconds_at_most_and_in_a_part_of_the_da
 }
 
 #[tokio::test]
+async fn model_profiles_have_names_of_their_own_and_the_active_one_is_one_of_them() {
+    let server = Server::new().await;
+    let profile = |name: &str| json!({"name": name, "primary": {"provider": "p", "model": "small"}});
+    let words = "activeModelProfile must be the name of an entry of modelProfiles";
+    refused(&server, json!({"activeModelProfile": "local"}), words).await;
+    refused(&server, json!({"modelProfiles": [profile("local")], "activeModelProfile": "lokal"}), words).await;
+    refused(&server, json!({"modelProfiles": [profile("local"), profile("local")]}), "Duplicate value").await;
+    for name in ["", "Local", "a b", "-a", &"a".repeat(41)] {
+        refused(&server, json!({"modelProfiles": [profile(name)]}), "spec.modelProfiles[0].name").await;
+    }
+    let many: Vec<Value> = (0..17).map(|number| profile(&format!("p{number}"))).collect();
+    refused(&server, json!({"modelProfiles": many}), "must have at most 16 items").await;
+    let both = [profile("local"), profile("cheap")];
+    accepted(&server, json!({"modelProfiles": both, "activeModelProfile": "cheap"})).await;
+    accepted(&server, json!({"modelProfiles": both[..1]})).await;
+}
+
+#[tokio::test]
+async fn tools_are_chosen_by_the_names_of_openclaw() {
+    let server = Server::new().await;
+    let tools = |tools: Value| json!({"tools": tools});
+    refused(&server, tools(json!({"profile": "everything"})), "\"minimal\", \"messaging\", \"coding\", \"full\"").await;
+    for name in ["", "web fetch", "${HOME}", &"a".repeat(129)] {
+        refused(&server, tools(json!({"allow": [name]})), "spec.tools.allow[0]").await;
+        refused(&server, tools(json!({"deny": [name]})), "spec.tools.deny[0]").await;
+    }
+    refused(&server, tools(json!({"deny": ["write", "write"]})), "Duplicate value").await;
+    let of = |provider: &str| json!({"provider": provider, "profile": "minimal", "deny": ["write"]});
+    refused(&server, tools(json!({"byProvider": [of("p"), of("p")]})), "Duplicate value").await;
+    let all = json!({"profile": "coding", "allow": ["group:fs", "docs__*"], "deny": ["write"], "byProvider": [of("p"), of("q")]});
+    accepted(&server, tools(all)).await;
+}
+
+#[tokio::test]
+async fn a_picture_is_an_address_or_a_file_in_the_workspace() {
+    let server = Server::new().await;
+    let avatar = |avatar: &str| json!({"identity": {"name": "Ada", "emoji": "🛟", "avatar": avatar}});
+    for wrong in ["/etc/passwd", "../ada.png", "a/../ada.png", "~/ada.png", "ftp://x/ada.png", "a//b.png", "a b.png"] {
+        refused(&server, avatar(wrong), "avatar must be an http or https URL, a data: URI, or the path of a file")
+            .await;
+    }
+    for right in ["avatars/ada.png", "ada.png", "https://example.com/a b.png", "data:image/png;base64,AAAA"] {
+        accepted(&server, avatar(right)).await;
+    }
+    refused(&server, json!({"identity": {"name": "a".repeat(65)}}), "spec.identity.name").await;
+    refused(&server, json!({"description": ""}), "spec.description").await;
+    accepted(&server, json!({"description": "Talks to people and hands work on."})).await;
+}
+
+#[tokio::test]
+async fn an_agent_hands_work_to_others_and_not_to_itself() {
+    let server = Server::new().await;
+    let delegates =
+        |names: &[&str]| json!({"delegates": names.iter().map(|name| json!({"agent": name})).collect::<Vec<_>>()});
+    refused(&server, delegates(&["b", "a"]), "spec.delegates names this Agent itself").await;
+    refused(&server, delegates(&["b", "b"]), "Duplicate value").await;
+    refused(&server, delegates(&["B"]), "spec.delegates[0].agent").await;
+    accepted(&server, delegates(&["b", "c"])).await;
+}
+
+#[tokio::test]
 async fn an_origin_is_what_a_browser_sends() {
     let server = Server::new().await;
     let origins = |origin: &str| json!({"gateway": {"controlUI": {"enabled": true, "allowedOrigins": [origin]}}});

@@ -64,7 +64,7 @@ async fn one_comes_and_goes(namespace: &TestNamespace, host: &str) {
 }
 
 /// Asks until the request at the model server is as it should be.
-async fn shows(namespace: &TestNamespace, agent: &str, what: &str, fits: impl Fn(&Recorded) -> bool) {
+pub async fn shows(namespace: &TestNamespace, agent: &str, what: &str, fits: impl Fn(&Recorded) -> bool) {
     namespace
         .eventually(what, SOON, async || {
             let seen = namespace.ask_and_see(agent, "s", what).await;
@@ -73,7 +73,7 @@ async fn shows(namespace: &TestNamespace, agent: &str, what: &str, fits: impl Fn
         .await;
 }
 
-fn below(namespace: &TestNamespace, seen: &Recorded, name: &str) -> bool {
+pub fn below(namespace: &TestNamespace, seen: &Recorded, name: &str) -> bool {
     seen.path.starts_with(&format!("{}/", namespace.prefix(name)))
 }
 

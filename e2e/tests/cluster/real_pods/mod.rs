@@ -2,9 +2,9 @@
 //!
 //! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod),
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
-//! openclaw.json), `blame` (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption`
-//! (a claim that others filled), `refusal` (what can't be), `fallback` (models
-//! that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its
+//! openclaw.json), `profiles` (models to switch between), `tools` (what an Agent may use), `delegates` (to whom it hands work), `blame`
+//! (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption` (a claim that others filled), `refusal` (what can't be),
+//! `fallback` (models that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its
 //! namespace), `devices` (who talks to a gateway over its WebSocket), `clients` (who may ask some of its Agents only), `contract` (what
 //! Creel relies on of a gateway).
 
@@ -14,13 +14,16 @@ mod blame;
 mod clients;
 mod contract;
 pub mod cron;
+mod delegates;
 mod devices;
 mod fallback;
 mod hardened;
 pub mod live;
 mod passthrough;
+mod profiles;
 mod refusal;
 mod rollout;
 pub mod sandbox;
 pub mod settled;
 mod successor;
+mod tools;

@@ -14,22 +14,16 @@ async fn an_agent_on_a_shared_gateway_has_keys_of_its_own_without_a_restart() {
     on_shared(Shared::Plain, "own-keys", async |namespace: TestNamespace| {
         let support = namespace.join("support").await;
         let pod = namespace.gateway(namespace.host_of(&support)).await;
-        let all = namespace.ask_and_see(&support, "s", "before").await.tools.len();
-        let config = json!({"spec": {"config": {"tools": {"profile": "minimal"}}}});
-        namespace.merge("Agent", &support, &config).await;
-        in_force(&namespace, &support, &format!("agents.entries.{support}.tools.profile")).await;
-        let fewer = async || {
-            let tools = namespace.ask_and_see(&support, "s", "after").await.tools;
-            if tools.len() < all { Ok(tools) } else { Err(format!("{tools:?}")) }
-        };
-        let few = namespace.eventually("the profile is in force", SOON, fewer).await;
+        namespace.merge("Agent", &support, &json!({"spec": {"config": {"bootstrapMaxChars": 10_000}}})).await;
+        in_force(&namespace, &support, &format!("agents.entries.{support}.bootstrapMaxChars")).await;
 
         namespace.merge("Agent", &support, &json!({"spec": {"config": {"compaction": {"mode": "default"}}}})).await;
         let said = refused(&namespace, &support, "ConfigKeyOwned").await;
         for part in ["compaction", "agents.defaults in spec.gateway.config", &support] {
             assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
-        assert_eq!(namespace.ask_and_see(&support, "s", "at fault").await.tools, few);
+        in_force(&namespace, &support, &format!("agents.entries.{support}.bootstrapMaxChars")).await;
+        assert_eq!(namespace.ask(&support, "s", "at fault").await, "You said: at fault");
         assert_eq!(namespace.running(namespace.host_of(&support)).await, [pod]);
     })
     .await;

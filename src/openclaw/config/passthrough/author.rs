@@ -190,7 +190,10 @@ mod tests {
     #[test]
     fn whose_place_openclaw_names_is_at_fault() {
         assert_eq!(among_all("agents.entries.a: Unrecognized key: \"x\""), Some(agent("a")));
-        assert_eq!(among_all("agents.entries.b.tools.profile: Invalid input (allowed: \"minimal\")"), Some(agent("b")));
+        assert_eq!(
+            among_all("agents.entries.b.tools.alsoAllow: Invalid input (allowed: \"minimal\")"),
+            Some(agent("b"))
+        );
         let exit = "openclaw.json:115 — agents.entries.a: Unrecognized key: \"x\"; <root>: Unrecognized key: \"bogus\"";
         assert_eq!(among_all(exit), Some(agent("a")));
         for of_gateway in [

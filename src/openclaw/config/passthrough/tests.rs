@@ -32,7 +32,7 @@ fn keys_of_users_stand_beside_those_of_creel_and_are_found_again() {
         "tools": {"web": {"search": {"provider": "brave"}}},
         "messages": {},
     }));
-    let of_writer = json!({"thinkingDefault": "high", "tools": {"profile": "minimal"}});
+    let of_writer = json!({"thinkingDefault": "high", "tools": {"alsoAllow": ["notes"]}});
     gateway.of_users.agents.insert("writer".to_owned(), object(of_writer.clone()));
     let document = render(&gateway);
     assert_eq!(document["agents"]["defaults"]["skipBootstrap"], true);
@@ -43,7 +43,7 @@ fn keys_of_users_stand_beside_those_of_creel_and_are_found_again() {
         [
             "agents.defaults.maxConcurrent",
             "agents.entries.writer.thinkingDefault",
-            "agents.entries.writer.tools.profile",
+            "agents.entries.writer.tools.alsoAllow",
             "messages",
             "session.reset.mode",
             "tools.web.search.provider",
