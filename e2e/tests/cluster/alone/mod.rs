@@ -3,6 +3,7 @@
 mod bad_neighbour;
 mod browser;
 mod enforced;
+mod let_in;
 mod max_egress;
 mod poisoned;
 mod upgrade;

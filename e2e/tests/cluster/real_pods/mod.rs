@@ -4,7 +4,8 @@
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
 //! openclaw.json), `blame` (whose keys a gateway rejects), `successor` (a Pod that is gone), `refusal` (what can't be), `fallback` (models
 //! that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone, and goes with its
-//! namespace), `devices` (who talks to a gateway over its WebSocket), `clients` (who may ask some of its Agents only), `contract` (what
+//! namespace), `devices` (who talks to a gateway over its WebSocket), `idle` (who says
+//! nothing there), `clients` (who may ask some of its Agents only), `contract` (what
 //! Creel relies on of a gateway).
 
 mod access;
@@ -15,6 +16,7 @@ pub mod cron;
 mod devices;
 mod fallback;
 mod hardened;
+pub mod idle;
 pub mod live;
 mod passthrough;
 mod refusal;
