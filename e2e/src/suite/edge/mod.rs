@@ -28,6 +28,7 @@ use crate::progress::Progress;
 pub use gateway_api::with_gateway_api;
 use part::{DRIVER_PORT, KeyPair, Place, secrets};
 pub use part::{Part, exposure};
+pub use socket::Connection;
 
 /// The host of the documentation's examples, for which the proxies answer.
 pub const EXPOSED_HOST: &str = "claw.example.com";

@@ -13,14 +13,13 @@ use tokio_rustls::client::TlsStream;
 
 use super::{EXPOSED_HOST, Edge, Part, TLS_PORT};
 
+/// A WebSocket over TLS.
+pub type Connection = Socket<TlsStream<TcpStream>>;
+
 impl Edge {
     /// Opens a WebSocket through this proxy, which must have the certificate of the exposed host, as a page of this origin or as a program
     /// does; with the gateway's challenge. `Err`: why there is none.
-    pub async fn connect(
-        &self,
-        proxy: Part,
-        origin: Option<&str>,
-    ) -> Result<(Socket<TlsStream<TcpStream>>, Value), String> {
+    pub async fn connect(&self, proxy: Part, origin: Option<&str>) -> Result<(Connection, Value), String> {
         let address = SocketAddr::new(self.running(proxy, None).await.1, TLS_PORT);
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         let name = ServerName::try_from(EXPOSED_HOST).expect("a host");

@@ -2,10 +2,10 @@
 
 use e2e::model_server::Rule;
 use e2e::suite::{
-    Browser, Condition, EXPOSED_HOST, Edge, Part, START, TestNamespace, agent, exposure, in_namespace, secret_value,
-    with_edge, with_gateway_api,
+    Browser, Condition, Connection, EXPOSED_HOST, Edge, Part, START, TestNamespace, agent, exposure, in_namespace,
+    secret_value, with_edge, with_gateway_api,
 };
-use gateway_stand_in::contract::socket::Device;
+use gateway_stand_in::contract::socket::{Device, without_device};
 use serde_json::{Value, json};
 
 use super::let_in::are_let_in_alone;
@@ -46,14 +46,15 @@ async fn people_come(namespace: &TestNamespace, edge: &Edge) {
     exposed(namespace, "Exposed").await;
     let pod = namespace.gateway(OWNER).await;
     are_let_in_alone(namespace, OWNER, edge, &[Part::Gateway]).await;
-    a_dashboard_connects_by_the_gateway(namespace, edge).await;
+    let device = Device::new();
+    asks_by_the_gateway(namespace, edge, &device).await;
 
     let mut ingress = exposure(&namespace.scope, &PROXIES);
     ingress["httpRoute"] = Value::Null;
     namespace.merge("Agent", OWNER, &json!({"spec": {"gateway": {"exposure": ingress}}})).await;
     exposed(namespace, "Exposed").await;
     are_let_in_alone(namespace, OWNER, edge, &PROXIES).await;
-    people_chat(namespace, edge).await;
+    people_chat(namespace, edge, &device).await;
     assert_eq!(namespace.running(OWNER).await, [pod], "nothing of this recreates the gateway");
 }
 
@@ -63,35 +64,52 @@ async fn exposed(namespace: &TestNamespace, reason: &str) {
     assert_eq!(said.status == "True", reason == "Exposed", "{said:?}");
 }
 
-/// The HTTPRoute leads a dashboard at the host's origin to the gateway, which lets it in once its device is approved.
-async fn a_dashboard_connects_by_the_gateway(namespace: &TestNamespace, edge: &Edge) {
-    let (device, token) = (Device::new(), namespace.token(OWNER).await.expect("a token"));
-    let origin = format!("https://{EXPOSED_HOST}");
-    let connect = async || {
-        let (mut socket, challenge) = edge.connect(Part::Gateway, Some(&origin)).await?;
-        let answer = socket.call("connect", device.claim(&challenge, &token, SCOPE)).await;
-        answer.map(|_| socket).map_err(|refusal| refusal.to_string())
+/// The HTTPRoute leads a program to the gateway, and a dashboard at the host's origin, whose device must be approved.
+async fn asks_by_the_gateway(namespace: &TestNamespace, edge: &Edge, device: &Device) {
+    let token = namespace.token(OWNER).await.expect("a token");
+    let program = async || {
+        let (mut socket, _challenge) = edge.connect(Part::Gateway, None).await?;
+        socket.call("connect", without_device(&token, SCOPE)).await.map_err(|refusal| refusal.to_string())
     };
-    let asks = async || match connect().await {
-        Err(refusal) if refusal.contains("requestId") => Ok(()),
-        other => Err(format!("{other:?}")),
-    };
-    namespace.eventually("a device asks by the Gateway", START, asks).await;
-    approve(namespace).await;
-    let mut socket = namespace.eventually("it is let in", START, connect).await;
-    socket.call("cron.status", json!({})).await.expect("it may read");
+    let hello = namespace.eventually("a program connects by the HTTPRoute", START, program).await;
+    assert_eq!(hello["type"], "hello-ok", "{hello}");
+    let refusal = connect(namespace, edge, Part::Gateway, device).await.expect_err("a device that is not approved");
+    assert!(refusal.contains("requestId"), "{refusal}");
 }
 
-/// Behind each proxy; a page of another origin does not, and a proxy may be replaced.
-async fn people_chat(namespace: &TestNamespace, edge: &Edge) {
+/// Connects this device through the proxy, as a dashboard at the host's origin does.
+async fn connect(namespace: &TestNamespace, edge: &Edge, proxy: Part, device: &Device) -> Result<Connection, String> {
+    let token = namespace.token(OWNER).await.map_err(|error| error.to_string())?;
+    let (mut socket, challenge) = edge.connect(proxy, Some(&format!("https://{EXPOSED_HOST}"))).await?;
+    let answer = socket.call("connect", device.claim(&challenge, &token, SCOPE)).await;
+    answer.map(|_| socket).map_err(|refusal| refusal.to_string())
+}
+
+/// Behind each proxy, and so does the dashboard; a page of another origin does not, and a proxy may be replaced.
+async fn people_chat(namespace: &TestNamespace, edge: &Edge, device: &Device) {
     let token = namespace.token(OWNER).await.expect("a token");
-    for (before, proxy) in [Part::Caddy, Part::Ingress].into_iter().enumerate() {
-        somebody_chats(namespace, edge, (proxy, &token), before + 1).await.close().await;
+    let mut pages = Vec::new();
+    for proxy in PROXIES {
+        let page = edge.browse(proxy).await;
+        page.go(&format!("https://{EXPOSED_HOST}/#token={token}")).await;
+        page.reads("Approve this browser", &format!("{}-asks", proxy.name())).await;
+        pages.push(page);
     }
-    let nginx = somebody_chats(namespace, edge, (Part::Nginx, &token), 3).await;
+    // Together, because Creel asks the gateway once a minute who waits.
+    approve(namespace, PROXIES.len() + 1).await;
+    let lets_in = async || connect(namespace, edge, Part::Ingress, device).await;
+    let mut socket = namespace.eventually("the dashboard is let in", START, lets_in).await;
+    socket.call("cron.status", json!({})).await.expect("it may read");
+    for ((page, proxy), before) in pages.iter().zip(PROXIES).zip(0..) {
+        page.reads("Connected", &format!("{}-connected", proxy.name())).await;
+        chat(page, proxy.name(), before + 1).await;
+    }
+
     edge.replace(Part::Nginx).await;
-    chat(&nginx, "nginx-replaced", 4).await;
-    nginx.close().await;
+    chat(&pages[0], "nginx-replaced", PROXIES.len() + 1).await;
+    for page in pages {
+        page.close().await;
+    }
 
     let foreign = edge.browse(Part::Nginx).await;
     foreign.go(&format!("{FOREIGN}/#token={token}")).await;
@@ -102,34 +120,28 @@ async fn people_chat(namespace: &TestNamespace, edge: &Edge) {
     foreign.close().await;
 }
 
-/// Somebody with a new browser comes through this proxy, is approved, and reads this many answers after a message: all pages show the
-/// Agent's main session.
-async fn somebody_chats(
-    namespace: &TestNamespace,
-    edge: &Edge,
-    (proxy, token): (Part, &str),
-    answers: usize,
-) -> Browser {
-    let (page, name) = (edge.browse(proxy).await, proxy.name());
-    page.go(&format!("https://{EXPOSED_HOST}/#token={token}")).await;
-    page.reads("Approve this browser", &format!("{name}-asks")).await;
-    approve(namespace).await;
-    page.reads("Connected", &format!("{name}-connected")).await;
-    chat(&page, name, answers).await;
-    page
-}
-
-/// Approves the request that the status shows.
-async fn approve(namespace: &TestNamespace) {
-    let request = namespace
-        .eventually("the request of the browser is in the status", START, async || {
-            let status = namespace.get("Agent", OWNER).await.data["status"]["gateway"].clone();
-            status["pendingDevices"][0]["requestID"].as_str().map(str::to_owned).ok_or(status.to_string())
-        })
-        .await;
-    namespace.annotate("Agent", OWNER, "creel.dev/approve-device", Some(&request)).await;
-    let approved = |found: &Condition| found.reason == "DevicesPaired";
-    namespace.condition("Agent", OWNER, "DevicesReady", START, approved).await;
+/// Approves so many requests, which the status shows.
+async fn approve(namespace: &TestNamespace, count: usize) {
+    let pending = async || {
+        let status = namespace.get("Agent", OWNER).await.data["status"]["gateway"].clone();
+        let pending = status["pendingDevices"].as_array().cloned().unwrap_or_default();
+        let ids = pending.iter().map(|request| request["requestID"].as_str().unwrap_or_default().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let asked = async || {
+        let pending = pending().await;
+        if pending.len() == count { Ok(pending) } else { Err(format!("{pending:?}")) }
+    };
+    let requests = namespace.eventually(&format!("{count} requests are in the status"), START, asked).await;
+    for request in requests {
+        namespace.annotate("Agent", OWNER, "creel.dev/approve-device", Some(&request)).await;
+        let approved = async || {
+            let pending = pending().await;
+            if pending.contains(&request) { Err(format!("{pending:?}")) } else { Ok(()) }
+        };
+        namespace.eventually("the request is approved", START, approved).await;
+    }
+    namespace.condition("Agent", OWNER, "DevicesReady", START, |found| found.reason == "DevicesPaired").await;
 }
 
 /// Sends a message from the page, which shows this many answers then.
