@@ -89,6 +89,9 @@ const PACKAGED: [(&str, &str); 10] = [
 /// What images are built with.
 const IMAGES: [(&str, &str); 2] = [("/usr/bin/mmdebstrap", "mmdebstrap"), ("/usr/bin/tar", "tar")];
 
+/// What brings an image's program that comes as a Python package.
+const PIP: [(&str, &str); 1] = [("/usr/bin/pip3", "python3-pip")];
+
 /// What kube-router calls.
 const FIREWALL: [(&str, &str); 2] = [("/usr/sbin/iptables", "iptables"), ("/usr/sbin/ipset", "ipset")];
 
@@ -116,6 +119,11 @@ impl Programs {
     /// Installs what images are built with. A cluster of one's own needs no more on this machine.
     pub async fn ensure_image_tools(progress: &Progress) -> Result<(), Error> {
         install_packages(progress, &IMAGES).await
+    }
+
+    /// Installs what the image of Traefik is built with. Only tests need it.
+    pub async fn ensure_pip(progress: &Progress) -> Result<(), Error> {
+        install_packages(progress, &PIP).await
     }
 
     /// Installs what the unit tests need. No cluster does, so nothing else asks for it.
@@ -284,13 +292,13 @@ fn ldflags() -> String {
 }
 
 /// Static binaries, and no settings of the caller that change what is built.
-fn go() -> Command {
+pub(super) fn go() -> Command {
     let mut command = Command::new("go");
     command.env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false").env_remove("GOOS").env_remove("GOARCH");
     command
 }
 
-fn no_go(error: crate::command::CommandError) -> Error {
+pub(super) fn no_go(error: crate::command::CommandError) -> Error {
     match error {
         crate::command::CommandError::Start { .. } => Error::NoGo,
         failed @ crate::command::CommandError::Failed { .. } => failed.into(),

@@ -9,6 +9,7 @@ mod edge;
 mod gateway;
 mod pause;
 mod sandbox;
+mod traefik;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use edge::{EDGE_IMAGE, edge};
 pub use gateway::GATEWAY_IMAGE;
 pub use pause::pause;
 pub use sandbox::SANDBOX_IMAGE;
+pub use traefik::{TRAEFIK_IMAGE, traefik};
 pub use workspace::{CREEL_IMAGE, MODEL_SERVER_IMAGE, Profile};
 
 use crate::cluster::{Cluster, Programs};

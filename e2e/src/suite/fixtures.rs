@@ -92,7 +92,8 @@ fn prefix(scope: &str, name: &str) -> String {
     format!("/{scope}/{name}")
 }
 
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
+/// Puts each value in the place of `<name>`.
+pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let filled =
         values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("<{name}>"), value));
     assert!(!filled.contains('<'), "a placeholder is left: {filled}");

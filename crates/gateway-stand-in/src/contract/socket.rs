@@ -9,6 +9,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -74,10 +75,10 @@ pub fn without_device(token: &str, scope: &str) -> Value {
     })
 }
 
-/// One connection.
+/// One connection, over a stream of bytes that goes to a gateway.
 #[derive(Debug)]
-pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+pub struct Socket<S = TcpStream> {
+    stream: WebSocketStream<S>,
     requests: u32,
 }
 
@@ -90,14 +91,8 @@ impl Socket {
     /// The same to any gateway, and for a page of this origin, as a browser opens it.
     pub async fn open_from(address: SocketAddr, origin: Option<&str>) -> (Self, Value) {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
-        let mut request = format!("ws://{address}/").into_client_request().expect("a request");
-        if let Some(origin) = origin {
-            request.headers_mut().insert(ORIGIN, origin.parse().expect("a value of a header"));
-        }
-        let upgrade = client_async(request, stream).await;
-        let mut socket = Self { stream: upgrade.expect("the gateway opens a WebSocket").0, requests: 0 };
-        let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await.expect("a challenge");
-        (socket, challenge["payload"].clone())
+        let opened = Self::over(stream, &format!("ws://{address}/"), origin).await;
+        opened.unwrap_or_else(|error| panic!("the gateway opens a WebSocket: {error}"))
     }
 
     /// Opens a connection and introduces this device to it.
@@ -105,6 +100,33 @@ impl Socket {
         let (mut socket, challenge) = Self::open(subject).await;
         let claim = device.claim(&challenge, &subject.token, ADMIN);
         socket.call("connect", claim).await.map(|_| socket)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Opens a connection over a stream that leads to this address, perhaps through a proxy; with its challenge. `Err`: why there is none.
+    pub async fn over(stream: S, url: &str, origin: Option<&str>) -> Result<(Self, Value), String> {
+        let mut request = url.into_client_request().expect("a request");
+        if let Some(origin) = origin {
+            request.headers_mut().insert(ORIGIN, origin.parse().expect("a value of a header"));
+        }
+        let (stream, _) = client_async(request, stream).await.map_err(|error| error.to_string())?;
+        let mut socket = Self { stream, requests: 0 };
+        let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await;
+        Ok((socket, challenge.ok_or("it ends before its challenge")?["payload"].clone()))
+    }
+
+    /// Says nothing for this time, and listens. `Err`: how the connection ended meanwhile.
+    pub async fn rest(&mut self, time: Duration) -> Result<(), String> {
+        let end = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(message)) if !message.is_close() => {}
+                    other => return format!("{other:?}"),
+                }
+            }
+        };
+        timeout(time, end).await.map_or(Ok(()), Err)
     }
 
     /// The payload, or the error.

@@ -4,6 +4,7 @@ mod away;
 mod bad_neighbour;
 mod browser;
 mod enforced;
+mod let_in;
 mod max_egress;
 mod poisoned;
 mod upgrade;

@@ -1,5 +1,6 @@
 //! What takes long on purpose: the whole length of what `real_pods` does a short time of. `cargo soak` runs it, one after another.
 
+mod idle;
 mod jobs;
 mod lease;
 

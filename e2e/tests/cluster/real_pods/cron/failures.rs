@@ -8,6 +8,7 @@ use e2e::suite::{SOON, TestNamespace, agent_with, in_namespace, second, secret_v
 use serde_json::{Value, json};
 
 use super::{AGENT, OFTEN, job, runs};
+use crate::real_pods::idle::with_an_idle_client;
 
 /// As people have them: none of them is due within the test.
 const QUIET: [(&str, &str); 8] = [
@@ -29,23 +30,29 @@ const LONGER_THAN_ALLOWED: Duration = Duration::from_secs(20);
 async fn of_twelve_jobs_the_table_tells_which_fail_since_when_and_why_and_its_numbers_are_the_gateways() {
     in_namespace("failures", async |namespace: TestNamespace| {
         twelve_jobs(&namespace).await;
-        for (name, reason, words) in FAILING {
-            is_failing(&namespace, name, reason, words).await;
-        }
-        namespace.cron_job_reason("well", "Healthy", "Succeeded").await;
-        the_table_is_the_gateways(&namespace).await;
-        namespace.told_why("CronJob", "slow", "RunFailing").await;
-        let reasons = namespace.event_reasons("CronJob", "well").await;
-        assert!(!reasons.contains("RunFailing"), "{reasons:?}");
-
-        // What has been seen runs no more: each run takes seconds of the machine.
-        for name in ["well", "poor", "mute"] {
-            namespace.merge("CronJob", name, &json!({"spec": {"suspend": true}})).await;
-        }
-        is_well_again(&namespace).await;
-        is_given_up_and_resumed_by_an_edit(&namespace).await;
+        // This takes minutes in which the gateway runs undisturbed.
+        with_an_idle_client(&namespace, AGENT, async || are_told_well(&namespace).await).await;
     })
     .await;
+}
+
+/// Of the twelve, which fail and why, until they are well again or given up.
+async fn are_told_well(namespace: &TestNamespace) {
+    for (name, reason, words) in FAILING {
+        is_failing(namespace, name, reason, words).await;
+    }
+    namespace.cron_job_reason("well", "Healthy", "Succeeded").await;
+    the_table_is_the_gateways(namespace).await;
+    namespace.told_why("CronJob", "slow", "RunFailing").await;
+    let reasons = namespace.event_reasons("CronJob", "well").await;
+    assert!(!reasons.contains("RunFailing"), "{reasons:?}");
+
+    // What has been seen runs no more: each run takes seconds of the machine.
+    for name in ["well", "poor", "mute"] {
+        namespace.merge("CronJob", name, &json!({"spec": {"suspend": true}})).await;
+    }
+    is_well_again(namespace).await;
+    is_given_up_and_resumed_by_an_edit(namespace).await;
 }
 
 /// Four of them are due every ten seconds: one is well, and three fail, each in its own way.
