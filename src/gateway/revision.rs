@@ -202,7 +202,9 @@ impl ConfigRevision {
             with_keys(live, &accepted, author, |keys| self.rejections.message(keys).is_some()).unwrap_or_default()
         };
         let rejected_now: Vec<Author> = accepted.authors().filter(is_rejected_now).collect();
-        rejected_now.iter().for_each(|author| accepted.forget(author));
+        for author in &rejected_now {
+            accepted.forget(author);
+        }
         let of_accepted = || culprit_of_accepted(message, written, &accepted);
         let culprit = if last_good.as_ref() == Some(rejected) {
             of_accepted()
