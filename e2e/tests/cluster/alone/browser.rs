@@ -32,10 +32,10 @@ async fn people_chat_in_a_browser_through_proxies_once_their_device_is_approved(
         namespace.merge("Agent", OWNER, &json!({"spec": {"gateway": gateway}})).await;
         // The cluster gets the kind while the operator and the Agent wait for it.
         exposed(&namespace, "RouteKindNotServed").await;
-        with_gateway_api(async || {
+        let served = with_gateway_api(async || {
             with_edge(&namespace, OWNER, &EDGE, async |edge| people_come(&namespace, edge).await).await;
-        })
-        .await;
+        });
+        Box::pin(served).await;
     })
     .await;
 }

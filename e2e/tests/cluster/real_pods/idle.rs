@@ -1,4 +1,4 @@
-//! WebSockets on which the client says nothing, through proxies. What the gateway says by itself passes.
+//! Connections on which the client says nothing, through proxies. What the gateway says by itself passes.
 
 use std::time::Duration;
 
