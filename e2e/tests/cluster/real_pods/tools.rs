@@ -67,7 +67,9 @@ fn profiles_in_the_guide() -> BTreeMap<String, BTreeSet<String>> {
 
 /// Connects the device to the gateway of `owner`, and has it approved.
 async fn let_in(namespace: &TestNamespace, owner: &str, device: &Device) -> Socket {
-    let refusal = namespace.connect(owner, device, SCOPE).await.err().expect("a device that nobody knows");
+    let Err(refusal) = namespace.connect(owner, device, SCOPE).await else {
+        panic!("a device that nobody knows is let in")
+    };
     let request = json!({"requestId": refusal["details"]["requestId"]});
     namespace.rpc(owner, "device.pair.approve", request).await;
     namespace.connect(owner, device, SCOPE).await.expect("a device that was approved").0
