@@ -50,8 +50,10 @@ pub enum Part {
     ApiServer,
     /// Tests with real gateways in real Pods.
     RealPods,
-    /// Tests that nothing may run beside: they restart the operator or replace it.
+    /// Tests that restart the operator or replace it, one after another.
     Alone,
+    /// Tests with a browser, in front of real proxies.
+    Edge,
     /// What is left of the whole run: no secret in what Creel writes, every configuration valid for OpenClaw.
     WholeRun,
     /// What takes long on purpose. Only when it is asked for.
@@ -62,7 +64,7 @@ pub enum Part {
 const MOST_AGAIN: usize = 4;
 
 /// The parts that need a cluster.
-const ON_CLUSTER: [Part; 5] = [Part::ApiServer, Part::RealPods, Part::Alone, Part::WholeRun, Part::Soak];
+const ON_CLUSTER: [Part; 6] = [Part::ApiServer, Part::RealPods, Part::Alone, Part::Edge, Part::WholeRun, Part::Soak];
 
 /// What is wanted.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ pub const CLUSTER: &str = "cluster";
 /// Those tests by the modules that they are in, as they may run beside each other. Real gateways are as many as the machine holds.
 const STAGES: [&[(Part, &str)]; 4] = [
     &[(Part::RealPods, "real_pods"), (Part::ApiServer, "api_server")],
-    &[(Part::Alone, "alone")],
+    &[(Part::Alone, "alone"), (Part::Edge, "edge")],
     &[(Part::WholeRun, "whole_run")],
     &[(Part::Soak, "soak")],
 ];
@@ -131,9 +131,13 @@ mod tests {
 
     #[test]
     fn only_what_must_runs_alone_and_the_look_back_comes_last() {
-        let all = tests(&["whole_run::a", "alone::a", "api_server::x::a", "real_pods::y::a", "real_pods::y::b"]);
+        let all =
+            tests(&["whole_run::a", "edge::a", "alone::a", "api_server::x::a", "real_pods::y::a", "real_pods::y::b"]);
         let stages = on_cluster(&all, |_| true, MACHINE);
-        assert_eq!(parts(&stages), [vec![Part::RealPods, Part::ApiServer], vec![Part::Alone], vec![Part::WholeRun]]);
+        assert_eq!(
+            parts(&stages),
+            [vec![Part::RealPods, Part::ApiServer], vec![Part::Alone, Part::Edge], vec![Part::WholeRun]]
+        );
         assert_eq!(stages[0].iter().map(|group| group.tests.len()).sum::<usize>(), 3);
         let wanted = on_cluster(&all, |part| part == Part::ApiServer, MACHINE);
         assert_eq!(parts(&wanted), [[Part::ApiServer]]);
