@@ -228,7 +228,7 @@ mod tests {
         let message = format!("Pod \"a\" cannot use its claim: {words}");
         assert_eq!(without_a_lock(words), PodState::Broken { reason: reason::STATE_NOT_WRITABLE, message });
         let killed = without_a_lock("locked /home/node/.openclaw: the gateway can start");
-        assert!(matches!(killed, PodState::Waiting { reason: reason::STARTING, .. }), "{killed:?}");
+        assert!(matches!(killed, PodState::Broken { reason: reason::POD_FAILED, .. }), "{killed:?}");
     }
 
     #[test]
@@ -303,9 +303,9 @@ mod tests {
     fn a_container_beside_the_gateway_that_crashes_is_told_by_name() {
         let crashes = |ended: &Value| json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}});
         let broken = |reason, message: &str| PodState::Broken { reason, message: message.to_owned() };
-        let words = json!({"exitCode": 1, "message": "cannot read the clients\n"});
+        let words = json!({"exitCode": 1, "message": "no client can be read\n"});
         for name in ["relay", CLAIM_LOCK_CONTAINER, "install"] {
-            let message = format!("container \"{name}\" of Pod \"a\" exited with code 1: cannot read the clients");
+            let message = format!("container \"{name}\" of Pod \"a\" exited with code 1: no client can be read");
             assert_eq!(beside(name, &crashes(&words)), broken(reason::POD_FAILED, &message));
         }
         let memory = "container \"relay\" of Pod \"a\" ran out of memory (its limit: 160Mi, which Creel sets)";
