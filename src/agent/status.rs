@@ -81,8 +81,13 @@ pub fn status(
         GatewayLookup::On(state) => joined_now(agent, state),
         GatewayLookup::Unknown | GatewayLookup::Nowhere(_) | GatewayLookup::Blocked(_) => false,
     };
-    // While the last good model stays in force, it is the one to show.
-    let (model, profile) = if keeps_model(agent, place) && before.model.is_some() {
+    let unseen = match place {
+        GatewayLookup::Unknown => true,
+        GatewayLookup::On(state) => member_now(agent, state).is_none(),
+        GatewayLookup::Nowhere(_) | GatewayLookup::Blocked(_) => false,
+    };
+    // While the last good model stays in force, or nobody knows yet whether it does, it is the one to show.
+    let (model, profile) = if before.model.is_some() && (unseen || keeps_model(agent, place)) {
         (before.model, before.active_model_profile)
     } else {
         (model(&agent.spec), profile(&agent.spec, before.active_model_profile, now))

@@ -34,6 +34,7 @@ pub(super) const HAS_ITS_OWN_WORKSPACE: &str = concat!(
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.stateSubPath) || !has(self.workspaceSubPath) || !(self.stateSubPath + '/').startsWith(self.workspaceSubPath + '/')").message("the workspace must not be the state directory or contain it: the Agent would have access to its own sessions and credentials"))]
+#[x_kube(validation = Rule::new("!has(self.workspaceSubPath) || !['agents', 'credentials', 'cron', 'devices', 'identity', 'state'].exists(name, (self.workspaceSubPath + '/').startsWith((has(self.stateSubPath) ? self.stateSubPath + '/' : '') + name + '/'))").message("the workspace must not be in agents, credentials, cron, devices, identity or state of the state directory: these are data of OpenClaw"))]
 pub struct Adopt {
     /// The state directory of OpenClaw, as a path from the root of the claim: the directory that contains `agents`. Its openclaw.json
     /// stays as it is and is not used. Default: the root of the claim. Example: `openclaw`.

@@ -57,6 +57,7 @@ pub fn author(feature: &Feature, agent: &str) -> Option<Author> {
 }
 
 fn contribute_agent(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
+    not_both_lists(agent)?;
     let (passed, contribution) = OF_AGENT.contribute(gathered, agent, &agent.spec.config)?;
     Ok(Contribution { config: passed, ..contribution })
 }
@@ -81,6 +82,20 @@ pub fn without(agent: &Agent, paths: &[impl AsRef<str>]) -> Result<(), Fault> {
     }
     let field = OF_AGENT.field_of(agent);
     read(OF_AGENT.place, config).map(drop).map_err(|refused| refusal(&field, &refused))
+}
+
+/// OpenClaw takes one of the two only.
+pub fn not_both_lists(agent: &Agent) -> Result<(), Fault> {
+    let allows = agent.spec.tools.as_ref().is_some_and(|tools| !tools.policy.allow.is_empty());
+    let adds = agent.spec.config.0.get("tools").is_some_and(|tools| tools.get("alsoAllow").is_some());
+    if !(allows && adds) {
+        return Ok(());
+    }
+    let message = format!(
+        "OpenClaw does not take spec.tools.allow and tools.alsoAllow in spec.config of Agent \"{}\" together: move the entries of alsoAllow to spec.tools.allow, or remove spec.tools.allow",
+        agent.name_any()
+    );
+    Err(Fault { reason: reason::CONFIG_UNSUPPORTED, message, carried: false })
 }
 
 impl Part {

@@ -20,6 +20,7 @@ pub const FEATURE: Feature = Feature { name: TOOLS, contribute, keep };
 fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault> {
     let paths = CHOICE.map(|field| format!("{TOOLS}.{field}"));
     passthrough::without(agent, &paths)?;
+    passthrough::not_both_lists(agent)?;
     let Some(spec) = &agent.spec.tools else { return Ok(Contribution::default()) };
     let providers = spec.by_provider.iter().map(|of| &of.provider);
     let unknown = providers.filter(|name| !gathered.providers.contains_key(*name));
@@ -158,6 +159,23 @@ mod tests {
         let moved = plan(&gathered);
         assert!(moved.faults.is_empty(), "{:?}", moved.faults);
         assert_eq!(moved.config.unwrap().value()["agents"], live.value()["agents"], "nothing changes for the gateway");
+    }
+
+    /// OpenClaw would reject the whole configuration.
+    #[test]
+    fn a_list_of_tools_to_keep_beside_one_of_tools_to_add_is_its_authors_fault_and_changes_nothing() {
+        let mut gathered = company();
+        pass(&mut gathered, json!({"tools": {"alsoAllow": ["web_fetch"]}}));
+        settle(&mut gathered);
+        let before = tools_of_writer(&gathered);
+        assert_eq!(before["alsoAllow"], json!(["web_fetch"]));
+        set(&mut gathered, json!({"allow": ["read"]}));
+        let fault = plan(&gathered).faults["writer"].clone();
+        assert_eq!((fault.reason, fault.last_good_kept()), (reason::CONFIG_UNSUPPORTED, true));
+        for part in ["spec.tools.allow", "tools.alsoAllow", "Agent \"writer\""] {
+            assert!(fault.message.contains(part), "{}", fault.message);
+        }
+        assert_eq!(tools_of_writer(&gathered), before);
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub const GATEWAY: &[Owned] = &[
     ("agents.defaults.sandbox", "use spec.sandbox of each Agent"),
     ("agents.defaults.sessionStore", "sessions are on the claim of spec.gateway.storage"),
     ("agents.defaults.skipBootstrap", NO_FIELD),
+    ("agents.defaults.subagents.allowAgents", "use spec.delegates of each Agent"),
     ("agents.defaults.systemAgent", "it is the Agent that owns the gateway"),
     ("agents.defaults.workspace", "workspaces are on the claim of spec.gateway.storage"),
     ("agents.entries", "use spec.config of the Agent with this name"),

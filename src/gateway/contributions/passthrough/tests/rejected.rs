@@ -334,7 +334,7 @@ fn keys_that_another_image_rejects_are_left_out_and_the_agent_stays() {
 }
 
 #[test]
-fn keys_that_another_image_rejects_are_found_also_if_more_changed() {
+fn a_crash_takes_no_keys_away_that_the_gateway_started_with_before_whatever_its_last_words_look_like() {
     let mut gathered = accepted();
     gathered.live.image = Some("newer".into());
     edit(&mut gathered, "concierge", |agent| {
@@ -345,11 +345,11 @@ fn keys_that_another_image_rejects_are_found_also_if_more_changed() {
     let words = "the gateway does not start with it and exits with code 1: agents.entries.writer.thinkingDefault: no";
     let revision = ConfigRevision::of_live(&gathered.live, &names()).unwrap();
     let suspected = revision.rolled_back(&gathered.live, &names(), words, true);
-    let searched = suspected.acquitted(&gathered.live, &names(), words);
-    assert!(searched.ruling.is_none());
-    gathered.live.rejections = searched.rejections;
+    let acquitted = suspected.acquitted(&gathered.live, &names(), words);
+    assert!(acquitted.ruling.is_some() && acquitted.is_desired());
+    gathered.live.rejections = acquitted.rejections;
     let after = plan(&gathered);
-    assert_eq!((at_fault(&after), writer(&after).get("thinkingDefault")), (vec!["writer"], None));
+    assert!(after.faults.is_empty() && writer(&after).get("thinkingDefault").is_some());
 }
 
 #[test]
