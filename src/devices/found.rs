@@ -138,7 +138,10 @@ impl Look<'_> {
         change: impl FnOnce(String) -> Change,
     ) -> Option<DeviceRequest> {
         let change = change(value?.clone());
-        let (answers, is_unanswered) = (self.answers(|sent| *sent == change), self.unanswered.contains(&change));
+        let answers = self.answers(|sent| *sent == change);
+        // One that still waits is asked for again.
+        let waits = self.listed.pending.iter().any(|one| Some(&one.request_id) == value);
+        let is_unanswered = self.unanswered.contains(&change) && !waits;
         let is_put_off = answers.is_empty() && !is_unanswered && self.is_put_off();
         let Some(value) = new_value(value, before).filter(|_| !is_put_off) else { return before.cloned() };
         let missing = if is_unanswered { UNANSWERED } else { REQUEST_NOT_FOUND };

@@ -21,7 +21,6 @@ use super::rollout::trial::{self, Replacement};
 use super::state::{self, Reconciled};
 use super::validate;
 use crate::api::Agent;
-use crate::kubernetes::apply::ApplyError;
 use crate::kubernetes::conditions::reason;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::{GatewayNames, is_child_of, is_paused};
@@ -67,14 +66,12 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
     let reconciled = if is_paused(owner.annotations()) {
         keep(context, &gathered, &plan)
     } else {
-        let (decision, asked) = decide(context, &gathered, &mut plan).await;
+        let decision = decide(context, &gathered, &mut plan).await;
         if let Some(wait) = jobs::stop_leaving(context, &gathered, &plan).await {
             // The configuration with the agents that leave stays until then.
             return Ok(Action::requeue(wait));
         }
-        let reconciled = roll_out(context, &gathered, &plan, decision).await?;
-        asked?;
-        reconciled
+        roll_out(context, &gathered, &plan, decision).await?
     };
     let state = Arc::new(state::observe(&reconciled));
     context.facts.gateway_states.publish(&namespace, &name, Ok(state));
@@ -89,35 +86,31 @@ fn keep<'a>(context: &Context, gathered: &'a Gathered, plan: &'a Plan) -> Reconc
 }
 
 /// What becomes of the Pod. The one that runs gives way only to one that the API server would take; until it says so, the configuration is
-/// planned for the one that runs, and everything else goes on. With it, why the API server could not be asked.
-async fn decide(context: &Context, gathered: &Gathered, plan: &mut Plan) -> (Decision, Result<(), ApplyError>) {
+/// planned for the one that runs, and everything else goes on.
+async fn decide(context: &Context, gathered: &Gathered, plan: &mut Plan) -> Decision {
     let (owner, shell_image) = (gathered.owner.uid().unwrap_or_default(), context.settings.shell_image.as_str());
     let replacement = Replacement::new(gathered, plan, shell_image);
     let tried = replacement.as_ref().is_some_and(|it| context.trials.knows(&owner, &it.wanted));
     let decision = context.rollouts.decide(gathered, plan, (shell_image, tried), Timestamp::now());
     let Some(Replacement { running, wanted }) = replacement else {
         context.trials.forget(&owner);
-        return (decision, Ok(()));
+        return decision;
     };
     let (Decision::Apply { replaces_pod: true, rollout }, Ok(planned)) = (&decision, &plan.pod) else {
-        return (decision, Ok(()));
+        return decision;
     };
     // The cache may still show the Pod that gave way.
     if context.rollouts.rollout_started(&owner, &planned.hash()).is_some() {
-        return (decision, Ok(()));
+        return decision;
     }
-    let (instead, asked) = match context.trials.refusal(&context.client, &owner, running, &wanted, Instant::now()).await
-    {
-        Ok(None) => return (decision, Ok(())),
-        Ok(Some(refusal)) => {
-            let fault = trial::rejected(&gathered.owner, rollout.as_ref(), &refusal.words);
-            (Decision::Rejected { fault, again_in: refusal.again_in }, Ok(()))
-        }
-        Err(error) => (Decision::UpdateConfigOnly, Err(error)),
-    };
-    let suits = |config: &Arc<ConfigDocument>| validate::suits_live_pod(&gathered.live, config.value(), planned);
+    let refusal = context.trials.refusal(&context.client, &owner, running, &wanted, Instant::now()).await;
+    let Some(refusal) = refusal else { return decision };
+    // Another version of OpenClaw may not take what was written for this one.
+    let (live, same_image) = (&gathered.live, gathered.live.image.as_ref() == Some(&planned.image));
+    let suits = |config: &Arc<ConfigDocument>| same_image && validate::suits_live_pod(live, config.value(), planned);
+    let fault = trial::rejected(&gathered.owner, rollout.as_ref(), &refusal.words);
     plan.config = plan.config.take().filter(suits);
-    (instead, asked)
+    Decision::Rejected { fault, again_in: refusal.again_in }
 }
 
 /// Brings the gateway in line with its plan.

@@ -148,7 +148,8 @@ impl ConfigRevision {
     #[must_use]
     pub fn rolled_back(&self, live: &Live, names: &GatewayNames, message: &str, failed_start: bool) -> Self {
         // Of a start that fails nobody knows yet whether it is over the configuration.
-        if !failed_start && let Some(blamed) = self.blamed(live, names, message, &self.current) {
+        if !failed_start && let Some(blamed) = self.blamed(live, names, Words::OfConfiguration(message), &self.current)
+        {
             return blamed;
         }
         let known = self.rejection().filter(|_| self.desired.is_none()).map(|rejection| rejection.hash.clone());
@@ -165,14 +166,14 @@ impl ConfigRevision {
     /// The revision after the gateway did not start, with this message, with what is desired, and there is no other one to go back to.
     #[must_use]
     pub fn searched(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
-        self.blamed(live, names, message, &self.current).unwrap_or_else(|| self.clone())
+        self.blamed(live, names, Words::OfCrash(message), &self.current).unwrap_or_else(|| self.clone())
     }
 
     /// The revision after it turned out that the gateway does not start, with this message, with the last good document either: it has
     /// nothing against the desired one, unless against keys that it accepted before.
     #[must_use]
     pub fn acquitted(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
-        if let Some(blamed) = self.blamed(live, names, message, &self.current) {
+        if let Some(blamed) = self.blamed(live, names, Words::OfCrash(message), &self.current) {
             return blamed;
         }
         let current = self.desired.clone().unwrap_or_else(|| Arc::clone(&self.current));
@@ -184,7 +185,8 @@ impl ConfigRevision {
     #[must_use]
     pub fn convicted(&self, live: &Live, names: &GatewayNames) -> Self {
         let rejected = self.rejection().zip(self.desired.as_ref());
-        let blamed = rejected.and_then(|(rejection, desired)| self.blamed(live, names, &rejection.message, desired));
+        let blamed = rejected
+            .and_then(|(rejection, desired)| self.blamed(live, names, Words::OfCrash(&rejection.message), desired));
         if let Some(blamed) = blamed {
             return blamed;
         }
@@ -194,7 +196,17 @@ impl ConfigRevision {
 
     /// The revision after the gateway rejected what one user wrote in this document, or it turned out that those are innocent whom a guess
     /// has fallen on; `None`: nobody is to blame.
-    fn blamed(&self, live: &Live, names: &GatewayNames, message: &str, rejected: &Arc<ConfigDocument>) -> Option<Self> {
+    fn blamed(
+        &self,
+        live: &Live,
+        names: &GatewayNames,
+        words: Words<'_>,
+        rejected: &Arc<ConfigDocument>,
+    ) -> Option<Self> {
+        let (message, of_crash) = match words {
+            Words::OfConfiguration(message) => (message, false),
+            Words::OfCrash(message) => (message, true),
+        };
         let written = self.desired.as_ref()?.of_users()?;
         let last_good = live.last_good(names);
         let mut accepted = last_good.as_ref().map(|document| read_back(document.value())).unwrap_or_default();
@@ -205,7 +217,8 @@ impl ConfigRevision {
         for author in &rejected_now {
             accepted.forget(author);
         }
-        let of_accepted = || culprit_of_accepted(message, written, &accepted);
+        // Keys that it started with before are not why it crashes, whatever its last words look like.
+        let of_accepted = || culprit_of_accepted(message, written, &accepted).filter(|_| !of_crash);
         let culprit = if last_good.as_ref() == Some(rejected) {
             of_accepted()
         } else {
@@ -215,7 +228,7 @@ impl ConfigRevision {
         let no_longer_guessed = self.rejections.without_guesses();
         let rejections = match culprit {
             Some(Culprit { author, is_guess }) if !is_guess || no_longer_guessed.is_none() => {
-                let message = words_about(&author, message, written);
+                let (message, is_guess) = (words_about(&author, message, written), is_guess || of_crash);
                 with_keys(live, written, &author, |keys| self.rejections.with(keys, &message, is_guess))??
             }
             _ => no_longer_guessed?,
@@ -237,6 +250,15 @@ impl ConfigRevision {
     pub fn is_desired(&self) -> bool {
         self.desired.as_ref() == Some(&self.current)
     }
+}
+
+/// What the gateway said before it ended, or instead of taking up a configuration.
+#[derive(Clone, Copy, Debug)]
+enum Words<'a> {
+    /// That the configuration is invalid, and where.
+    OfConfiguration(&'a str),
+    /// Anything: what they name may have nothing to do with it.
+    OfCrash(&'a str),
 }
 
 /// What is said of the author's keys, as the running gateway reads them.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dispute::{Dispute, Edit};
+use crate::naming::FENCE_NAME;
 
 /// For this long after we applied, a cache that still shows the state from before is only late.
 pub const CACHE_LAG: Duration = Duration::from_secs(30);
@@ -79,7 +80,9 @@ impl fmt::Display for Disputed {
             Some(manager) => write!(f, "field manager \"{manager}\" keeps changing {kind} \"{name}\"")?,
             None => write!(f, "{kind} \"{name}\" is deleted again and again")?,
         }
-        let effect = if self.confines {
+        let effect = if kind == "NetworkPolicy" && name == FENCE_NAME {
+            "The Pods that it confines are stopped until it has been left alone for 10 minutes"
+        } else if self.confines {
             "The Pods that it confines are stopped until it has been left alone for 10 minutes, or the Agent is edited"
         } else {
             "Creel restores it ever more slowly, at least every 10 minutes"

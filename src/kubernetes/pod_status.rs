@@ -91,7 +91,9 @@ pub fn held_up(pod: &str, status: &ContainerStatus) -> Option<(&'static str, Str
 pub fn crashed(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     let failed = |ended: &&ContainerStateTerminated| ended.exit_code != 0;
     let state = status.state.as_ref()?;
-    let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| state.waiting.is_some());
+    // After a reboot of its node it waits as well, for its first start.
+    let backs_off = || state.waiting.as_ref()?.reason.as_deref().filter(|reason| *reason == "CrashLoopBackOff");
+    let before = || status.last_state.as_ref()?.terminated.as_ref().filter(|_| backs_off().is_some());
     state.terminated.as_ref().filter(failed).or_else(|| before().filter(failed))
 }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tokio::time::timeout;
 
 use super::fingerprint::hash;
 use super::quota;
-use crate::kubernetes::apply::{ApplyError, failed, key_of};
+use crate::kubernetes::apply::{failed, key_of};
 use crate::kubernetes::backoff::Backoff;
-use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::received::Received;
 
 /// After the Pod's own name. No child of any Agent ends so.
@@ -23,6 +23,9 @@ const SUFFIX: &str = "-trial";
 
 /// A Pod that was accepted is not tried again for this time.
 const ACCEPTED_FOR: Duration = Duration::from_mins(1);
+
+/// A webhook that hangs holds up nobody else's reconcile.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The API server does not take a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +94,8 @@ impl Trials {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(agent);
     }
 
-    /// Tries the Pod `wanted` that is to stand in for `running`. `agent`: the UID of the Agent whose Pods they are.
+    /// Tries the Pod `wanted` that is to stand in for `running`. `agent`: the UID of the Agent whose Pods they are. An API server, or a
+    /// webhook, that cannot answer now takes no Pod either.
     ///
     /// `None`: the API server would take it, once the other one is gone.
     pub async fn refusal(
@@ -101,24 +105,24 @@ impl Trials {
         running: &Pod,
         wanted: &Pod,
         now: Instant,
-    ) -> Result<Option<Refusal>, ApplyError> {
+    ) -> Option<Refusal> {
         let tried = hash(wanted);
         if let Some(answer) = self.answer(agent, &tried, now) {
-            return Ok(answer.err());
+            return answer.err();
         }
         let key = key_of(wanted);
         let api: Api<Received<Pod>> = Api::namespaced(client.clone(), &key.namespace);
         let params = PostParams { dry_run: true, field_manager: Some(self.manager.to_owned()) };
         let mut trial = wanted.clone();
         trial.metadata.name = Some(format!("{}{SUFFIX}", key.name));
-        let words = match api.create(&params, &Received::Whole(trial)).await {
-            Ok(_) => None,
-            Err(error) if is_accepted(&error, running) => None,
-            Err(error) if is_refused(&error) => {
+        let words = match timeout(PATIENCE, api.create(&params, &Received::Whole(trial))).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) if is_accepted(&error, running) => None,
+            Ok(Err(error)) => {
                 let words = failed(&key, error).to_string();
                 Some(words.replace(&format!("{}{SUFFIX}", key.name), &key.name))
             }
-            Err(error) => return Err(failed(&key, error)),
+            Err(_) => Some(format!("no answer within {} seconds: does a webhook hang?", PATIENCE.as_secs())),
         };
         if let Some(words) = &words {
             tracing::warn!(
@@ -128,7 +132,7 @@ impl Trials {
                 "the Pod stays: its replacement is rejected"
             );
         }
-        Ok(self.answered(agent, tried, words, now))
+        self.answered(agent, tried, words, now)
     }
 }
 
@@ -139,12 +143,6 @@ fn is_accepted(error: &kube::Error, running: &Pod) -> bool {
     status.reason == "AlreadyExists"
         || status.message.contains("does not support dry run")
         || status.code == 403 && quota::fits_instead_of(running, &status.message)
-}
-
-/// Whether the same again is no help. A webhook may refuse with any code.
-fn is_refused(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else { return false };
-    is_refusal(error) || status.code == 400 || status.message.contains("denied the request")
 }
 
 #[cfg(test)]
@@ -181,25 +179,18 @@ mod tests {
     }
 
     #[test]
-    fn what_admission_says_is_a_refusal_whatever_its_code() {
+    fn what_admission_says_and_that_it_cannot_be_asked_keep_the_pod_that_runs() {
         for (code, message) in [
             (403, "pods \"p\" is forbidden: pod rejected: RuntimeClass \"gvisro\" not found"),
             (422, "Pod \"p\" is invalid"),
             (400, "admission webhook \"w\" denied the request: no"),
             (500, "admission webhook \"w\" denied the request: no"),
+            (500, "failed calling webhook \"w\""),
+            (429, "too many requests"),
+            (401, "Unauthorized"),
         ] {
             let error = api_error(code, "Any", message);
-            assert!(is_refused(&error) && !is_accepted(&error, &Pod::default()), "{code} {message}");
-        }
-    }
-
-    #[test]
-    fn an_api_server_that_cannot_answer_now_has_neither_refused_nor_accepted() {
-        for (code, message) in
-            [(500, "failed calling webhook \"w\""), (429, "too many requests"), (401, "Unauthorized")]
-        {
-            let error = api_error(code, "Any", message);
-            assert!(!is_refused(&error) && !is_accepted(&error, &Pod::default()), "{code} {message}");
+            assert!(!is_accepted(&error, &Pod::default()), "{code} {message}");
         }
     }
 

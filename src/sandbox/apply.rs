@@ -118,7 +118,7 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
     } else {
         context.debounce.settled(&uid);
     }
-    let step = accepted_step(context, pass, applied).await?;
+    let step = accepted_step(context, pass, applied).await;
     match (&step, gathered.live.pod.as_deref(), wanted) {
         (Step::Create, None, Some(wanted)) => applied.sent |= create(context, &gathered.agent, wanted).await?,
         (Step::Delete(why), Some(pod), _) => {
@@ -156,15 +156,15 @@ async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Resu
 }
 
 /// The step, or another one while the API server refuses the Pod that it would bring.
-async fn accepted_step(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<Step, ApplyError> {
+async fn accepted_step(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Step {
     let Pass { gathered, decision, wanted, .. } = *pass;
     let uid = gathered.agent.uid().unwrap_or_default();
     let (Some(pod), Some(wanted), true) = (gathered.live.pod.as_deref(), wanted, decision.gives_way) else {
         context.trials.forget(&uid);
-        return Ok(decision.step.clone());
+        return decision.step.clone();
     };
-    applied.refused = context.trials.refusal(&context.client, &uid, pod, wanted, Instant::now()).await?;
-    Ok(if applied.refused.is_some() { keep(pod, wanted) } else { decision.step.clone() })
+    applied.refused = context.trials.refusal(&context.client, &uid, pod, wanted, Instant::now()).await;
+    if applied.refused.is_some() { keep(pod, wanted) } else { decision.step.clone() }
 }
 
 /// Makes the Pod. One that is there already and was not seen has lost the label that the store selects by, or has only just been made.

@@ -92,8 +92,8 @@ fn the_sandbox_of_an_adopted_agent_does_not_make_the_workspace_that_its_gateway_
         let claim = |directory: &str| format!("/claim:{directory}").parse().unwrap();
         // The Agent `writer` has joined the gateway of `concierge`, or owns it.
         let (made, looked_for) = match name {
-            "writer" => (None, vec![claim("workspace")]),
-            _ => (Some(claim("workspace-writer")), Vec::new()),
+            "writer" => (None, vec![claim("agents/writer"), claim("workspace")]),
+            _ => (Some(claim("workspace-writer")), vec![claim("agents/concierge"), claim("workspace")]),
         };
         assert_eq!((directories.get(2), required), (made.as_ref(), looked_for), "{name}");
     }

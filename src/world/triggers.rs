@@ -307,8 +307,17 @@ impl Watched for Observed<Deployment> {
 impl Watched for Observed<NetworkPolicy> {
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
         let mut triggers = labelled(&self.object, stores);
-        let is_fence = self.object.name_any() == FENCE_NAME;
-        triggers.extend(self.object.namespace().filter(|_| is_fence).as_deref().map(Trigger::fence));
+        if self.object.name_any() == FENCE_NAME
+            && let Some(namespace) = self.object.namespace()
+        {
+            triggers.insert(Trigger::fence(&namespace));
+            // Whose Pods are stopped while somebody keeps changing it.
+            triggers.extend(gateways_in(stores, &namespace, &[Controller::Gateway]));
+            let in_sandboxes = within(&stores.agents, &namespace, |agent| agent.spec.sandbox.is_some());
+            triggers.extend(
+                in_sandboxes.iter().map(|agent| Trigger::new(Controller::Sandbox, &namespace, agent.name_any())),
+            );
+        }
         triggers
     }
 }

@@ -107,7 +107,7 @@ reasons! {
         /// The API server rejected an object that follows from the spec.
         CHILD_REJECTED = "ChildRejected", "The message has the API server's error: correct the field that it names, or the policy or quota that rejected it.";
         /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`. If that is changed a fourth time within 10 minutes, the Pods are stopped: the gateway is scaled to zero, the sandbox Pod is deleted.
-        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last repair, or when the Agent is edited, and stopped Pods start again.";
+        CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last repair, or (but for `creel-fence`) when the Agent is edited, and stopped Pods start again.";
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
         CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
     }

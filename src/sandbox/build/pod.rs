@@ -118,12 +118,14 @@ fn prepare_container(shell_image: &str, plan: &PodPlan) -> Container {
         .collect();
     let mut mounts = vec![mount(WORKSPACES_VOLUME, paths::SANDBOX_WORKSPACE_ROOT)];
     if plan.claim.is_some() {
-        let workspace = plan.layout.workspace(&plan.agent);
+        let (workspace, left) = (plan.layout.workspace(&plan.agent), plan.layout.left_by_others());
         // Made here, the gateway would take it for what others left.
-        if plan.layout.left_by_others().contains(&workspace) {
-            directories.push("--require".to_owned());
+        for directory in &left {
+            directories.extend(["--require".to_owned(), format!("{CLAIM_DIRECTORY}:{directory}")]);
         }
-        directories.push(format!("{CLAIM_DIRECTORY}:{workspace}"));
+        if !left.contains(&workspace) {
+            directories.push(format!("{CLAIM_DIRECTORY}:{workspace}"));
+        }
         mounts.push(mount(CLAIM_VOLUME, CLAIM_DIRECTORY));
     }
     let arguments: Vec<&str> = std::iter::once("prepare").chain(directories.iter().map(String::as_str)).collect();
