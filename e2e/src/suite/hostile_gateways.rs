@@ -136,7 +136,7 @@ async fn respond(known: &Mutex<Known>, request: Request<Incoming>) -> Result<Res
     let question: Value = question.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let (configuration, babbled) = {
         let mut known = lock(known);
-        known.babbled += 1;
+        known.babbled += usize::from(Manner::of(&token) == Some(Manner::Babbles));
         let configuration = known.configurations.get(&token).cloned();
         known.asked.insert(token.clone());
         (configuration, known.babbled)

@@ -45,7 +45,9 @@ pub use browser::Browser;
 pub use columns::rows;
 pub use connection::{client, client_as};
 pub use cron::{RUN_NOW, second};
-pub use edge::{Connection, EDGE_NAMESPACE, EXPOSED_HOST, Edge, Part, exposure, with_edge, with_gateway_api};
+pub use edge::{
+    Connection, EDGE_NAMESPACE, EXPOSED_HOST, Edge, Part, exposure, with_edge, with_gateway_api, without_gateway_api,
+};
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};

@@ -133,9 +133,12 @@ pub async fn restart(client: &Client) {
 /// Runs this while no operator runs; afterwards, well or not, it runs again.
 pub async fn while_stopped(client: &Client, test: impl AsyncFnOnce()) {
     keep_logs(client).await;
-    let replicas = scale(client, 0).await;
-    let ended = AssertUnwindSafe(test()).catch_unwind().await;
-    scale(client, replicas.max(1)).await;
+    let ended = AssertUnwindSafe(async {
+        scale(client, 0).await;
+        test().await;
+    });
+    let ended = ended.catch_unwind().await;
+    scale(client, 1).await;
     if let Err(panic) = ended {
         resume_unwind(panic);
     }
@@ -156,8 +159,8 @@ pub async fn while_replaced(
     for (name, value) in values {
         upgrade.arg("--set-string").arg(format!("{name}={value}"));
     }
-    run(&mut upgrade).await.expect("helm upgrade");
     let ended = AssertUnwindSafe(async {
+        run(&mut upgrade).await.expect("helm upgrade");
         one_is_ready(client).await;
         test().await;
     });
@@ -187,10 +190,9 @@ async fn one_is_ready(client: &Client) {
     ready.await.expect("one operator is ready");
 }
 
-/// Scales the operator, waits until it is so, and returns how many there were.
-async fn scale(client: &Client, replicas: i32) -> i32 {
+/// Scales the operator, and waits until it is so.
+async fn scale(client: &Client, replicas: i32) {
     let api: Api<Deployment> = Api::namespaced(client.clone(), RELEASE_NAMESPACE);
-    let before = api.get(OPERATOR).await.expect("the operator's Deployment");
     let change = json!({"spec": {"replicas": replicas}});
     api.patch_scale(OPERATOR, &PatchParams::default(), &Patch::Merge(&change)).await.expect("it can be scaled");
     let wanted = usize::try_from(replicas).unwrap_or_default();
@@ -199,7 +201,6 @@ async fn scale(client: &Client, replicas: i32) -> i32 {
         if now.len() == wanted && now.iter().all(is_ready) { Ok(()) } else { Err(format!("{} Pods", now.len())) }
     });
     scaled.await.expect("the operator is scaled");
-    before.spec.and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
 fn is_ready(pod: &Pod) -> bool {

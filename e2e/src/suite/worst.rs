@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -20,7 +20,7 @@ use super::fake_nodes::FakeNodes;
 use super::fixtures::keyless_provider;
 use super::hostile_gateways::{HostileGateways, Manner};
 use super::namespace::{SOON, START, TestNamespace};
-use super::objects::{condition, side_by_side};
+use super::objects::{condition, resource, side_by_side};
 use super::operator::pods;
 
 /// Objects with the label by which the operator watches its children: a megabyte each.
@@ -168,7 +168,9 @@ impl<'a> Worst<'a> {
 
     /// Created, not applied: what is large would be as large again in the fields' owners.
     async fn make(&self, kind: &str, object: Value) {
-        let object: DynamicObject = serde_json::from_value(object).expect("an object");
+        let mut object: DynamicObject = serde_json::from_value(object).expect("an object");
+        let resource = resource(kind);
+        object.types = Some(TypeMeta { api_version: resource.api_version, kind: resource.kind });
         let name = object.metadata.name.clone().unwrap_or_default();
         let made = self.namespace.api(kind).create(&PostParams::default(), &object).await;
         made.unwrap_or_else(|error| panic!("{kind} {name}: {error}"));

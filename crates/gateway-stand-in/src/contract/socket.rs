@@ -112,7 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         let (stream, _) = client_async(request, stream).await.map_err(|error| error.to_string())?;
         let mut socket = Self { stream, requests: 0 };
-        let challenge = socket.frame(|frame| frame["event"] == "connect.challenge").await;
+        let challenge = socket.frame(|frame| frame["event"] == "connect.challenge");
+        let challenge = timeout(ANSWER, challenge).await.map_err(|_| "it keeps silent")?;
         Ok((socket, challenge.ok_or("it ends before its challenge")?["payload"].clone()))
     }
 
@@ -136,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let request = json!({"type": "req", "id": id, "method": method, "params": params});
         self.stream.send(Message::text(request.to_string())).await.expect("the gateway reads");
         let is_answer = |frame: &Value| frame["type"] == "res" && frame["id"] == id.as_str();
-        let mut answer = self.frame(is_answer).await.expect("an answer");
+        let answer = timeout(ANSWER, self.frame(is_answer)).await.expect("the gateway does not keep silent");
+        let mut answer = answer.expect("an answer");
         if answer["ok"] == true { Ok(answer["payload"].take()) } else { Err(answer["error"].take()) }
     }
 
@@ -156,16 +158,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// The next frame of this kind; `None` when the connection ends before.
     async fn frame(&mut self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
-        let read = async {
-            while let Some(Ok(message)) = self.stream.next().await {
-                let Message::Text(text) = message else { continue };
-                let frame: Value = serde_json::from_str(&text).expect("a frame is JSON");
-                if is_it(&frame) {
-                    return Some(frame);
-                }
+        while let Some(Ok(message)) = self.stream.next().await {
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("a frame is JSON");
+            if is_it(&frame) {
+                return Some(frame);
             }
-            None
-        };
-        timeout(ANSWER, read).await.expect("the gateway does not keep silent")
+        }
+        None
     }
 }

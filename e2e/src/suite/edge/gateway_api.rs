@@ -7,6 +7,15 @@ use futures::FutureExt;
 use crate::cluster::{Cluster, gateway_api};
 use crate::kubectl::{apply, run_with};
 
+/// Removes what a test left that was killed.
+pub async fn without_gateway_api() {
+    let cluster = Cluster::open().await.expect("a cluster");
+    assert!(cluster.logs().is_some(), "this test removes the Gateway API from the whole cluster");
+    let kinds = gateway_api().await.expect("the kinds of the Gateway API");
+    let removed = run_with(cluster.kubectl(), &["delete", "--ignore-not-found", "-f", "-"], &kinds).await;
+    removed.expect("the kinds are gone");
+}
+
 /// Runs a test while the cluster serves the Gateway API. Afterwards, well or not, it does so no more.
 pub async fn with_gateway_api(test: impl AsyncFnOnce()) {
     let cluster = Cluster::open().await.expect("a cluster");
@@ -18,9 +27,8 @@ pub async fn with_gateway_api(test: impl AsyncFnOnce()) {
         test().await;
     });
     let ended = ended.catch_unwind().await;
-    let removed = run_with(cluster.kubectl(), &["delete", "--ignore-not-found", "-f", "-"], &kinds).await;
-    if let Err(panic) = ended {
+    let removed = AssertUnwindSafe(without_gateway_api()).catch_unwind().await;
+    if let Err(panic) = ended.and(removed) {
         resume_unwind(panic);
     }
-    removed.expect("the kinds are gone");
 }

@@ -25,7 +25,7 @@ use crate::cluster::{Cluster, Programs};
 use crate::images::{EDGE_IMAGE, TRAEFIK_IMAGE, edge, traefik};
 use crate::kubectl::{apply, run_with};
 use crate::progress::Progress;
-pub use gateway_api::with_gateway_api;
+pub use gateway_api::{with_gateway_api, without_gateway_api};
 use part::{DRIVER_PORT, KeyPair, Place, secrets};
 pub use part::{Part, exposure};
 pub use socket::Connection;

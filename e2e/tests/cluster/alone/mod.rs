@@ -1,4 +1,4 @@
-//! What nothing else may run beside: an operator that restarts, is away, or is replaced.
+//! What only people with a browser may be beside: an operator that restarts, is away, or is replaced, and one that has much to do.
 
 mod away;
 mod bad_neighbour;

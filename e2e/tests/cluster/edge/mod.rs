@@ -1,5 +1,5 @@
-//! What comes from the edge of the cluster: people with a browser, who come through real proxies. It takes most of a core, so nothing
-//! runs beside it that starts gateways.
+//! What comes from the edge of the cluster: people with a browser, who come through real proxies. It takes most of a core, so
+//! few gateways start beside it.
 
 mod browser;
 mod let_in;

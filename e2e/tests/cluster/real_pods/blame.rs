@@ -11,8 +11,8 @@ pub async fn each_answers_for_their_own_keys(namespace: &TestNamespace, pod: &Ru
     of_agent(namespace, "writer", &json!({"noSuchKey": 1})).await;
     let writer = ["spec.config of Agent \"writer\"", "agents.entries.writer", "noSuchKey"];
     rejected(namespace, "writer", &writer).await;
-    of_agent(namespace, "support", &json!({"tools": {"profile": "minimal"}})).await;
-    super::passthrough::in_force(namespace, "support", "agents.entries.support.tools.profile").await;
+    of_agent(namespace, "support", &json!({"typingMode": "message"})).await;
+    super::passthrough::in_force(namespace, "support", "agents.entries.support.typingMode").await;
     namespace.ready("support").await;
     rejected(namespace, "writer", &writer).await;
     namespace.ready("writer").await;
@@ -32,8 +32,8 @@ pub async fn each_answers_for_their_own_keys(namespace: &TestNamespace, pod: &Ru
     rejected(namespace, "writer", &writer).await;
 
     of_gateway(namespace, &json!({"messages": null})).await;
-    of_agent(namespace, "writer", &json!({"noSuchKey": null, "tools": {"profile": "minimal"}})).await;
-    super::passthrough::in_force(namespace, "writer", "agents.entries.writer.tools.profile").await;
+    of_agent(namespace, "writer", &json!({"noSuchKey": null, "typingMode": "message"})).await;
+    super::passthrough::in_force(namespace, "writer", "agents.entries.writer.typingMode").await;
     namespace.ready("support").await;
     both_answer(namespace, &next, "with mended keys").await;
     next

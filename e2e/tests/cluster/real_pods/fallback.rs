@@ -2,7 +2,6 @@
 
 use e2e::model_server::Rule;
 use e2e::suite::{Shared, TestNamespace, keyless_provider, on_shared};
-use serde_json::json;
 
 #[tokio::test]
 async fn without_credit_at_the_first_provider_the_fallback_answers() {
@@ -12,10 +11,10 @@ async fn without_credit_at_the_first_provider_the_fallback_answers() {
         let broke = Rule::error(402).path_prefix(namespace.prefix("main"));
         let answers = Rule::text("the backup answers").path_prefix(namespace.prefix("backup"));
         namespace.script(&[broke, answers]).await;
-        let support = namespace.join("support").await;
-        let fallbacks = json!([{"provider": backup, "model": "large"}]);
-        namespace.merge("Agent", &support, &json!({"spec": {"model": {"fallbacks": fallbacks}}})).await;
-        namespace.applied(&support).await;
+        let (support, fallbacks) =
+            (namespace.named("support"), format!("fallbacks: [{{provider: {backup}, model: large}}]"));
+        namespace.apply(&namespace.joining("support").await.replace("fallbacks: []", &fallbacks)).await;
+        namespace.ready(&support).await;
 
         assert_eq!(namespace.ask(&support, "s", "who answers?").await, "the backup answers");
         let seen = namespace.seen().await;

@@ -22,7 +22,7 @@ async fn an_agent_on_a_shared_gateway_has_keys_of_its_own_without_a_restart() {
         for part in ["compaction", "agents.defaults in spec.gateway.config", &support] {
             assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
-        in_force(&namespace, &support, &format!("agents.entries.{support}.bootstrapMaxChars")).await;
+        lists(&namespace, &support, &format!("agents.entries.{support}.bootstrapMaxChars")).await;
         assert_eq!(namespace.ask(&support, "s", "at fault").await, "You said: at fault");
         assert_eq!(namespace.running(namespace.host_of(&support)).await, [pod]);
     })
@@ -95,12 +95,17 @@ async fn set(namespace: &TestNamespace, config: &Value) {
 
 /// Waits until the gateway confirms a configuration with this path of a user.
 pub async fn in_force(namespace: &TestNamespace, agent: &str, path: &str) {
+    lists(namespace, agent, path).await;
+    namespace.applied(agent).await;
+}
+
+/// Waits until the status says that the gateway has this path of a user.
+async fn lists(namespace: &TestNamespace, agent: &str, path: &str) {
     let listed = async || {
         let paths = namespace.get("Agent", agent).await.data["status"]["gateway"]["passthrough"].clone();
         paths.as_array().is_some_and(|all| all.contains(&json!(path))).then_some(()).ok_or(paths.to_string())
     };
     namespace.eventually(path, SOON, listed).await;
-    namespace.applied(agent).await;
 }
 
 /// Waits until the Agent's keys are refused; in which words.

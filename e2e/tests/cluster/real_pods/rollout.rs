@@ -14,7 +14,7 @@ use super::successor::waits_for_the_one_before_and_has_its_sessions;
 const WATCHED: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_gateway_is_recreated_for_a_changed_value_and_a_restart_and_for_nothing_that_looks_like_one() {
+async fn only_a_changed_value_and_a_restart_recreate_a_gateway_and_what_it_knew_is_kept_also_by_adoption() {
     in_namespace("rollout", async |namespace: TestNamespace| {
         let (key, of_other) = (secret_value("key"), secret_value("other"));
         namespace.serve("main", &key).await;

@@ -9,12 +9,11 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
+use super::cron::RARELY;
 use super::sandbox::fence::{end_under_a_policy, while_a_command_runs};
 
 /// What follows a start, or an edit, is written within this time after what was written before.
 const SETTLED: Duration = Duration::from_secs(5);
-/// When nothing may run by itself for the length of a test.
-const RARELY: &str = "schedule: '0 4 1 1 *'";
 
 /// Two Providers, a gateway that answers, an Agent that joined it, and a CronJob of each.
 pub async fn settle(namespace: &TestNamespace) {

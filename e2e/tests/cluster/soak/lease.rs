@@ -38,7 +38,6 @@ async fn a_namespace_with_a_thousand_agents_and_ten_thousand_secrets_never_makes
             edit(&namespace, "Secret", &name, &change).await.expect("a Secret can be changed");
         })
         .await;
-        all_are_told_of(&namespace).await;
         assert_eq!(Leader::of(client).await, before, "the same process is the leader all the time");
         let (longest, lasts) = (renewals.longest_pause(), lease_lasts(client).await);
         println!("between two renewals of the Lease: at most {longest:#}");
