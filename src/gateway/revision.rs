@@ -219,16 +219,20 @@ impl ConfigRevision {
         }
         // Keys that it started with before are not why it crashes, whatever its last words look like.
         let of_accepted = || culprit_of_accepted(message, written, &accepted).filter(|_| !of_crash);
+        let innocent = self.innocent(live, written);
         let culprit = if last_good.as_ref() == Some(rejected) {
             of_accepted()
         } else {
-            let found = culprit(message, written, &accepted, &self.innocent(live, written));
+            let found = culprit(message, written, &accepted, &innocent);
             found.or_else(|| of_accepted().filter(|_| !rejected_now.is_empty()))
         };
+        // Whom a crash names is tried out as any guess is: once.
+        let culprit = culprit.map(|found| Culprit { is_guess: found.is_guess || of_crash, ..found });
+        let culprit = culprit.filter(|found| !(found.is_guess && innocent.contains(&found.author)));
         let no_longer_guessed = self.rejections.without_guesses();
         let rejections = match culprit {
             Some(Culprit { author, is_guess }) if !is_guess || no_longer_guessed.is_none() => {
-                let (message, is_guess) = (words_about(&author, message, written), is_guess || of_crash);
+                let message = words_about(&author, message, written);
                 with_keys(live, written, &author, |keys| self.rejections.with(keys, &message, is_guess))??
             }
             _ => no_longer_guessed?,

@@ -271,6 +271,19 @@ fn a_new_gateway_that_does_not_start_over_keys_of_two_is_searched_by_its_words_a
 }
 
 #[test]
+fn whom_the_words_of_a_crash_name_is_tried_out_once_and_not_again() {
+    let words = "Gateway failed to start: Error: hooks.allowedSessionKeyPrefixes is required";
+    let mut gathered = company();
+    of_gateway(&mut gathered, &json!({"hooks": {"enabled": true}}));
+    fail(&mut gathered, words);
+    assert_eq!(at_fault(&plan(&gathered)), ["concierge"]);
+    for _ in 0..3 {
+        fail(&mut gathered, words);
+        assert!(plan(&gathered).faults.is_empty(), "it does not start without these keys either");
+    }
+}
+
+#[test]
 fn a_guess_is_withdrawn_if_the_gateway_does_not_start_without_these_keys_either() {
     let mut gathered = company();
     of_agent(&mut gathered, &json!({"params": 1}));
