@@ -13,6 +13,19 @@ const PORT: u16 = 18_789;
 
 /// Of the Pods of the edge, which all run, these are let in and trusted by the gateway of `owner`, and no other one.
 pub async fn are_let_in_alone(namespace: &TestNamespace, owner: &str, edge: &Edge, parts: &[Part]) {
+    are_trusted_alone(namespace, owner, edge, parts).await;
+    let gateway = peer_of(namespace, owner).await;
+    let from =
+        |part: Part| pod("10.244.0.11", (EDGE_NAMESPACE, &[]), &[("edge", &namespace.scope), ("part", part.name())]);
+    let all = ALL.map(|part| tcp(&from(part), &gateway, PORT));
+    let wanted: Vec<_> =
+        ALL.iter().zip(&all).filter(|(part, _)| parts.contains(part)).map(|(_, traffic)| traffic.clone()).collect();
+    assert_eq!(Rules::of(namespace).await.passing(&all).await, wanted);
+}
+
+/// Waits until the gateway of `owner` trusts these proxies, which run, and nobody else. With each change of them, OpenClaw closes every
+/// WebSocket.
+pub async fn are_trusted_alone(namespace: &TestNamespace, owner: &str, edge: &Edge, parts: &[Part]) {
     let mut addresses = BTreeSet::new();
     for part in parts {
         addresses.insert(edge.address(*part).await.to_string());
@@ -26,13 +39,6 @@ pub async fn are_let_in_alone(namespace: &TestNamespace, owner: &str, edge: &Edg
             if found == addresses { Ok(()) } else { Err(format!("{trusted}, not {addresses:?}")) }
         })
         .await;
-    let gateway = peer_of(namespace, owner).await;
-    let from =
-        |part: Part| pod("10.244.0.11", (EDGE_NAMESPACE, &[]), &[("edge", &namespace.scope), ("part", part.name())]);
-    let all = ALL.map(|part| tcp(&from(part), &gateway, PORT));
-    let wanted: Vec<_> =
-        ALL.iter().zip(&all).filter(|(part, _)| parts.contains(part)).map(|(_, traffic)| traffic.clone()).collect();
-    assert_eq!(Rules::of(namespace).await.passing(&all).await, wanted);
 }
 
 /// The Pod of the gateway, as policies see it.

@@ -2,4 +2,4 @@
 //! few gateways start beside it.
 
 mod browser;
-mod let_in;
+pub mod let_in;

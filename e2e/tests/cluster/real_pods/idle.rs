@@ -7,6 +7,8 @@ use futures::future::join_all;
 use gateway_stand_in::contract::socket::without_device;
 use serde_json::json;
 
+use crate::edge::let_in::are_trusted_alone;
+
 /// Most proxies close a WebSocket earlier, unless they are told.
 const A_WHILE: Duration = Duration::from_mins(5);
 
@@ -29,6 +31,7 @@ pub async fn expose(namespace: &TestNamespace, owner: &str, proxies: &[Part]) {
 /// A client connects through each of these proxies, which all run, says nothing for this time, and is answered then.
 pub async fn stay_open(namespace: &TestNamespace, owner: &str, edge: &Edge, proxies: &[Part], time: Duration) {
     namespace.condition("Agent", owner, "Exposed", START, |exposed| exposed.status == "True").await;
+    are_trusted_alone(namespace, owner, edge, proxies).await;
     let token = namespace.token(owner).await.expect("a token");
     join_all(proxies.iter().map(|proxy| stays_open(namespace, edge, *proxy, &token, time))).await;
 }
