@@ -12,6 +12,9 @@ use crate::edge::let_in::are_trusted_alone;
 /// Most proxies close a WebSocket earlier, unless they are told.
 const A_WHILE: Duration = Duration::from_mins(5);
 
+/// OpenClaw applies what it has read within this time, and closes every WebSocket if the proxies that it trusts are others then.
+const RELOAD: Duration = Duration::from_secs(20);
+
 /// Does something while a client is connected through an Ingress controller to the gateway of `owner`, which goes on to run, and says
 /// nothing for a while.
 pub async fn with_an_idle_client(namespace: &TestNamespace, owner: &str, meanwhile: impl AsyncFnOnce()) {
@@ -40,7 +43,8 @@ async fn stays_open(namespace: &TestNamespace, edge: &Edge, proxy: Part, token: 
     let connects = async || {
         let (mut socket, _challenge) = edge.connect(proxy, None).await?;
         let hello = socket.call("connect", without_device(token, "operator.read")).await;
-        hello.map(|_| socket).map_err(|refusal| refusal.to_string())
+        hello.map_err(|refusal| refusal.to_string())?;
+        socket.rest(RELOAD).await.map(|()| socket).map_err(|end| format!("it ended: {end}"))
     };
     let what = format!("a client connects through {proxy:?}");
     let mut socket = namespace.eventually(&what, START, connects).await;
