@@ -21,6 +21,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
         Some(Decision::Wait(wait) | Decision::Rejected { again_in: wait, .. }) => Some(*wait),
         _ => None,
     };
+    let refused = synced.refused.as_ref().map(|refused| refused.again_in);
     let asks = match &synced.state {
         Some(ConfigState::Pending | ConfigState::Stalled) => Some(synced.poll.max(POLL)),
         Some(ConfigState::Unreachable(_) | ConfigState::NotApplied) => Some(RETRY_UNREACHABLE),
@@ -33,7 +34,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     // The plan was made before the gateway said what it lacks, or rejects.
     let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
     let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);
-    [waits, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
+    [waits, refused, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.

@@ -13,7 +13,7 @@ use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
 use super::revision::ConfigRevision;
-use super::rollout::Decision;
+use super::rollout::{Decision, trial};
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
 use crate::api::exposure::Exposure;
@@ -107,7 +107,8 @@ fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
         Some(Decision::Rejected { fault, .. }) => Some(fault),
         _ => None,
     };
-    let ready = match refused {
+    let not_restarted = synced.refused.as_ref().map(|refusal| trial::rejected(&gathered.owner, None, &refusal.words));
+    let ready = match refused.or(not_restarted.as_ref()) {
         Some(refused) => kept(&ready, refused),
         None => ready,
     };
@@ -277,10 +278,8 @@ fn config_applied(owner: &Agent, state: Option<&ConfigState>, rejected: Option<&
             reason::RELOAD_STALLED,
             "The gateway read the configuration and does not apply it: see its log.",
         ),
-        Some(ConfigState::Stalled) => condition(
-            Status::False,
-            reason::RELOAD_STALLED,
-            "The gateway answers but does not load the configuration; replacing its Pod.",
-        ),
+        Some(ConfigState::Stalled) => {
+            condition(Status::False, reason::RELOAD_STALLED, "The gateway answers but does not load the configuration.")
+        }
     }
 }
