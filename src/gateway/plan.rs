@@ -37,6 +37,8 @@ pub struct Plan {
     pub faults: BTreeMap<String, AgentFault>,
     /// The keys that the configuration does without, because the gateway rejected them.
     pub rejections: Rejections,
+    /// Of the values behind the variables of the configuration, with which it counts as rejected or not.
+    pub digests: Digests,
     /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
     /// The same of what each Agent's Providers need, by Agent.

@@ -96,7 +96,9 @@ mod tests {
         let rejections = Rejections::default().with(keys, "no", false).unwrap_or_default();
         let current = Arc::new(ConfigDocument::new(serde_json::json!({})));
         let (name, image, desired) = ("a".into(), "image".into(), Some(Arc::clone(&current)));
-        let before = ConfigRevision { name, current, desired, image, ruling: None, rejections: Rejections::default() };
+        let (ruling, digests) = (None, digests.clone());
+        let before =
+            ConfigRevision { name, current, desired, image, ruling, rejections: Rejections::default(), digests };
         let after = ConfigRevision { rejections, ..before.clone() };
         let configs = |applied: &mut Applied, synced: &mut Synced| {
             (applied.config, synced.config) = (Some(before), Some(after));

@@ -51,8 +51,8 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let pod = blocking.map_or(Ok(planned), Err);
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
-    let ResolvedAgents { faults, rejections, warnings: agent_warnings, .. } = agents;
-    Plan { pod, config, clients: clients.list, faults, rejections, warnings, agent_warnings }
+    let ResolvedAgents { faults, rejections, digests, warnings: agent_warnings, .. } = agents;
+    Plan { pod, config, clients: clients.list, faults, rejections, digests, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.

@@ -7,7 +7,7 @@ use crate::gateway::build::config_map;
 use crate::gateway::config_sync::state::ConfigState;
 use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
-use crate::gateway::rejections::{Keys, Rejections};
+use crate::gateway::rejections::{Circumstances, Keys, Rejections};
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::naming::GatewayNames;
 use crate::openclaw::config::passthrough::author::Author;
@@ -199,7 +199,7 @@ fn only_the_agent_whose_keys_the_gateway_rejects_is_at_fault() {
     let keys = fields.as_object().unwrap();
     let words = "agents.entries.writer: Unrecognized key: \"noSuchKey\"";
     let author = Author::Agent("writer".into());
-    let circumstances = gathered.live.circumstances();
+    let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &gathered.live.digests };
     let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances };
     gathered.live.rejections = Rejections::default().with(rejected, words, false).unwrap();
     edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
@@ -229,7 +229,8 @@ fn an_agent_whose_last_accepted_keys_are_in_force_is_ready() {
     fixtures::keep(&mut gathered.live, last_good);
     let fields = serde_json::json!({"noSuchKey": 1});
     let (keys, author) = (fields.as_object().unwrap(), Author::Agent("writer".into()));
-    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances: gathered.live.circumstances() };
+    let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &gathered.live.digests };
+    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances };
     gathered.live.rejections = Rejections::default().with(rejected, "no such key", false).unwrap();
     edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
     let of = |pod: &PodState| {

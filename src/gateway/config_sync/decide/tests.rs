@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::gateway::rejections::Rejections;
 use crate::openclaw::config::document::ConfigDocument;
+use crate::references::digests::Digests;
 
 fn document(text: &str) -> Arc<ConfigDocument> {
     Arc::new(ConfigDocument::new(json!(text)))
@@ -19,6 +20,7 @@ fn ruled(current: &str, ruling: Option<Ruling>) -> ConfigRevision {
         image: "image".into(),
         ruling,
         rejections: Rejections::default(),
+        digests: Digests::default(),
     }
 }
 
