@@ -30,7 +30,8 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     };
     let seen = unseen.map(|left| left + Duration::from_secs(1));
     let unexposed = matches!(applied.exposed, Some(Err(_)));
-    let retry = (applied.fault.is_some() || unexposed || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
+    let at_fault = [&applied.fault, &applied.stopped, &synced.fault].iter().any(|fault| fault.is_some());
+    let retry = (at_fault || unexposed || is_unwatched(plan)).then_some(RETRY);
     // The plan was made before the gateway said what it lacks, or rejects.
     let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
     let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);

@@ -72,13 +72,15 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
     }
 }
 
-/// What is in the way of the gateway. That somebody keeps changing a child comes last: the others say why it does not work.
+/// What is in the way of the gateway: what its Pod is stopped for comes first. That somebody keeps changing a child without such an effect
+/// comes last.
 fn fault<'a>(plan: &'a Plan, applied: &'a Applied, synced: &'a Synced) -> Option<&'a Fault> {
     let (contested, of_children): (Option<&Fault>, Option<&Fault>) = match &applied.fault {
         Some(fault) if fault.reason == reason::CONTESTED => (Some(fault), None),
         fault => (None, fault.as_ref()),
     };
-    of_children.or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).or(contested)
+    let stopped = applied.stopped.as_ref();
+    stopped.or(of_children).or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).or(contested)
 }
 
 fn paused(kind: &'static str) -> Desired {
@@ -93,7 +95,7 @@ fn paused(kind: &'static str) -> Desired {
 /// `GatewayReady` and `ConfigApplied`.
 fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
     let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
-    let stopped = applied.fault.as_ref().filter(|_| applied.stopped);
+    let stopped = applied.stopped.as_ref();
     let stopped = stopped.map(|fault| PodState::Broken { reason: fault.reason, message: fault.message.clone() });
     let prevented = synced.pod.is_none().then(|| stopped.or_else(|| prevented(gathered))).flatten();
     let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
