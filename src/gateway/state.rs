@@ -8,6 +8,7 @@ use super::apply::Applied;
 use super::build::service;
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
+use super::contributions::access;
 use super::credentials;
 use super::gather::Gathered;
 use super::plan::Plan;
@@ -205,13 +206,13 @@ fn exposed(gathered: &Gathered, is_paused: bool, applied: &Applied) -> Option<De
             );
             Desired::new(EXPOSED, Status::False, reason::PROXY_UNKNOWN, message)
         }
-        Some(Ok(())) if gathered.proxies.len() > MOST_TRUSTED => {
+        Some(Ok(())) if access::unlisted(gathered).count() > MOST_TRUSTED => {
             let message = format!(
                 "The route from {origin} to the gateway is as specified, but spec.gateway.exposure.from of Agent \"{}\" selects proxies with \
-                 {} addresses, and the gateway trusts the first {MOST_TRUSTED}: OpenClaw answers 403 to what the others forward. Select \
-                 fewer, or list their ranges in spec.gateway.trustedProxies.",
+                 {} addresses that spec.gateway.trustedProxies does not contain, and the gateway trusts the first {MOST_TRUSTED}: OpenClaw \
+                 answers 403 to what the others forward. Select fewer, or list their ranges there.",
                 owner.name_any(),
-                gathered.proxies.len(),
+                access::unlisted(gathered).count(),
             );
             Desired::new(EXPOSED, Status::False, reason::TOO_MANY_PROXIES, message)
         }

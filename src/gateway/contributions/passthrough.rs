@@ -135,7 +135,13 @@ impl Part {
         let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &resolved.digests };
         let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
         if let Some(words) = gathered.live.rejections.message(keys) {
-            let message = format!("The gateway rejected {field}; correct or remove what it names: {words}");
+            let message = if gathered.live.rejections.is_guess(keys) {
+                format!(
+                    "The gateway rejected the configuration. Creel guesses that {field} is the cause, and leaves it out to find out: {words}"
+                )
+            } else {
+                format!("The gateway rejected {field}; correct or remove what it names: {words}")
+            };
             return Err(fault(reason::REJECTED, message));
         }
         if let Some(blocking) = resolved.blocking() {
