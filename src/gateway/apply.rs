@@ -189,7 +189,9 @@ async fn send(
     }
     if let Some(deployment) = deployment {
         let confining = fences.disputed(sender, &gathered.owner).filter(|disputed| disputed.confines);
-        let deployment = if confining.is_some() { &without_pod(deployment) } else { deployment };
+        // On the heap: it is large.
+        let stopped = confining.is_some().then(|| Box::new(without_pod(deployment)));
+        let deployment = stopped.as_deref().unwrap_or(deployment);
         let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
         applied.stopped = confining.as_ref().map(contested);
         applied.sent |= sent;

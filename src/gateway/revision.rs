@@ -173,14 +173,8 @@ impl ConfigRevision {
         Self { current, ruling: Some(Ruling::Rejected(rejection)), ..self.clone() }
     }
 
-    /// The revision after the gateway did not start, with this message, with what is desired, and there is no other one to go back to.
-    #[must_use]
-    pub fn searched(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
-        self.blamed(live, names, Words::OfCrash(message), &self.current).unwrap_or_else(|| self.clone())
-    }
-
-    /// The revision after it turned out that the gateway does not start, with this message, with the last good document either: it has
-    /// nothing against the desired one, unless against keys that it accepted before.
+    /// The revision after it turned out that the gateway does not start, with this message, with the last good document either, or that there
+    /// is none: it has nothing against the desired one, unless against keys of one user.
     #[must_use]
     pub fn acquitted(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
         if let Some(blamed) = self.blamed(live, names, Words::OfCrash(message), &self.current) {

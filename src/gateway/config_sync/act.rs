@@ -41,7 +41,7 @@ pub async fn take(
     let next = step.revision(&config, &gathered.live, &names);
     let map = match step {
         Step::SaveLastGood => Some(config_map::last_good(&gathered.owner, &names, &next.current)),
-        Step::RollBack { .. } | Step::Acquit { .. } | Step::Search { .. } | Step::Convict => {
+        Step::RollBack { .. } | Step::Acquit { .. } | Step::Convict => {
             Some(config_map::mounted(&gathered.owner, &names, &next))
         }
         Step::Wait | Step::ReplacePod => None,
