@@ -37,6 +37,7 @@ use crate::settings::Settings;
 use crate::telemetry::health::{self, Health};
 use crate::telemetry::metrics::Metrics;
 use crate::world::facts::Facts;
+use crate::world::located::Located;
 use crate::world::queues::queues;
 use crate::world::registry::{self, Filling, NotServed, Watching};
 use crate::world::runtime::Runtime;
@@ -257,7 +258,8 @@ fn controllers(
 ) -> Result<Runtime, OperatorError> {
     let world = || (Arc::clone(stores), Arc::clone(facts));
     let references = || ReferenceChecker::new(client).map_err(OperatorError::Random);
-    let admin = AdminClient::new(metrics.gateway_calls.clone()).map_err(OperatorError::Admin)?;
+    let located = Arc::new(Located::new(client, stores));
+    let admin = AdminClient::new(metrics.gateway_calls.clone(), located).map_err(OperatorError::Admin)?;
     let fences = Arc::new(Fences::new(client, Arc::clone(stores)));
     let agents = agent::context::Context::new(client, world(), &settings.identity);
     let sandboxes = sandbox::context::Context::new(client, world(), Arc::clone(&fences), &settings);

@@ -238,16 +238,11 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
         return Desired::new(CONFIG_APPLIED, Status::Unknown, reason::PENDING, NOT_SEEN);
     };
     match &member.fault {
-        Some(fault) if fault.reason == reason::REJECTED => {
-            Desired::new(CONFIG_APPLIED, Status::False, fault.reason, rejected(fault))
+        Some(fault) => {
+            let is_kept = fault.last_good_kept() && fault.reason != reason::REJECTED;
+            let reason = if is_kept { reason::LAST_GOOD_KEPT } else { fault.reason };
+            Desired::new(CONFIG_APPLIED, Status::False, reason, not_in_force(fault))
         }
-        Some(fault) if fault.last_good_kept() => Desired::new(
-            CONFIG_APPLIED,
-            Status::False,
-            reason::LAST_GOOD_KEPT,
-            format!("The last valid {} remains in use: {}", fault.kept.join(" and "), fault.message),
-        ),
-        Some(fault) => Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message),
         None => match member.warnings.iter().find(|fault| fault.reason == reason::PROXY_REJECTED) {
             Some(fault) if state.config.status != Status::False => {
                 Desired::new(CONFIG_APPLIED, Status::False, fault.reason, &fault.message)
@@ -257,13 +252,21 @@ fn own_config(agent: &Agent, state: &GatewayState) -> Desired {
     }
 }
 
-/// What becomes of an Agent whose keys the gateway rejected, and why it did.
-fn rejected(fault: &AgentFault) -> String {
-    let effect = match fault.kept.join(" and ") {
-        kept if kept.is_empty() => "The Agent is not on the gateway".to_owned(),
-        kept => format!("The last accepted {kept} remains in use, if any is still accepted"),
-    };
-    format!("{effect}. {}", fault.message)
+/// What becomes of an Agent whose present spec is not in force, and why it is not.
+fn not_in_force(fault: &AgentFault) -> String {
+    let kept = fault.kept.join(" and ");
+    match (fault.reason == reason::REJECTED, fault.last_good_kept()) {
+        (true, true) => format!("The last accepted {kept} remains in use, if any is still accepted. {}", fault.message),
+        (true, false) => format!("The Agent is not on the gateway. {}", fault.message),
+        (false, true) => format!("The last valid {kept} remains in use: {}", fault.message),
+        (false, false) => fault.message.clone(),
+    }
+}
+
+/// Whether the Agent answers as it did, and only what it wrote of openclaw.json is not in force: the gateway rejects it, or it belongs to
+/// Creel, maybe only since an upgrade.
+fn answers_all_the_same(fault: &AgentFault) -> bool {
+    fault.last_good_kept() && [reason::REJECTED, reason::CONFIG_KEY_OWNED].contains(&fault.reason)
 }
 
 fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Timestamp) -> (Summary, Option<Duration>) {
@@ -289,10 +292,9 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
         return (Summary::Suspended { reason: reason::SUSPENDED, message }, None);
     }
     match &member.fault {
-        // It answers with what the gateway accepted last.
-        Some(fault) if fault.reason == reason::REJECTED && fault.last_good_kept() => {}
+        Some(fault) if answers_all_the_same(fault) => {}
         Some(fault) if fault.reason == reason::REJECTED => {
-            return (Summary::Stalled { reason: fault.reason, message: rejected(fault) }, None);
+            return (Summary::Stalled { reason: fault.reason, message: not_in_force(fault) }, None);
         }
         Some(fault) => return missing(agent, fault.reason, &fault.message, now),
         None => {}
@@ -314,7 +316,7 @@ fn summary(agent: &Agent, place: &GatewayLookup<'_>, shell: Shell<'_>, now: Time
     let config = from_condition(&state.config).filter(|_| !answers);
     let of_gateway = from_condition(&state.ready).or(config);
     let summary = match (of_gateway.unwrap_or_else(|| shell_summary(agent, shell)), &member.fault) {
-        (Summary::Ready { .. }, Some(fault)) => Summary::ready(&rejected(fault)),
+        (Summary::Ready { .. }, Some(fault)) => Summary::ready(&not_in_force(fault)),
         (summary, _) => summary,
     };
     (summary, None)

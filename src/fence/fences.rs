@@ -9,6 +9,7 @@ use kube::{Client, ResourceExt};
 use tokio::sync::Mutex;
 
 use super::build::build;
+use crate::api::Agent;
 use crate::kubernetes::apply::{Applier, ApplyError};
 use crate::kubernetes::backoff::resync;
 use crate::kubernetes::ledger::Disputed;
@@ -80,10 +81,13 @@ impl Fences {
         Ok(None)
     }
 
-    /// The fence of the namespace, if somebody keeps changing it.
+    /// The fence of the Agent's namespace, or a child of the Agent, that somebody keeps changing. What confines Pods comes first. `children`:
+    /// by whom they are sent.
     #[must_use]
-    pub fn disputed(&self, namespace: &str) -> Option<Disputed> {
-        self.applier.disputed(namespace)
+    pub fn disputed(&self, children: &Applier, agent: &Agent) -> Option<Disputed> {
+        let own = children.disputed(&agent.uid().unwrap_or_default());
+        let fence = self.applier.disputed(&agent.namespace().unwrap_or_default());
+        own.into_iter().chain(fence).min_by_key(|disputed| !disputed.confines)
     }
 
     async fn apply(&self, namespace: &str) -> Result<bool, ApplyError> {

@@ -33,9 +33,9 @@ pub struct Applied {
     pub deployment: Option<AppliedDeployment>,
     /// Whether the ways from outside are as desired; `None`: that is not known.
     pub exposed: Option<Result<(), Fault>>,
-    /// Whether its Pod is stopped, because somebody keeps changing what confines it.
-    pub stopped: bool,
-    /// A child that the API server refuses, whose name is taken, or that somebody keeps changing.
+    /// Why its Pod is stopped: somebody keeps changing what confines it.
+    pub stopped: Option<Fault>,
+    /// A child that the API server refuses, whose name is taken, or that somebody keeps changing without a need to stop the Pod.
     pub fault: Option<Fault>,
 }
 
@@ -82,35 +82,38 @@ pub async fn apply(
     desired: &Desired,
 ) -> (Applied, Result<(), ApplyError>) {
     let mut applied = Applied::unchanged(gathered);
-    match send((sender, fences), gathered, desired, &mut applied).await {
+    let sent = send((sender, fences), gathered, desired, &mut applied).await;
+    let mut stops = sent.as_ref().is_err_and(ApplyError::undermines_pods);
+    let sent = match sent {
         Err(error) if let Some(fault) = fault(&error) => {
             applied.fault = Some(fault);
-            if error.undermines_pods() {
-                let stopped = stop(sender, gathered.live.deployment.as_deref()).await;
-                return (applied, stopped);
-            }
+            Ok(())
         }
-        sent => {
-            let disputed = disputed((sender, fences), gathered);
-            applied.stopped = disputed.as_ref().is_some_and(|disputed| disputed.confines);
-            let stopped =
-                if applied.stopped { stop(sender, gathered.live.deployment.as_deref()).await } else { Ok(()) };
+        sent => sent,
+    };
+    match fences.disputed(sender, &gathered.owner) {
+        Some(disputed) if disputed.confines => {
+            stops |= applied.stopped.is_none();
+            applied.stopped = Some(contested(&disputed));
+        }
+        disputed => {
+            applied.stopped = None;
             applied.fault = applied.fault.or_else(|| disputed.as_ref().map(contested));
-            return (applied, sent.and(stopped));
         }
     }
-    (applied, Ok(()))
-}
-
-/// A child that somebody else keeps changing, or the fence. What confines the Pod comes first.
-fn disputed((sender, fences): (&Applier, &Fences), gathered: &Gathered) -> Option<Disputed> {
-    let own = sender.disputed(&gathered.owner.uid().unwrap_or_default());
-    let fence = fences.disputed(&gathered.owner.namespace().unwrap_or_default());
-    own.into_iter().chain(fence).min_by_key(|disputed| !disputed.confines)
+    let stopped = if stops { stop(sender, gathered.live.deployment.as_deref()).await } else { Ok(()) };
+    (applied, sent.and(stopped))
 }
 
 fn contested(disputed: &Disputed) -> Fault {
     Fault { reason: reason::CONTESTED, message: disputed.to_string(), carried: false }
+}
+
+/// The Deployment without a Pod. It is applied all the same: whoever keeps changing it is seen to go on.
+fn without_pod(deployment: &Deployment) -> Deployment {
+    let mut deployment = deployment.clone();
+    deployment.spec.get_or_insert_default().replicas = Some(0);
+    deployment
 }
 
 /// Stops the Pod of a gateway that would rest on what is somebody else's: its configuration, its token, its policy.
@@ -184,9 +187,13 @@ async fn send(
         let cached = live.config_maps.get(&revision.name).map(AsRef::as_ref);
         applied.sent |= sender.apply(map, cached, &uid).await?;
     }
-    let is_undermined = disputed((sender, fences), gathered).is_some_and(|disputed| disputed.confines);
-    if let Some(deployment) = deployment.as_ref().filter(|_| !is_undermined) {
+    if let Some(deployment) = deployment {
+        let confining = fences.disputed(sender, &gathered.owner).filter(|disputed| disputed.confines);
+        // On the heap: it is large.
+        let stopped = confining.is_some().then(|| Box::new(without_pod(deployment)));
+        let deployment = stopped.as_deref().unwrap_or(deployment);
         let sent = sender.apply(deployment, live.deployment.as_deref(), &uid).await?;
+        applied.stopped = confining.as_ref().map(contested);
         applied.sent |= sent;
         let image = build::deployment::image(deployment);
         applied.deployment = Some(AppliedDeployment { image, ..AppliedDeployment::of(deployment.annotations(), sent) });

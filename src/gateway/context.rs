@@ -36,7 +36,10 @@ pub struct Context {
     pub events: k8s_controller::events::EventRecorder,
     pub admin: AdminClient,
     pub rollouts: RolloutMemory,
+    /// Of Pods of another plan.
     pub trials: Trials,
+    /// Of Pods of the same plan, which are to take up their configuration.
+    pub restarts: Trials,
     pub configs: ConfigTracker,
     pub secrets: SecretMemory,
     pub host_keys: HostKeys,
@@ -67,6 +70,7 @@ impl Context {
             admin,
             rollouts: RolloutMemory::default(),
             trials: Trials::new(AGENT_MANAGER),
+            restarts: Trials::new(AGENT_MANAGER),
             configs: ConfigTracker::default(),
             secrets: SecretMemory::default(),
             host_keys: HostKeys::default(),
@@ -86,6 +90,7 @@ impl Context {
         self.applier.ledger.forget_owner(uid);
         self.rollouts.forget(uid);
         self.trials.forget(uid);
+        self.restarts.forget(uid);
         self.configs.forget(uid);
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);

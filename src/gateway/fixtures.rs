@@ -168,6 +168,7 @@ pub fn settle(gathered: &mut Gathered) {
         image: pod.image.clone(),
         ruling: None,
         rejections: gathered.live.rejections.clone(),
+        digests: plan.digests,
     };
     let map = config_map::mounted(&gathered.owner, &names, &revision);
     let live = &mut gathered.live;

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
-use super::rejections::{Circumstances, Rejections};
+use super::rejections::Rejections;
 use super::revision::Ruling;
 use super::secret::SecretError;
 use super::{credentials, pod};
@@ -127,12 +127,6 @@ impl Live {
     /// The variables of the live gateway whose values are in Secrets.
     pub fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
         self.environment.iter().filter_map(SecretVariable::read_back)
-    }
-
-    /// In which circumstances the running gateway reads keys.
-    #[must_use]
-    pub fn circumstances(&self) -> Circumstances<'_> {
-        Circumstances { image: self.image.as_deref(), digests: &self.digests }
     }
 
     /// How many Pods the live Deployment wants.

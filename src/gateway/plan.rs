@@ -24,6 +24,9 @@ pub use crate::world::gateway_state::AgentFault;
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
 pub const RESTART_PART: &str = "the annotation creel.dev/restart";
 
+/// How the parts begin whose keys a running gateway does not take up.
+pub const COLD_PART: &str = "spec.gateway.config.";
+
 /// Everything that a gateway consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -37,6 +40,8 @@ pub struct Plan {
     pub faults: BTreeMap<String, AgentFault>,
     /// The keys that the configuration does without, because the gateway rejected them.
     pub rejections: Rejections,
+    /// Of the values behind the variables of the configuration, with which it counts as rejected or not.
+    pub digests: Digests,
     /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
     /// The same of what each Agent's Providers need, by Agent.
@@ -131,7 +136,7 @@ impl PodPlan {
             ("the set of Secrets in spec.gateway.config and spec.config", json!(self.config_env)),
             (RESTART_PART, json!(self.restart)),
         ]);
-        let cold = self.cold.iter().map(|(key, value)| (format!("spec.gateway.config.{}", excerpt(key)), hash(value)));
+        let cold = self.cold.iter().map(|(key, value)| (format!("{COLD_PART}{}", excerpt(key)), hash(value)));
         self.parts.extend(cold);
         self
     }

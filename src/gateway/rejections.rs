@@ -90,6 +90,12 @@ impl Rejections {
         Some(&rejected.message)
     }
 
+    /// Whether it is only a guess that the gateway rejected these.
+    #[must_use]
+    pub fn is_guess(&self, keys: Keys<'_>) -> bool {
+        self.of_keys(keys).is_some_and(|rejected| rejected.verdict == Verdict::Guess)
+    }
+
     /// Whether it turned out that the gateway rejects something else.
     #[must_use]
     pub fn is_innocent(&self, keys: Keys<'_>) -> bool {
@@ -223,13 +229,14 @@ mod tests {
         let (author, fields) = (writer(), fields(1));
         let keys = keys(&author, &fields, None);
         let guess = Rejections::default().with(keys, "no", true).unwrap();
-        assert_eq!(guess.message(keys), Some("no"));
+        assert_eq!((guess.message(keys), guess.is_guess(keys)), (Some("no"), true));
         let wrong = guess.without_guesses().unwrap();
         assert!(wrong.message(keys).is_none() && wrong.is_innocent(keys));
         assert_eq!(wrong.of(&BTreeSet::new()), wrong, "it is not guessed again");
         assert_eq!(wrong.confirmed(), Rejections::default());
         let right = guess.confirmed();
         assert_eq!((right.message(keys), right.without_guesses()), (Some("no"), None));
+        assert!(!right.is_guess(keys));
         assert!(right.leaves_out_the_same_as(&guess) && !right.leaves_out_the_same_as(&wrong));
         for known in [guess, wrong] {
             let annotations = BTreeMap::from([known.annotation().unwrap()]);

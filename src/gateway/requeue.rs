@@ -21,6 +21,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
         Some(Decision::Wait(wait) | Decision::Rejected { again_in: wait, .. }) => Some(*wait),
         _ => None,
     };
+    let refused = synced.refused.as_ref().map(|refused| refused.again_in);
     let asks = match &synced.state {
         Some(ConfigState::Pending | ConfigState::Stalled) => Some(synced.poll.max(POLL)),
         Some(ConfigState::Unreachable(_) | ConfigState::NotApplied) => Some(RETRY_UNREACHABLE),
@@ -29,11 +30,12 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     };
     let seen = unseen.map(|left| left + Duration::from_secs(1));
     let unexposed = matches!(applied.exposed, Some(Err(_)));
-    let retry = (applied.fault.is_some() || unexposed || synced.fault.is_some() || is_unwatched(plan)).then_some(RETRY);
+    let at_fault = [&applied.fault, &applied.stopped, &synced.fault].iter().any(|fault| fault.is_some());
+    let retry = (at_fault || unexposed || is_unwatched(plan)).then_some(RETRY);
     // The plan was made before the gateway said what it lacks, or rejects.
     let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
     let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);
-    [waits, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
+    [waits, refused, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.
@@ -95,7 +97,9 @@ mod tests {
         let rejections = Rejections::default().with(keys, "no", false).unwrap_or_default();
         let current = Arc::new(ConfigDocument::new(serde_json::json!({})));
         let (name, image, desired) = ("a".into(), "image".into(), Some(Arc::clone(&current)));
-        let before = ConfigRevision { name, current, desired, image, ruling: None, rejections: Rejections::default() };
+        let (ruling, digests) = (None, digests.clone());
+        let before =
+            ConfigRevision { name, current, desired, image, ruling, rejections: Rejections::default(), digests };
         let after = ConfigRevision { rejections, ..before.clone() };
         let configs = |applied: &mut Applied, synced: &mut Synced| {
             (applied.config, synced.config) = (Some(before), Some(after));

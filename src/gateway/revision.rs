@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::gather::Live;
 use super::plan::{SecretVariable, hash};
-use super::rejections::{Keys, Rejections};
+use super::rejections::{Circumstances, Keys, Rejections};
 use crate::naming::{
     self, ACQUITTED_HASH, FAILED_START, GatewayNames, REFUSED_HASH, REFUSED_MESSAGE, REJECTED_HASH, REJECTED_MESSAGE,
 };
@@ -20,6 +20,7 @@ use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::passthrough::author::{Author, Culprit, culprit, culprit_of_accepted, words_about};
 use crate::openclaw::config::passthrough::read_back;
 use crate::openclaw::live;
+use crate::references::digests::Digests;
 
 /// Characters of the gateway's own words that are kept with a rejection.
 const MESSAGE_LIMIT: usize = 900;
@@ -39,6 +40,8 @@ pub struct ConfigRevision {
     pub ruling: Option<Ruling>,
     /// Keys that the plan does without, or the next one.
     pub rejections: Rejections,
+    /// Of the values behind variables, as the plan knows them: the Pod that runs may have been started with others.
+    pub digests: Digests,
 }
 
 /// What was found about a configuration that a gateway did not simply run.
@@ -126,8 +129,15 @@ impl ConfigRevision {
         let rejection = ruling.as_ref().and_then(Ruling::rejection);
         let last_good = rejection.and_then(|_| live.last_good(names));
         let current = last_good.unwrap_or_else(|| Arc::clone(&desired));
-        let rejections = live.rejections.clone();
-        Self { name: names.config(plan), current, desired: Some(desired), image: image.to_owned(), ruling, rejections }
+        Self {
+            name: names.config(plan),
+            current,
+            desired: Some(desired),
+            image: image.to_owned(),
+            ruling,
+            rejections: live.rejections.clone(),
+            digests: live.digests.clone(),
+        }
     }
 
     /// What is remembered of it in annotations of the mounted ConfigMap; `None`: nothing.
@@ -163,14 +173,8 @@ impl ConfigRevision {
         Self { current, ruling: Some(Ruling::Rejected(rejection)), ..self.clone() }
     }
 
-    /// The revision after the gateway did not start, with this message, with what is desired, and there is no other one to go back to.
-    #[must_use]
-    pub fn searched(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
-        self.blamed(live, names, Words::OfCrash(message), &self.current).unwrap_or_else(|| self.clone())
-    }
-
-    /// The revision after it turned out that the gateway does not start, with this message, with the last good document either: it has
-    /// nothing against the desired one, unless against keys that it accepted before.
+    /// The revision after it turned out that the gateway does not start, with this message, with the last good document either, or that there
+    /// is none: it has nothing against the desired one, unless against keys of one user.
     #[must_use]
     pub fn acquitted(&self, live: &Live, names: &GatewayNames, message: &str) -> Self {
         if let Some(blamed) = self.blamed(live, names, Words::OfCrash(message), &self.current) {
@@ -211,7 +215,7 @@ impl ConfigRevision {
         let last_good = live.last_good(names);
         let mut accepted = last_good.as_ref().map(|document| read_back(document.value())).unwrap_or_default();
         let is_rejected_now = |author: &Author| {
-            with_keys(live, &accepted, author, |keys| self.rejections.message(keys).is_some()).unwrap_or_default()
+            self.with_keys(live, &accepted, author, |keys| self.rejections.message(keys).is_some()).unwrap_or_default()
         };
         let rejected_now: Vec<Author> = accepted.authors().filter(is_rejected_now).collect();
         for author in &rejected_now {
@@ -233,7 +237,7 @@ impl ConfigRevision {
         let rejections = match culprit {
             Some(Culprit { author, is_guess }) if !is_guess || no_longer_guessed.is_none() => {
                 let message = words_about(&author, message, written);
-                with_keys(live, written, &author, |keys| self.rejections.with(keys, &message, is_guess))??
+                self.with_keys(live, written, &author, |keys| self.rejections.with(keys, &message, is_guess))??
             }
             _ => no_longer_guessed?,
         };
@@ -244,9 +248,25 @@ impl ConfigRevision {
     /// Whose present keys are innocent.
     fn innocent(&self, live: &Live, written: &OfUsers) -> BTreeSet<Author> {
         let is_innocent = |author: &Author| {
-            with_keys(live, written, author, |keys| self.rejections.is_innocent(keys)).unwrap_or_default()
+            self.with_keys(live, written, author, |keys| self.rejections.is_innocent(keys)).unwrap_or_default()
         };
         written.authors().filter(is_innocent).collect()
+    }
+
+    /// What is said of the author's keys, as the next plan asks for them.
+    fn with_keys<T>(
+        &self,
+        live: &Live,
+        written: &OfUsers,
+        author: &Author,
+        said: impl FnOnce(Keys<'_>) -> T,
+    ) -> Option<T> {
+        let fields = written.keys(author)?;
+        let named = live::variables(&Value::Object(fields.clone()));
+        let is_named = |variable: &SecretVariable| named.iter().any(|name| name.as_str() == variable.variable);
+        let variables: Vec<SecretVariable> = live.secret_variables().filter(is_named).collect();
+        let circumstances = Circumstances { image: live.image.as_deref(), digests: &self.digests };
+        Some(said(Keys { author, fields, variables: &variables, circumstances }))
     }
 
     /// Whether the Pod mounts what the plan asks for.
@@ -263,15 +283,6 @@ enum Words<'a> {
     OfConfiguration(&'a str),
     /// Anything: what they name may have nothing to do with it.
     OfCrash(&'a str),
-}
-
-/// What is said of the author's keys, as the running gateway reads them.
-fn with_keys<T>(live: &Live, written: &OfUsers, author: &Author, said: impl FnOnce(Keys<'_>) -> T) -> Option<T> {
-    let fields = written.keys(author)?;
-    let named = live::variables(&Value::Object(fields.clone()));
-    let is_named = |variable: &SecretVariable| named.iter().any(|name| name.as_str() == variable.variable);
-    let variables: Vec<SecretVariable> = live.secret_variables().filter(is_named).collect();
-    Some(said(Keys { author, fields, variables: &variables, circumstances: live.circumstances() }))
 }
 
 /// A rejection concerns this text and this version of OpenClaw: another image may accept it.

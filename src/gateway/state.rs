@@ -8,12 +8,13 @@ use super::apply::Applied;
 use super::build::service;
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
+use super::contributions::access;
 use super::credentials;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
 use super::revision::ConfigRevision;
-use super::rollout::Decision;
+use super::rollout::{Decision, trial};
 use crate::api::Agent;
 use crate::api::agent::GatewayStatus;
 use crate::api::exposure::Exposure;
@@ -72,13 +73,15 @@ pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
     }
 }
 
-/// What is in the way of the gateway. That somebody keeps changing a child comes last: the others say why it does not work.
+/// What is in the way of the gateway: what its Pod is stopped for comes first. That somebody keeps changing a child without such an effect
+/// comes last.
 fn fault<'a>(plan: &'a Plan, applied: &'a Applied, synced: &'a Synced) -> Option<&'a Fault> {
     let (contested, of_children): (Option<&Fault>, Option<&Fault>) = match &applied.fault {
         Some(fault) if fault.reason == reason::CONTESTED => (Some(fault), None),
         fault => (None, fault.as_ref()),
     };
-    of_children.or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).or(contested)
+    let stopped = applied.stopped.as_ref();
+    stopped.or(of_children).or(synced.fault.as_ref()).or(plan.pod.as_ref().err()).or(contested)
 }
 
 fn paused(kind: &'static str) -> Desired {
@@ -93,7 +96,7 @@ fn paused(kind: &'static str) -> Desired {
 /// `GatewayReady` and `ConfigApplied`.
 fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
     let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
-    let stopped = applied.fault.as_ref().filter(|_| applied.stopped);
+    let stopped = applied.stopped.as_ref();
     let stopped = stopped.map(|fault| PodState::Broken { reason: fault.reason, message: fault.message.clone() });
     let prevented = synced.pod.is_none().then(|| stopped.or_else(|| prevented(gathered))).flatten();
     let rollout = applied.deployment.as_ref().and_then(|deployment| deployment.rollout.as_ref());
@@ -107,7 +110,8 @@ fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
         Some(Decision::Rejected { fault, .. }) => Some(fault),
         _ => None,
     };
-    let ready = match refused {
+    let not_restarted = synced.refused.as_ref().map(|refusal| trial::rejected(&gathered.owner, None, &refusal.words));
+    let ready = match refused.or(not_restarted.as_ref()) {
         Some(refused) => kept(&ready, refused),
         None => ready,
     };
@@ -202,13 +206,13 @@ fn exposed(gathered: &Gathered, is_paused: bool, applied: &Applied) -> Option<De
             );
             Desired::new(EXPOSED, Status::False, reason::PROXY_UNKNOWN, message)
         }
-        Some(Ok(())) if gathered.proxies.len() > MOST_TRUSTED => {
+        Some(Ok(())) if access::unlisted(gathered).count() > MOST_TRUSTED => {
             let message = format!(
                 "The route from {origin} to the gateway is as specified, but spec.gateway.exposure.from of Agent \"{}\" selects proxies with \
-                 {} addresses, and the gateway trusts the first {MOST_TRUSTED}: OpenClaw answers 403 to what the others forward. Select \
-                 fewer, or list their ranges in spec.gateway.trustedProxies.",
+                 {} addresses that spec.gateway.trustedProxies does not contain, and the gateway trusts the first {MOST_TRUSTED}: OpenClaw \
+                 answers 403 to what the others forward. Select fewer, or list their ranges there.",
                 owner.name_any(),
-                gathered.proxies.len(),
+                access::unlisted(gathered).count(),
             );
             Desired::new(EXPOSED, Status::False, reason::TOO_MANY_PROXIES, message)
         }
@@ -277,10 +281,8 @@ fn config_applied(owner: &Agent, state: Option<&ConfigState>, rejected: Option<&
             reason::RELOAD_STALLED,
             "The gateway read the configuration and does not apply it: see its log.",
         ),
-        Some(ConfigState::Stalled) => condition(
-            Status::False,
-            reason::RELOAD_STALLED,
-            "The gateway answers but does not load the configuration; replacing its Pod.",
-        ),
+        Some(ConfigState::Stalled) => {
+            condition(Status::False, reason::RELOAD_STALLED, "The gateway answers but does not load the configuration.")
+        }
     }
 }

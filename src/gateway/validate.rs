@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::contributions::{self, ResolvedAgents, access, clients};
 use super::credentials;
 use super::gather::{Gathered, Live};
-use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use super::plan::{COLD_PART, Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{self, GatewayNames};
@@ -51,8 +51,8 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let pod = blocking.map_or(Ok(planned), Err);
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
-    let ResolvedAgents { faults, rejections, warnings: agent_warnings, .. } = agents;
-    Plan { pod, config, clients: clients.list, faults, rejections, warnings, agent_warnings }
+    let ResolvedAgents { faults, rejections, digests, warnings: agent_warnings, .. } = agents;
+    Plan { pod, config, clients: clients.list, faults, rejections, digests, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.
@@ -190,8 +190,9 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Opt
     Some(config::render(&gateway))
 }
 
-/// Whether the live Pod has every variable that the document reads, from the same key of the same Secret, and no other value than the
-/// one that a Provider with another endpoint is to get. Each Pod has the token.
+/// Whether the live Pod can take up the document as it runs: it has every variable that the document reads, from the same key of the same
+/// Secret, and no other value than the one that a Provider with another endpoint is to get; and no key changes that is read only at the
+/// start. Each Pod has the token.
 #[must_use]
 pub fn suits_live_pod(live: &Live, document: &Value, planned: &PodPlan) -> bool {
     let wanted = |name: &str| planned.of_agents().find(|wanted| wanted.variable == name);
@@ -203,10 +204,12 @@ pub fn suits_live_pod(live: &Live, document: &Value, planned: &PodPlan) -> bool 
         let id = wanted(name).map(SecretVariable::id);
         id.is_none_or(|id| live.digests.0.get(&id) == planned.digests.0.get(&id))
     };
+    let is_cold = |(part, _): &(&String, &String)| part.starts_with(COLD_PART);
     let before = live.config.as_ref().map(|config| config.value());
     let moved = before.map(|before| live::moved_providers(before, document)).unwrap_or_default();
     let moved = moved.into_iter().flat_map(live::variables);
-    live::variables(document).iter().all(|name| name.as_str() == paths::TOKEN_VARIABLE || has(name.as_str()))
+    live.parts.iter().filter(is_cold).eq(planned.parts.iter().filter(is_cold))
+        && live::variables(document).iter().all(|name| name.as_str() == paths::TOKEN_VARIABLE || has(name.as_str()))
         && moved.into_iter().all(|name| is_current(name.as_str()))
 }
 

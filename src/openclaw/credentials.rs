@@ -52,7 +52,6 @@ mod tests {
     use gateway_stand_in::StandIn;
 
     use super::*;
-    use crate::telemetry::metrics::GatewayCalls;
 
     fn read(status: serde_json::Value) -> BTreeSet<String> {
         unavailable(serde_json::from_value(status).unwrap())
@@ -75,7 +74,7 @@ mod tests {
         let gateway = StandIn::start("token", r#"{"gateway": {"mode": "local"}}"#).await;
         let (address, token) = (gateway.address(), "token".into());
         let endpoint = Endpoint { address, token, namespace: "assistants".into(), run: "pod/0".into() };
-        let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+        let admin = AdminClient::on_loopback();
         assert_eq!(admin.unavailable_providers(&endpoint).await.unwrap(), BTreeSet::new());
         gateway.set_unavailable(&["p-openai"]);
         assert_eq!(admin.unavailable_providers(&endpoint).await.unwrap(), ["openai".to_owned()].into());

@@ -6,6 +6,7 @@
 //! | `layout` | where the data are on the claim of a gateway                      | nothing     |
 //! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
 //! | `config` | renders openclaw.json, one file a section                         | nothing     |
+//! | `location` | where a gateway is, asked for each new connection              | the network |
 //! | `marker` | the visible leaf that betrays an edit of a redacted one           | nothing     |
 //! | `live`   | reads single entries back from an openclaw.json                   | nothing     |
 //! | `proof`  | does `config.get` prove that the gateway runs our file?           | nothing     |
@@ -28,6 +29,7 @@ pub mod device;
 pub mod exit;
 pub mod layout;
 pub mod live;
+pub mod location;
 pub mod marker;
 pub mod names;
 pub mod pairing;

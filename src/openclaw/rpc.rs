@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::{self, Object};
+use super::location::{self, Locate, NotLocated};
 use super::places::{MOST_SILENCE, Places};
 use super::proof;
 use crate::telemetry::metrics::GatewayCalls;
@@ -22,9 +23,9 @@ use crate::telemetry::metrics::GatewayCalls;
 /// Served by OpenClaw's plugin `admin-http-rpc`; needs the gateway's token and no pairing.
 const PATH: &str = "/api/v1/admin/rpc";
 
-/// For the connection and for the whole call. The gateway answers `config.get` within milliseconds, unless a turn keeps
+/// For the connection, with the question where the gateway is, and for the whole call. The gateway answers `config.get` within milliseconds, unless a turn keeps
 /// its one thread busy.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 const KIB: usize = 1024;
@@ -67,8 +68,11 @@ pub enum RpcError {
     #[error("cannot build the HTTP client: {0}")]
     Client(#[source] reqwest::Error),
     /// No connection, or one that broke: the gateway starts, ends, or its node is gone.
-    #[error("the gateway cannot be reached: {0}")]
+    #[error("the gateway cannot be reached: {}", location::first_cause(.0))]
     Unreachable(#[source] reqwest::Error),
+    /// It was not asked: somebody else may be at its address.
+    #[error("the gateway is not asked: {0}")]
+    NotLocated(#[source] NotLocated),
     /// It let a call run out of time, this one or one of the last minutes.
     #[error("the gateway does not answer within {} s; Creel asks again within {} min", CALL_TIMEOUT.as_secs(), MOST_SILENCE.as_secs() / 60)]
     Silent,
@@ -105,8 +109,15 @@ pub struct Endpoint {
     pub token: SecretString,
     /// Calls to the gateways of a namespace take turns.
     pub namespace: String,
-    /// The run of its process: another one is known to answer until it does not.
+    /// The run of its process, after the UID of its Pod and a slash: another one is known to answer until it does not.
     pub run: String,
+}
+
+impl Endpoint {
+    /// The UID of its Pod.
+    fn pod(&self) -> &str {
+        self.run.split('/').next().unwrap_or_default()
+    }
 }
 
 impl PartialEq for Endpoint {
@@ -126,20 +137,28 @@ pub struct AdminClient {
     /// A permit for each KiB of long answers.
     memory: Arc<Semaphore>,
     pub(super) places: Arc<Places>,
+    locate: Arc<dyn Locate>,
 }
 
 impl AdminClient {
-    /// A client that follows no redirect and no proxy, so that the token goes to the gateway and nowhere else.
-    pub fn new(calls: GatewayCalls) -> Result<Self, RpcError> {
+    /// A client that follows no redirect and no proxy, so that the token goes to the gateway and nowhere else. `locate`: where it is.
+    pub fn new(calls: GatewayCalls, locate: Arc<dyn Locate>) -> Result<Self, RpcError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
+            .dns_resolver(location::Resolver(Arc::clone(&locate)))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(RpcError::Client)?;
-        Ok(Self { http, calls, memory: Arc::new(Semaphore::new(ALL_LONG / KIB)), places: Arc::default() })
+        Ok(Self { http, calls, memory: Arc::new(Semaphore::new(ALL_LONG / KIB)), places: Arc::default(), locate })
+    }
+
+    /// Where the gateway is now, for a connection that its caller opens.
+    pub(super) async fn address(&self, gateway: &Endpoint) -> Result<SocketAddr, RpcError> {
+        let address = self.locate.locate(gateway.pod()).await.map_err(RpcError::NotLocated)?;
+        Ok(SocketAddr::new(address, gateway.address.port()))
     }
 
     /// What the gateway says of its configuration, compared with ours.
@@ -193,7 +212,8 @@ impl AdminClient {
         self.calls.count(method.name);
         let response = self
             .http
-            .post(format!("http://{}{PATH}", gateway.address))
+            .post(format!("http://{}:{}{PATH}", location::host(gateway.pod()), gateway.address.port()))
+            .header(header::HOST, gateway.address.to_string())
             .bearer_auth(gateway.token.expose_secret())
             .header(header::CONTENT_TYPE, "application/json")
             .body(json!({"id": "1", "method": method.name, "params": params}).to_string())
@@ -236,8 +256,22 @@ impl AdminClient {
     }
 }
 
+#[cfg(test)]
+impl AdminClient {
+    /// A client of gateways of tests.
+    #[allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+    #[must_use]
+    pub fn on_loopback() -> Self {
+        Self::new(GatewayCalls::default(), Arc::new(location::Loopback)).unwrap()
+    }
+}
+
 fn unreachable(error: reqwest::Error) -> RpcError {
-    if error.is_timeout() { RpcError::Silent } else { RpcError::Unreachable(error) }
+    match NotLocated::cause_of(&error) {
+        Some(not_located) => RpcError::NotLocated(not_located.clone()),
+        None if error.is_timeout() => RpcError::Silent,
+        None => RpcError::Unreachable(error),
+    }
 }
 
 /// What the gateway answers, as far as it is read.

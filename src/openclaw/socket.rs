@@ -8,6 +8,7 @@
 //!   off, without its id, and what waited is forgotten: nothing tells that it was accepted.
 //! - From the loopback address no pairing is needed; from any other one, once for each device and claim.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -116,11 +117,11 @@ async fn run_now(
     permit: impl Future<Output = bool>,
 ) -> Result<RunAnswer, SocketError> {
     let _memory = admin.room_for(MESSAGE_LIMIT).await?;
-    let mut connection = match connect(gateway, device).await? {
+    let mut connection = match connect(admin, gateway, device).await? {
         Connected::Yes(connection) => connection,
         Connected::Unpaired(request) => {
             approve(admin, gateway, device, &request).await?;
-            match connect(gateway, device).await? {
+            match connect(admin, gateway, device).await? {
                 Connected::Yes(connection) => connection,
                 Connected::Unpaired(_) => {
                     return Err(SocketError::Refused("approved, and still not paired".to_owned()));
@@ -149,8 +150,8 @@ struct PairingRequest {
     device_id: String,
 }
 
-async fn connect(gateway: &Endpoint, device: &Device) -> Result<Connected, SocketError> {
-    let mut connection = Connection::open(gateway).await?;
+async fn connect(admin: &AdminClient, gateway: &Endpoint, device: &Device) -> Result<Connected, SocketError> {
+    let mut connection = Connection::open(admin.address(gateway).await?).await?;
     let challenge = connection.challenge().await?;
     match connection.call("connect", device.answer(&challenge, &gateway.token)).await? {
         Ok(_) => Ok(Connected::Yes(Box::new(connection))),
@@ -264,14 +265,14 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(gateway: &Endpoint) -> Result<Self, SocketError> {
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(gateway.address))
+    async fn open(address: SocketAddr) -> Result<Self, SocketError> {
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
             .await
             .map_err(|_| SocketError::Unreachable(std::io::ErrorKind::TimedOut.into()))?
             .map_err(SocketError::Unreachable)?;
         let limits =
             WebSocketConfig::default().max_message_size(Some(MESSAGE_LIMIT)).max_frame_size(Some(MESSAGE_LIMIT));
-        let upgrade = client_async_with_config(format!("ws://{}/", gateway.address), stream, Some(limits));
+        let upgrade = client_async_with_config(format!("ws://{address}/"), stream, Some(limits));
         let (stream, _) = timeout(ANSWER_TIMEOUT, upgrade).await.map_err(|_| SocketError::Silent)?.map_err(broken)?;
         Ok(Self { stream })
     }

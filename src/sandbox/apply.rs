@@ -17,7 +17,6 @@ use super::step::{Decision, Step, Why, keep, lost};
 use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
 use crate::kubernetes::conditions::{reason, whole_seconds};
-use crate::kubernetes::ledger::Disputed;
 use crate::kubernetes::received::{self, Received};
 use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of, is_child_of_predecessor};
 use crate::pods::trial::Refusal;
@@ -62,17 +61,11 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
         Err(error) if let Some(reason) = error.reason() => fault(reason, error.to_string()),
         other => {
             other?;
-            disputed(context, &pass.gathered.agent).and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
+            let disputed = context.fences.disputed(&context.applier, &pass.gathered.agent);
+            disputed.and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
         }
     };
     Ok(applied)
-}
-
-/// The policy or the fence, if somebody else keeps changing it.
-fn disputed(context: &Context, agent: &Agent) -> Option<Disputed> {
-    let own = context.applier.disputed(&agent.uid().unwrap_or_default());
-    let fence = context.fences.disputed(&agent.namespace().unwrap_or_default());
-    own.into_iter().chain(fence).min_by_key(|disputed| !disputed.confines)
 }
 
 /// Stops the Pod of a sandbox that would rest on what is somebody else's: its policy, its host key.
@@ -95,10 +88,15 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
         let policy = network_policy::build(agent, &names, &gateway_owner(agent), &network, &context.dns_servers);
         applied.sent |= context.applier.apply(&policy, live.network_policy.as_deref(), &uid).await?;
     }
+    // Before anything that may be refused.
+    let is_undermined = context.fences.disputed(&context.applier, agent).is_some_and(|disputed| disputed.confines);
+    if is_undermined {
+        stop(context, live.pod.as_deref()).await?;
+    }
     let service = service::build(agent, &names);
     applied.sent |= context.applier.apply(&service, live.service.as_deref(), &uid).await?;
-    if disputed(context, agent).is_some_and(|disputed| disputed.confines) {
-        return stop(context, live.pod.as_deref()).await;
+    if is_undermined {
+        return Ok(());
     }
     take(context, pass, applied).await
 }

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::small_world::{NAMESPACE, SmallWorld};
 use crate::declarations::fixtures::agent;
 use crate::openclaw::rpc::{AdminClient, Endpoint};
-use crate::telemetry::metrics::GatewayCalls;
 use crate::world::facts::Facts;
 use crate::world::gateways::Gateway;
 use crate::world::queues::queues;
@@ -35,7 +34,7 @@ pub async fn start() -> StandIn {
 }
 
 pub fn admin() -> AdminClient {
-    AdminClient::new(GatewayCalls::default()).unwrap()
+    AdminClient::on_loopback()
 }
 
 pub fn endpoint(gateway: &StandIn) -> Endpoint {

@@ -14,6 +14,7 @@
 //! | `memo` | a value that lasts until an object changes | memory |
 //! | `triggers` | whom a change of an object concerns | nothing |
 //! | `fact_triggers` | whom a published fact concerns | nothing |
+//! | `located` | where the Pod of a gateway is now | the network |
 //! | `watch` | keeps one store true | the network |
 //! | `attempt` | one reconcile within its time, and when to try again | the network, through it |
 //! | `runtime` | runs the controllers of objects | the network, through them |
@@ -27,6 +28,7 @@ pub mod facts;
 pub mod gateway_state;
 pub mod gateways;
 pub mod jobs_found;
+pub mod located;
 pub mod memo;
 pub mod namespaces;
 pub mod proxies;

@@ -59,6 +59,20 @@ pub fn pods_of_gateway(stores: &Stores, namespace: &str, owner: &Agent) -> Vec<A
     })
 }
 
+/// Whether the Pod is one of a gateway, by the chain of its controllers.
+#[must_use]
+pub fn is_pod_of_gateway(stores: &Stores, pod: &Pod) -> bool {
+    let chain = || {
+        let set = controller_of(pod)?;
+        let set = stores.replica_sets.find(|it| it.metadata.uid.as_ref() == Some(&set.uid))?;
+        let deployment = controller_of(&*set)?;
+        let deployment = stores.deployments.find(|it| it.object.metadata.uid.as_ref() == Some(&deployment.uid))?;
+        let owner = controller_of(&deployment.object)?;
+        stores.agents.find(|agent| agent.metadata.uid.as_ref() == Some(&owner.uid))
+    };
+    chain().is_some()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

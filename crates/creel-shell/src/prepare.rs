@@ -26,6 +26,8 @@ pub const MISSING: &str = "the volume has no directory";
 
 /// Names that such a message has.
 const NAMES_LIMIT: usize = 10;
+/// Characters of each.
+const NAME_LIMIT: usize = 40;
 
 /// Why a directory cannot be created or used.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,8 @@ pub enum PrepareError {
     Create { path: PathBuf, source: io::Error },
     #[error("{path} exists and is not a directory: {source}; remove it from the volume")]
     NotADirectory { path: PathBuf, source: io::Error },
-    #[error("{MISSING} `{}`; {}", .path.display(), there_is(.parent, .found))]
-    Missing { path: PathBuf, parent: PathBuf, found: Vec<String> },
+    #[error("{MISSING} `{}`{}; {}", .path.display(), .instead.unwrap_or_default(), there_is(.parent, .found))]
+    Missing { path: PathBuf, instead: Option<&'static str>, parent: PathBuf, found: Vec<String> },
     #[error("cannot open {path}: {source}; the volume must be readable for this user")]
     Look { path: PathBuf, source: io::Error },
 }
@@ -77,7 +79,8 @@ fn find(directory: &Directory) -> Result<(), PrepareError> {
             Ok(next) => next,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 let found = directories_in(&mount.join(&reached));
-                return Err(PrepareError::Missing { path: path.clone(), parent: reached, found });
+                let instead = instead(&mount.join(&reached).join(name));
+                return Err(PrepareError::Missing { path: path.clone(), instead, parent: reached, found });
             }
             Err(error) => {
                 return Err(PrepareError::Look { path: mount.join(reached).join(name), source: error.into() });
@@ -88,15 +91,30 @@ fn find(directory: &Directory) -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// What is there in place of a directory, to be read after its path.
+fn instead(path: &Path) -> Option<&'static str> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some(if found.is_symlink() { ", but a symbolic link, which Creel does not follow" } else { ", but a file" })
+}
+
 /// The names of the directories in this one, sorted; as many as a message can have.
 fn directories_in(parent: &Path) -> Vec<String> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut names: Vec<String> =
-        directories.map(|entry| entry.file_name().to_string_lossy().escape_debug().to_string()).collect();
+    let mut names: Vec<String> = directories.map(|entry| short(&entry.file_name().to_string_lossy())).collect();
     names.sort();
     names.truncate(NAMES_LIMIT);
     names
+}
+
+/// The kubelet keeps the last 2 KiB of a message, and this one is known by its beginning.
+fn short(name: &str) -> String {
+    let letters = name.escape_debug().take(NAME_LIMIT + 1).collect::<String>();
+    if letters.chars().count() > NAME_LIMIT {
+        letters.chars().take(NAME_LIMIT - 1).chain(['…']).collect()
+    } else {
+        letters
+    }
 }
 
 fn there_is(parent: &Path, found: &[String]) -> String {

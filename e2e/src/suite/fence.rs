@@ -1,5 +1,7 @@
 //! Whether a policy selects each of Creel's Pods for as long as it is there, whatever was deleted. Touches the network.
 
+use std::future::pending;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
@@ -35,11 +37,11 @@ impl TestNamespace {
         pods.list(&ListParams::default().labels(labels)).await.expect("Pods can be listed").items
     }
 
-    /// Waits until the Pods with these labels have got so far; fails when the fence does not select one of them. Returns how often nothing
-    /// but the fence did.
+    /// Waits until the Pods with these labels have got so far; fails when the fence does not select one of them, or when their departure has
+    /// begun before one was seen. Returns how often nothing but the fence selected one.
     pub async fn fenced_until(&self, labels: &str, departure: Departure) -> u32 {
         let fence = format!("{}/{FENCE}", self.name);
-        let mut by_the_fence_alone = 0_u32;
+        let (mut seen, mut by_the_fence_alone) = (0_u32, 0_u32);
         self.eventually(&format!("the departure of Pods with {labels} is {departure:?}"), START, async || {
             let before = self.pods_with(labels).await;
             let rules = Rules::of(self).await;
@@ -50,11 +52,25 @@ impl TestNamespace {
                     left.labels().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let selecting = rules.selecting(&pod("10.0.0.1", (&self.name, &[]), &labels)).await;
                 assert!(selecting.contains(&fence), "{} is selected by {selecting:?}", left.name_any());
+                seen += 1;
                 by_the_fence_alone += u32::from(selecting == [fence.as_str()]);
             }
             if departure.is(&after) { Ok(()) } else { Err(format!("{} Pods", after.len())) }
         })
         .await;
+        assert!(departure == Departure::Over || seen > 0, "no Pod with {labels} was seen, so nothing was shown");
         by_the_fence_alone
+    }
+}
+
+/// Does this while that goes on. How that ends, if it does, makes no difference.
+pub async fn beside<T>(goes_on: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) {
+    let goes_on = async {
+        goes_on.await;
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = goes_on => {}
+        () = meanwhile => {}
     }
 }

@@ -51,7 +51,7 @@ pub use edge::{
 pub use enforcer::while_enforced;
 pub use evidence::operator_log;
 pub use fake_nodes::{FakeNodes, with_fake_nodes};
-pub use fence::{Departure, FENCE, OURS};
+pub use fence::{Departure, FENCE, OURS, beside};
 pub use fixtures::{
     agent, agent_with, cron_job, in_sandbox, joined_agent, keyless_provider, provider, sandbox, secret,
 };

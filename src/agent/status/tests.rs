@@ -1,16 +1,13 @@
+mod not_in_force;
+
 use std::sync::Arc;
 
 use super::*;
-use crate::api::passthrough::Passthrough;
 use crate::api::sandbox::WorkspaceAccess;
-use crate::gateway::build::config_map;
 use crate::gateway::config_sync::state::ConfigState;
 use crate::gateway::fixtures::{self, company, edit, observed, secret, settle};
 use crate::gateway::pod::PodState;
-use crate::gateway::rejections::{Keys, Rejections};
 use crate::kubernetes::spec_version::SpecVersion;
-use crate::naming::GatewayNames;
-use crate::openclaw::config::passthrough::author::Author;
 use crate::references::digests::{Read, SourceKind};
 
 fn now() -> Timestamp {
@@ -193,62 +190,6 @@ fn an_edit_of_one_agent_never_changes_whether_another_is_ready() {
 }
 
 #[test]
-fn only_the_agent_whose_keys_the_gateway_rejects_is_at_fault() {
-    let mut gathered = company();
-    let fields = serde_json::json!({"noSuchKey": 1});
-    let keys = fields.as_object().unwrap();
-    let words = "agents.entries.writer: Unrecognized key: \"noSuchKey\"";
-    let author = Author::Agent("writer".into());
-    let circumstances = gathered.live.circumstances();
-    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances };
-    gathered.live.rejections = Rejections::default().with(rejected, words, false).unwrap();
-    edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
-    let state = observed(&gathered, Some(&PodState::Ready), Some(&ConfigState::Applied));
-    let status = |agent: &Agent| super::status(agent, &GatewayLookup::On(&state), None, Vec::new(), now()).0;
-
-    let of_writer = status(&gathered.joined[0]);
-    assert_eq!(summary_of(&of_writer), self::words("False", "False", "True", "Rejected"));
-    let config = find(&of_writer.conditions, CONFIG_APPLIED).unwrap();
-    assert_eq!((config.status.as_str(), config.reason.as_str()), ("False", "Rejected"));
-    let message = "The Agent is not on the gateway. The gateway rejected spec.config of Agent \"writer\"; correct or remove what it \
-                   names: agents.entries.writer: Unrecognized key: \"noSuchKey\"";
-    assert_eq!(config.message, message);
-    assert_eq!(find(&of_writer.conditions, REFERENCES_RESOLVED).unwrap().status, "True");
-
-    let of_owner = status(&gathered.owner);
-    assert_eq!(summary_of(&of_owner), self::words("True", "False", "False", "Ready"));
-    assert_eq!(find(&of_owner.conditions, CONFIG_APPLIED).unwrap().status, "True");
-}
-
-#[test]
-fn an_agent_whose_last_accepted_keys_are_in_force_is_ready() {
-    let mut gathered = company();
-    settle(&mut gathered);
-    let (owner, accepted) = (Arc::clone(&gathered.owner), gathered.live.config.clone().unwrap());
-    let last_good = config_map::last_good(&owner, &GatewayNames::of("concierge"), &accepted);
-    fixtures::keep(&mut gathered.live, last_good);
-    let fields = serde_json::json!({"noSuchKey": 1});
-    let (keys, author) = (fields.as_object().unwrap(), Author::Agent("writer".into()));
-    let rejected = Keys { author: &author, fields: keys, variables: &[], circumstances: gathered.live.circumstances() };
-    gathered.live.rejections = Rejections::default().with(rejected, "no such key", false).unwrap();
-    edit(&mut gathered, "writer", |agent| agent.spec.config = Passthrough(keys.clone()));
-    let of = |pod: &PodState| {
-        let state = observed(&gathered, Some(pod), Some(&ConfigState::Applied));
-        status(&gathered.joined[0], &GatewayLookup::On(&state), None, Vec::new(), now()).0
-    };
-    let well = of(&PodState::Ready);
-    assert_eq!(summary_of(&well), words("True", "False", "False", "Ready"));
-    for (kind, expected) in [(READY, "True"), (CONFIG_APPLIED, "False")] {
-        let condition = find(&well.conditions, kind).unwrap();
-        assert_eq!(condition.status, expected);
-        let start = "The last accepted config remains in use, if any is still accepted. The gateway rejected spec.config of Agent \"writer\"";
-        assert!(condition.message.starts_with(start), "{}", condition.message);
-    }
-    let starts = PodState::Waiting { reason: reason::STARTING, message: "starts".into() };
-    assert_eq!(summary_of(&of(&starts)), words("Unknown", "True", "False", "Starting"));
-}
-
-#[test]
 fn an_agent_whose_key_the_gateway_lacks_is_not_ready_and_the_others_are() {
     let mut gathered = company();
     edit(&mut gathered, "concierge", |agent| agent.spec.model.fallbacks.clear());
@@ -402,41 +343,6 @@ fn what_is_left_of_a_deleted_agent_of_the_same_name_is_waited_for() {
     assert_eq!(told(&GatewayLookup::Blocked(fault.clone())), waits);
     state.fault = Some(fault);
     assert_eq!(told(&GatewayLookup::On(&state)), waits);
-}
-
-#[test]
-fn an_edit_whose_pod_the_api_server_rejects_stalls_the_agent_that_was_edited_and_nobody_else() {
-    let mut gathered = company();
-    settle(&mut gathered);
-    let (ready, applied) = (PodState::Ready, ConfigState::Applied);
-    let before = observed(&gathered, Some(&ready), Some(&applied));
-    let told =
-        |agent: &Agent, state: &GatewayState| status(agent, &GatewayLookup::On(state), None, Vec::new(), now()).0;
-    let [mut owner, mut writer] = [&gathered.owner, &gathered.joined[0]].map(|agent| Agent::clone(agent));
-    owner.status = Some(told(&owner, &before));
-    writer.status = Some(told(&writer, &before));
-    let well = words("True", "False", "False", "Ready");
-    for held_back in [false, true] {
-        let state = fixtures::observed_rejected(&gathered, held_back);
-        for agent in [&owner, &writer] {
-            let status = told(agent, &state);
-            assert_eq!(summary_of(&status), well, "what was in force goes on");
-            let gateway = find(&status.conditions, GATEWAY_READY).unwrap();
-            assert_eq!((gateway.status.as_str(), gateway.reason.as_str()), ("True", "ReplacementRejected"));
-        }
-    }
-    edit(&mut gathered, "concierge", |agent| agent.status.clone_from(&owner.status));
-    edit(&mut gathered, "writer", |agent| agent.status.clone_from(&writer.status));
-    let stalled = words("False", "False", "True", "ReplacementRejected");
-    for (held_back, of_joined) in [(false, &well), (true, &stalled)] {
-        let state = fixtures::observed_rejected(&gathered, held_back);
-        let status = told(&gathered.owner, &state);
-        assert_eq!(summary_of(&status), stalled);
-        let message = &find(&status.conditions, STALLED).unwrap().message;
-        let named = ["spec.gateway of Agent \"concierge\"", "no such class"];
-        assert!(named.iter().all(|words| message.contains(words)), "{message}");
-        assert_eq!(summary_of(&told(&gathered.joined[0], &state)), *of_joined);
-    }
 }
 
 #[test]

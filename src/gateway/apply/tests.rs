@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, PodSpec, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -274,12 +275,12 @@ async fn a_gateway_is_stopped_while_somebody_keeps_changing_what_confines_it() {
         gathered.live.network_policy = Some(edited_by(&network_policy, version));
         let (applied, sent) = sender.apply(&gathered).await;
         sent.unwrap();
-        assert_eq!(applied.stopped, version >= 3, "{version}");
-        let expected = if applied.stopped { vec![policy, stop] } else { vec![policy] };
+        assert!(applied.fault.is_none(), "{:?}", applied.fault);
+        let stopped = applied.stopped.map(|fault| (fault.reason, fault.message));
+        assert_eq!(stopped.is_some(), version >= 3, "{version}");
+        let expected = if version == 3 { vec![policy, stop] } else { vec![policy] };
         assert_eq!(api.take_writes(), expected, "{version}");
-        let fault = applied.fault.map(|fault| (fault.reason, fault.message));
-        assert_eq!(fault.is_some(), applied.stopped, "{fault:?}");
-        if let Some((reason, message)) = fault {
+        if let Some((reason, message)) = stopped {
             assert_eq!(reason, reason::CONTESTED);
             let words = ["\"reloader\"", "NetworkPolicy \"concierge-gateway\"", "are stopped"];
             assert!(words.iter().all(|words| message.contains(words)), "{message}");
@@ -287,17 +288,14 @@ async fn a_gateway_is_stopped_while_somebody_keeps_changing_what_confines_it() {
     }
 
     gathered.live.pods.clear();
-    let mut stopped = gathered.live.deployment.as_deref().unwrap().clone();
-    stopped.object.spec.as_mut().unwrap().replicas = Some(0);
-    gathered.live.deployment = Some(Arc::new(stopped));
     gathered.live.network_policy = Some(edited_by(&network_policy, 5));
-    assert!(sender.apply(&gathered).await.0.stopped);
+    assert!(sender.apply(&gathered).await.0.stopped.is_some());
     assert_eq!(api.take_writes(), [""; 0], "nothing runs that it would confine");
 
     edit(&mut gathered, "concierge", |_| {});
     let (applied, sent) = sender.apply(&gathered).await;
     sent.unwrap();
-    assert!(!applied.stopped && applied.fault.is_none(), "an edit of the Agent: {:?}", applied.fault);
+    assert!(applied.stopped.is_none() && applied.fault.is_none(), "an edit of the Agent: {:?}", applied.fault);
     assert_eq!(api.take_writes(), [policy, stop]);
 }
 
@@ -335,5 +333,45 @@ async fn a_disputed_deployment_is_put_back_at_once_where_its_pod_would_be_less_c
             assert_eq!(reason, reason::CONTESTED);
             assert!(message.contains("\"reloader\"") && message.contains("Deployment"), "{message}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_that_somebody_goes_on_changing_while_its_pod_is_stopped_stays_stopped() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    settle(&mut gathered);
+    gathered.live.pods = vec![Arc::default()];
+    let sender = Senders::refused(&api, "nothing", 403);
+    sender.apply(&gathered).await.1.unwrap();
+    let mut host = desired(&gathered).deployment.unwrap();
+    host.spec.as_mut().unwrap().template.spec.as_mut().unwrap().host_network = Some(true);
+    for version in 0..6 {
+        gathered.live.deployment = Some(edited_by(&host, version));
+        let stopped = sender.apply(&gathered).await.0.stopped;
+        assert_eq!(stopped.is_some(), version >= 3, "{version}");
+        if stopped.is_some() {
+            gathered.live.pods.clear();
+        }
+    }
+    let owner = gathered.owner.uid().unwrap();
+    let later = Instant::now() + Duration::from_mins(11);
+    assert!(sender.0.ledger.disputed(&owner, later).is_some(), "the last edit is still there");
+}
+
+#[tokio::test]
+async fn a_child_that_is_refused_does_not_keep_the_pod_from_being_stopped_nor_hide_why() {
+    let (api, mut gathered) = (RecordingApi::default(), company());
+    settle(&mut gathered);
+    gathered.live.pods = vec![Arc::default()];
+    let sender = Senders::refused(&api, "services/", 422);
+    let Desired { network_policy, .. } = desired(&gathered);
+    for version in 0..5 {
+        api.take();
+        gathered.live.network_policy = Some(edited_by(&network_policy, version));
+        let (applied, sent) = sender.apply(&gathered).await;
+        sent.unwrap();
+        assert_eq!(applied.fault.unwrap().reason, reason::CHILD_REJECTED);
+        let is_stopped = api.take_writes().contains(&"PATCH deployments/concierge-gateway".to_owned());
+        assert_eq!((applied.stopped.is_some(), is_stopped), (version >= 4, version >= 4), "{version}");
     }
 }

@@ -122,7 +122,7 @@ fn config(gathered: &Gathered, plan: &Plan, decision: &Decision, names: &Gateway
     };
     let document = plan.config.clone().or_else(|| live.config.clone())?;
     let revision = ConfigRevision::select(live, names, &hash, image, document);
-    let revision = ConfigRevision { rejections: plan.rejections.clone(), ..revision };
+    let revision = ConfigRevision { rejections: plan.rejections.clone(), digests: plan.digests.clone(), ..revision };
     let map = config_map::mounted(&gathered.owner, names, &revision);
     Some(DesiredConfig { plan: hash, revision, map })
 }

@@ -1,6 +1,8 @@
 //! Takes the step that was decided: saves a configuration as the last good one, writes another one in its place, replaces the Pod.
 //! Touches the network.
 
+use std::time::Instant;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
 
@@ -11,9 +13,11 @@ use crate::gateway::build::config_map;
 use crate::gateway::context::Context;
 use crate::gateway::gather::Gathered;
 use crate::gateway::revision::ConfigRevision;
+use crate::gateway::rollout::trial;
 use crate::kubernetes::apply::ApplyError;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::GatewayNames;
+use crate::pods::trial::Refusal;
 use crate::references::digests::Fault;
 
 /// What is mounted after the step.
@@ -21,9 +25,11 @@ pub struct Outcome {
     pub config: ConfigRevision,
     /// The API server refuses what was to be written: everything is as it was.
     pub fault: Option<Fault>,
+    /// The API server would not take the Pod that is to stand in for the present one, which therefore stays.
+    pub refused: Option<Refusal>,
 }
 
-/// Takes the step. The Pod is replaced only once the configuration is written with which the next one starts.
+/// Takes the step. The Pod is replaced only once the configuration is written with which the next one starts, and only if there can be one.
 pub async fn take(
     context: &Context,
     gathered: &Gathered,
@@ -35,7 +41,7 @@ pub async fn take(
     let next = step.revision(&config, &gathered.live, &names);
     let map = match step {
         Step::SaveLastGood => Some(config_map::last_good(&gathered.owner, &names, &next.current)),
-        Step::RollBack { .. } | Step::Acquit { .. } | Step::Search { .. } | Step::Convict => {
+        Step::RollBack { .. } | Step::Acquit { .. } | Step::Convict => {
             Some(config_map::mounted(&gathered.owner, &names, &next))
         }
         Step::Wait | Step::ReplacePod => None,
@@ -44,17 +50,26 @@ pub async fn take(
         && let Err(error) = write(context, gathered, &map).await
     {
         return match apply::fault(&error) {
-            Some(fault) => Ok(Outcome { config, fault: Some(fault) }),
+            Some(fault) => Ok(Outcome { config, fault: Some(fault), refused: None }),
             None => Err(error.into()),
         };
     }
-    if step.replaces_pod(&next) {
-        tracing::warn!(pod = pod.name_any(), "replacing the Pod");
-        // The Deployment creates the next one.
-        pods::delete(&context.client, pod).await?;
-        context.configs.mark_deleted(&gathered.owner.uid().unwrap_or_default(), pod);
+    let refused = if step.replaces_pod(&next) { replace(context, gathered, pod).await? } else { None };
+    Ok(Outcome { config: next, fault: None, refused })
+}
+
+/// Deletes the Pod, unless the API server would not take the next one, which the Deployment creates.
+async fn replace(context: &Context, gathered: &Gathered, pod: &Pod) -> Result<Option<Refusal>, ReconcileError> {
+    let owner = gathered.owner.uid().unwrap_or_default();
+    if let Some(next) = trial::next(gathered, pod)
+        && let Some(refusal) = context.restarts.refusal(&context.client, &owner, pod, &next, Instant::now()).await
+    {
+        return Ok(Some(refusal));
     }
-    Ok(Outcome { config: next, fault: None })
+    tracing::warn!(pod = pod.name_any(), "replacing the Pod");
+    pods::delete(&context.client, pod).await?;
+    context.configs.mark_deleted(&owner, pod);
+    Ok(None)
 }
 
 async fn write(context: &Context, gathered: &Gathered, map: &ConfigMap) -> Result<(), ApplyError> {

@@ -19,12 +19,9 @@ pub enum Step<'a> {
     /// The gateway rejects what is mounted, with this message: the last good configuration is written back. With `replace_pod` its Pod is
     /// then replaced, if there was one to write back. `failed_start`: it rejects it by not starting.
     RollBack { message: &'a str, replace_pod: bool, failed_start: bool },
-    /// The gateway does not start with the last good configuration either, with this message: the desired one is written back, and not
-    /// suspected any more.
+    /// The gateway does not start, with this message, and has nothing to go back to, or does not start with that either: the desired
+    /// configuration is written back, and not suspected any more. The next plan does without the keys that are to blame, if any are.
     Acquit { message: &'a str },
-    /// The gateway does not start, with this message, and has nothing to go back to: the next plan does without the keys that are to blame,
-    /// if any are.
-    Search { message: &'a str },
     /// The gateway started with the last good configuration: the suspected one is to blame, or who wrote in it, whatever happens later.
     Convict,
     /// The Pod is replaced.
@@ -42,7 +39,6 @@ impl Step<'_> {
             }
             Step::RollBack { message, failed_start, .. } => config.rolled_back(live, names, message, failed_start),
             Step::Acquit { message } => config.acquitted(live, names, message),
-            Step::Search { message } => config.searched(live, names, message),
             Step::Convict => config.convicted(live, names),
         }
     }
@@ -53,7 +49,7 @@ impl Step<'_> {
         match self {
             Step::ReplacePod => true,
             Step::RollBack { replace_pod, .. } => replace_pod && !mounted.is_desired(),
-            Step::Wait | Step::SaveLastGood | Step::Acquit { .. } | Step::Search { .. } | Step::Convict => false,
+            Step::Wait | Step::SaveLastGood | Step::Acquit { .. } | Step::Convict => false,
         }
     }
 }
@@ -110,7 +106,7 @@ fn failed_start<'a>(message: &'a str, config: &ConfigRevision, before: Before) -
     match &config.ruling {
         None if before.predates => Step::ReplacePod,
         None if before.has_fallback => Step::RollBack { message, replace_pod: true, failed_start: true },
-        None => Step::Search { message },
+        None => Step::Acquit { message },
         Some(Ruling::Rejected(Rejection { failed_start: true, .. })) if config.desired.is_some() => {
             if before.predates {
                 Step::ReplacePod

@@ -28,7 +28,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use self::act::Outcome;
-use self::decide::{Before, decide};
+use self::decide::{Before, Step, decide};
 pub use self::look::Process;
 use self::look::Seen;
 use self::state::ConfigState;
@@ -39,6 +39,7 @@ use super::pod::{self, PodState};
 use super::revision::ConfigRevision;
 use crate::kubernetes::reconciler::ReconcileError;
 use crate::naming::GatewayNames;
+use crate::pods::trial::Refusal;
 use crate::references::digests::Fault;
 
 /// The gateway after the handshake.
@@ -56,6 +57,8 @@ pub struct Synced {
     pub config: Option<ConfigRevision>,
     /// The API server refuses a configuration that was to be saved or written back.
     pub fault: Option<Fault>,
+    /// The API server would not take the Pod that is to take up the configuration, so that the present one stays.
+    pub refused: Option<Refusal>,
     /// The Providers whose credentials its process lacks.
     pub unavailable: BTreeSet<String>,
 }
@@ -72,14 +75,15 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
     let Some(config) = config else { return Ok(seen.without_config()) };
     let look = seen.look();
     let step = decide(look, &config, before(context, gathered, pod, &config));
-    let Outcome { config, fault } = act::take(context, gathered, pod, config, step).await?;
+    let Outcome { config, fault, refused } = act::take(context, gathered, pod, config, step).await?;
     if fault.is_none() {
+        let step = if refused.is_some() { Step::Wait } else { step };
         configs.took(&owner, look, step, &config, &gathered.live.pods);
     }
     let Seen { pod, process, state, poll, .. } = seen;
     let run = process.as_ref().map(|process| process.run.as_str());
     let unavailable = run.and_then(|run| configs.unavailable(&owner, run)).unwrap_or_default();
-    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault, unavailable })
+    Ok(Synced { pod: Some(pod), process, state, poll, config: Some(config), fault, refused, unavailable })
 }
 
 /// When the configuration that Pods mount was written, if that is what the cache shows.

@@ -68,7 +68,10 @@ async fn a_gateway_that_cannot_start_with_a_new_configuration_goes_back_to_the_a
     assert_eq!(config.current.value(), &json!("accepted"));
     let message = config.rejection().unwrap().message.clone();
     assert!(message.contains("code 1") && message.contains("allowedSessionKeyPrefixes"), "{message}");
-    assert_eq!(bench.api.take_writes(), [format!("PATCH configmaps/{}", bench.map()), "DELETE pods/one".to_owned()]);
+    assert_eq!(
+        bench.api.take_writes(),
+        [&format!("PATCH configmaps/{}", bench.map()), "POST assistants/pods (dry run)", "DELETE pods/one"]
+    );
 }
 
 #[tokio::test]
@@ -76,9 +79,20 @@ async fn a_pod_that_ended_over_an_earlier_configuration_is_replaced_and_the_pres
     let mut bench = Bench::refusing("nothing").await;
     bench.pod("one", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
     assert!(bench.sync().await.config.unwrap().rejection().is_none());
-    assert_eq!(bench.api.take_writes(), ["DELETE pods/one"]);
+    assert_eq!(bench.api.take_writes(), ["POST assistants/pods (dry run)", "DELETE pods/one"]);
     bench.pod("two", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
     assert!(bench.sync().await.config.unwrap().rejection().is_some());
+}
+
+#[tokio::test]
+async fn a_pod_stays_while_the_api_server_would_not_take_the_next_one_and_is_not_tried_for_each_reconcile() {
+    let mut bench = Bench::refusing("POST assistants/pods (dry run)").await;
+    bench.pod("one", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
+    for writes in [&["POST assistants/pods (dry run)"][..], &[]] {
+        let synced = bench.sync().await;
+        assert!(synced.refused.unwrap().words.contains("not by this API server"));
+        assert_eq!(bench.api.take_writes(), writes);
+    }
 }
 
 #[tokio::test]
@@ -102,7 +116,10 @@ async fn a_gateway_that_ends_over_the_keys_of_one_agent_goes_back_and_blames_onl
     bench.pod("one", 78, include_str!("../../openclaw/fixtures/exit_refused_at_start.log"));
     let config = bench.sync().await.config.unwrap();
     assert_eq!((config.current.value(), &config.ruling), (&json!("accepted"), &None));
-    assert_eq!(bench.api.take_writes(), [format!("PATCH configmaps/{}", bench.map()), "DELETE pods/one".to_owned()]);
+    assert_eq!(
+        bench.api.take_writes(),
+        [&format!("PATCH configmaps/{}", bench.map()), "POST assistants/pods (dry run)", "DELETE pods/one"]
+    );
     bench.gathered.live.rejections = bench.context.configs.rejections("concierge-uid").unwrap();
     assert_eq!(bench.gathered.live.rejections, config.rejections);
     assert_eq!(plan(&bench.gathered).faults["writer"].reason, reason::REJECTED);

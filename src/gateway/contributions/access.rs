@@ -1,5 +1,6 @@
 //! How the gateway is reached, as its owner says it. It stays whatever is wrong with the owner's own agent. Pure.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -62,13 +63,27 @@ fn proxies(gateway: &Gateway, gathered: &Gathered, settings: &Settings) -> (Vec<
             }
         }
     }
-    let found = gathered.proxies.iter().filter(|address| !callers.iter().any(|(caller, _)| caller == *address));
-    for address in found.take(MOST_TRUSTED).map(ToString::to_string) {
-        if !trusted.contains(&address) {
-            trusted.push(address);
-        }
-    }
+    let found = beside(&trusted, &gathered.proxies).filter(|found| !callers.iter().any(|(caller, _)| caller == *found));
+    let found: Vec<String> = found.take(MOST_TRUSTED).map(ToString::to_string).collect();
+    trusted.extend(found);
     (trusted, rejected)
+}
+
+/// The proxies that were found and that the owner does not list.
+pub fn unlisted(gathered: &Gathered) -> impl Iterator<Item = &IpAddr> {
+    let listed = gathered.owner.spec.gateway.as_ref().map(|gateway| gateway.trusted_proxies.as_slice());
+    beside(listed.unwrap_or_default(), &gathered.proxies)
+}
+
+/// Those that no listed range contains.
+fn beside<'a>(listed: &[String], found: &'a BTreeSet<IpAddr>) -> impl Iterator<Item = &'a IpAddr> + use<'a> {
+    let ranges: Vec<IpNet> = listed.iter().filter_map(|proxy| range(proxy)).collect();
+    found.iter().filter(move |address| !ranges.iter().any(|range| range.contains(*address)))
+}
+
+/// An address, or a range of addresses.
+fn range(proxy: &str) -> Option<IpNet> {
+    proxy.parse::<IpNet>().ok().or_else(|| proxy.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// An address from which requests come that no proxy has forwarded, and what sends them.
@@ -88,7 +103,7 @@ fn callers(live: &Live, settings: &Settings) -> Vec<Caller> {
 /// Why this one cannot be trusted.
 fn reject(proxy: &str, callers: &[Caller]) -> Option<String> {
     // An object may be older than its schema.
-    let Some(range) = proxy.parse::<IpNet>().ok().or_else(|| proxy.parse::<IpAddr>().ok().map(IpNet::from)) else {
+    let Some(range) = range(proxy) else {
         return Some(
             "it is neither an address nor a range of addresses, for example 10.244.3.17 or 10.20.0.0/28".to_owned(),
         );

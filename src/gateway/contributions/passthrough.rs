@@ -135,7 +135,13 @@ impl Part {
         let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &resolved.digests };
         let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
         if let Some(words) = gathered.live.rejections.message(keys) {
-            let message = format!("The gateway rejected {field}; correct or remove what it names: {words}");
+            let message = if gathered.live.rejections.is_guess(keys) {
+                format!(
+                    "The gateway rejected the configuration. Creel guesses that {field} is the cause, and leaves it out to find out: {words}"
+                )
+            } else {
+                format!("The gateway rejected {field}; correct or remove what it names: {words}")
+            };
             return Err(fault(reason::REJECTED, message));
         }
         if let Some(blocking) = resolved.blocking() {
@@ -179,14 +185,15 @@ impl Part {
                     .or_else(|| named.iter().find(|known| is_it(known)).cloned())
             })
             .collect::<Option<_>>()?;
-        let (author, circumstances) = (self.author(agent), gathered.live.circumstances());
-        let keys = Keys { author: &author, fields: &fields, variables: &environment, circumstances };
+        let of = format!("the last good {} of Agent \"{agent}\"", self.field);
+        let sources: Vec<Source> =
+            environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
+        let digests = resolve(&sources, &gathered.reads, &gathered.live.digests).digests;
+        let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &digests };
+        let keys = Keys { author: &self.author(agent), fields: &fields, variables: &environment, circumstances };
         if gathered.live.rejections.message(keys).is_some() {
             return at_fault.is_accepted.then(Default::default);
         }
-        let of = format!("the last good {} of Agent \"{agent}\"", self.field);
-        let sources =
-            environment.iter().map(|variable| sources::of_live(&variable.secret, &variable.key, &of)).collect();
         Some((fields, Contribution { environment, sources, ..Contribution::default() }))
     }
 }

@@ -7,7 +7,6 @@ use crate::fence::fences::Fences;
 use crate::gateway::fixtures::{company, edit, edit_provider, secret, settings, settle};
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::openclaw::rpc::AdminClient;
-use crate::telemetry::metrics::GatewayCalls;
 use crate::tests::small_world::SmallWorld;
 use crate::world::facts::Facts;
 use crate::world::queues::queues;
@@ -20,7 +19,7 @@ fn context(api: &RecordingApi, code: Option<u16>) -> Context {
     let stores = Arc::new(SmallWorld::default().stores());
     let facts = Arc::new(Facts::new(Arc::clone(&stores), queues().0));
     let fences = Arc::new(Fences::new(&client, Arc::clone(&stores)));
-    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let admin = AdminClient::on_loopback();
     Context::new(&client, (stores, facts), fences, settings(), admin)
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::gateway::build::config_map;
 use crate::gateway::fixtures::{company, keep, settle};
-use crate::gateway::rejections::Keys;
+use crate::gateway::rejections::{Circumstances, Keys};
 use crate::openclaw::config::passthrough::author::Author;
 use crate::tests::small_world::{NAMESPACE, SmallWorld};
 
@@ -50,7 +50,7 @@ fn what_has_the_name_of_a_deployment_and_another_owner_says_nothing_of_the_gatew
 fn rejected_keys_are_known_without_the_deployment() {
     let mut gathered = company();
     let keys = serde_json::json!({"noSuchKey": 1}).as_object().unwrap().clone();
-    let circumstances = gathered.live.circumstances();
+    let circumstances = Circumstances { image: None, digests: &gathered.live.digests };
     let author = Author::Agent("writer".into());
     let keys = Keys { author: &author, fields: &keys, variables: &[], circumstances };
     let rejected = Rejections::default().with(keys, "no", false).unwrap();

@@ -12,6 +12,7 @@ use crate::gateway::revision::ConfigRevision;
 use crate::kubernetes::recording_api::RecordingApi;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::cron::key;
+use crate::references::digests::Digests;
 use crate::tests::small_world::{NAMESPACE, SmallWorld};
 use crate::tests::stand_in;
 use crate::world::facts::Facts;
@@ -36,6 +37,7 @@ fn synced(run: &str, state: Option<ConfigState>) -> Synced {
         image: "image".into(),
         ruling: None,
         rejections: Rejections::default(),
+        digests: Digests::default(),
     };
     let process = Process { pod: "pod".into(), run: run.into(), endpoint: Ok(endpoint()) };
     Synced { process: Some(process), state, config: Some(config), ..Synced::default() }

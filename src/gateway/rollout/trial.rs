@@ -38,10 +38,21 @@ impl<'a> Replacement<'a> {
     }
 }
 
-/// As the Deployment's `ReplicaSet` would create it, in place of this Pod.
+/// The Pod of a plan.
 fn wanted(owner: &Agent, planned: &PodPlan, running: &Pod, shell_image: &str) -> Pod {
-    let names = GatewayNames::of(&owner.name_any());
-    let PodTemplateSpec { metadata, spec } = pod_spec::build(&names, planned, shell_image);
+    in_place_of(running, owner, pod_spec::build(&GatewayNames::of(&owner.name_any()), planned, shell_image))
+}
+
+/// The Pod that the live Deployment creates when the one that runs is deleted; `None`: there is no Deployment.
+#[must_use]
+pub fn next(gathered: &Gathered, running: &Pod) -> Option<Pod> {
+    let template = gathered.live.deployment.as_ref()?.object.spec.as_ref()?.template.clone();
+    Some(in_place_of(running, &gathered.owner, template))
+}
+
+/// As the Deployment's `ReplicaSet` would create it, in place of this Pod.
+fn in_place_of(running: &Pod, owner: &Agent, template: PodTemplateSpec) -> Pod {
+    let PodTemplateSpec { metadata, spec } = template;
     let mut metadata = metadata.unwrap_or_default();
     let hash = running.labels().get_key_value(TEMPLATE_HASH).map(|(label, value)| (label.clone(), value.clone()));
     metadata.labels.get_or_insert_default().extend(hash);
@@ -49,7 +60,7 @@ fn wanted(owner: &Agent, planned: &PodPlan, running: &Pod, shell_image: &str) ->
     let unblocked = |owner: &OwnerReference| OwnerReference { block_owner_deletion: None, ..owner.clone() };
     metadata.owner_references = Some(running.owner_references().iter().map(unblocked).collect());
     metadata.namespace = owner.namespace();
-    metadata.name = Some(names.gateway);
+    metadata.name = Some(GatewayNames::of(&owner.name_any()).gateway);
     Pod { metadata, spec, status: None }
 }
 

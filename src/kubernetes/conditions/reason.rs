@@ -54,7 +54,7 @@ reasons! {
         SECRET_IN_PLAIN_TEXT = "SecretInPlainText", "Put the value into a Secret, and write `{valueFrom: {secretKeyRef: {name, key}}}` in its place.";
         /// Everything that the spec names exists. `spec.gateway.resources.limits.memory` is too low for OpenClaw.
         MEMORY_LIMIT_LOW = "MemoryLimitLow", "Raise the limit, or remove it to use the default. A gateway with one Agent needs about 1 GiB, each further Agent about 100 MiB.";
-        /// `spec.config` or `spec.gateway.config` has a key that only Creel sets. The last valid version remains in use.
+        /// `spec.config` or `spec.gateway.config` has a key that only Creel sets. The last valid version remains in use, and the Agent stays ready with it.
         CONFIG_KEY_OWNED = "ConfigKeyOwned", "Remove the key; the message names what to use instead.";
         /// `spec.config` or `spec.gateway.config` has a value that Creel cannot use, for example a variable `${NAME}`. The last valid version remains in use.
         CONFIG_UNSUPPORTED = "ConfigUnsupported", "Correct the value; the message has the form to use.";

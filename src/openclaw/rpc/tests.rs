@@ -29,7 +29,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 
 async fn ask(status: &str, body: &str) -> Result<Payload, RpcError> {
     let (address, _request) = server(status, body.to_owned()).await;
-    AdminClient::new(GatewayCalls::default()).unwrap().call(&endpoint(address), METHOD, &json!({})).await
+    AdminClient::on_loopback().call(&endpoint(address), METHOD, &json!({})).await
 }
 
 const METHOD: Method = Method::short("config.get");
@@ -51,7 +51,7 @@ async fn the_payload_of_a_good_answer_is_returned() {
 #[tokio::test]
 async fn the_call_carries_the_token_and_no_forwarded_header() {
     let (address, request) = server("200 OK", r#"{"id":"1","ok":true,"payload":{}}"#.to_owned()).await;
-    AdminClient::new(GatewayCalls::default()).unwrap().send(&endpoint(address), METHOD, &json!({})).await.unwrap();
+    AdminClient::on_loopback().send(&endpoint(address), METHOD, &json!({})).await.unwrap();
     let request = request.await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("post /api/v1/admin/rpc http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer a-token\r\n"));
@@ -95,7 +95,7 @@ async fn an_endless_answer_is_cut() {
 async fn long_answers_wait_for_each_other_and_short_ones_for_nobody() {
     let body =
         |length: usize| format!(r#"{{"id":"1","ok":true,"payload":{{"valid":true,"x":"{}"}}}}"#, "x".repeat(length));
-    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let admin = AdminClient::on_loopback();
     let call = async |length| {
         let (address, _request) = server("200 OK", body(length)).await;
         admin.call::<Payload>(&endpoint(address), METHOD, &json!({})).await
@@ -115,7 +115,7 @@ async fn a_gateway_that_is_not_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let admin = AdminClient::on_loopback();
     let error = admin.send(&endpoint(address), METHOD, &json!({})).await.unwrap_err();
     assert!(matches!(error, RpcError::Unreachable(_)), "{error}");
 }
@@ -127,4 +127,38 @@ fn a_gateway_that_takes_no_more_for_now_says_for_how_long() {
     let refused = read_payload(StatusCode::SERVICE_UNAVAILABLE, body, PhantomData::<IgnoredAny>).unwrap_err();
     let RpcError::Refused { status: 503, retry_after, .. } = refused else { unreachable!("{refused}") };
     assert_eq!(retry_after, Some(Duration::from_millis(44_100)));
+}
+
+/// Where gateways are not, and how often that was asked.
+#[derive(Debug, Default)]
+struct Elsewhere(std::sync::atomic::AtomicUsize);
+
+impl Locate for Elsewhere {
+    fn locate(&self, pod: &str) -> futures::future::BoxFuture<'static, Result<std::net::IpAddr, NotLocated>> {
+        assert_eq!(pod, "pod");
+        let asked = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move {
+            if asked == 0 { Ok([127, 0, 0, 1].into()) } else { Err(NotLocated("its Pod is gone".to_owned())) }
+        })
+    }
+}
+
+#[tokio::test]
+async fn each_new_connection_and_no_other_goes_where_the_gateway_is_known_to_be() {
+    let gateway = gateway_stand_in::StandIn::start("a-token", "{}").await;
+    let locate = Arc::new(Elsewhere::default());
+    let admin = AdminClient::new(GatewayCalls::default(), locate.clone()).unwrap();
+    let call = async |run: &str| {
+        let gateway = Endpoint { run: run.to_owned(), ..endpoint(gateway.address()) };
+        admin.send(&gateway, Method::short("cron.list"), &json!({})).await
+    };
+    call("pod/0").await.unwrap();
+    call("pod/0").await.unwrap();
+    assert_eq!(locate.0.load(std::sync::atomic::Ordering::Relaxed), 1, "the connection is still open");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let other = endpoint(listener.local_addr().unwrap());
+    let error = admin.send(&other, METHOD, &json!({})).await.unwrap_err();
+    assert_eq!(error.to_string(), "the gateway is not asked: its Pod is gone");
+    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody was called");
 }

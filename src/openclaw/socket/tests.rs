@@ -11,7 +11,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::accept_async;
 
 use super::*;
-use crate::telemetry::metrics::GatewayCalls;
 
 const REQUEST: &str = "e8dc7ccc-f22d-4c7f-993b-85c50a0433e0";
 
@@ -72,11 +71,7 @@ impl Gateway {
                 tokio::spawn(self.clone().serve(stream));
             }
         });
-        let answer =
-            run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7", async {
-                true
-            })
-            .await;
+        let answer = run_job(&AdminClient::on_loopback(), &gateway, &device(), "25107da7", async { true }).await;
         server.abort();
         answer
     }
@@ -232,9 +227,7 @@ async fn a_gateway_that_ends_takes_no_wishes() {
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
     let error =
-        run_job(&AdminClient::new(GatewayCalls::default()).unwrap(), &gateway, &device(), "25107da7", async { true })
-            .await
-            .unwrap_err();
+        run_job(&AdminClient::on_loopback(), &gateway, &device(), "25107da7", async { true }).await.unwrap_err();
     server.await.unwrap();
     assert!(matches!(error, SocketError::NotOpened(503)), "{error}");
 }
@@ -243,7 +236,7 @@ async fn a_gateway_that_ends_takes_no_wishes() {
 async fn a_gateway_that_is_not_there_or_silent_was_not_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = endpoint(&listener);
-    let admin = AdminClient::new(GatewayCalls::default()).unwrap();
+    let admin = AdminClient::on_loopback();
     let silent = run_job(&admin, &gateway, &device(), "25107da7", async { true }).await.unwrap_err();
     assert!(matches!(silent, SocketError::Silent), "{silent}");
     drop(listener);

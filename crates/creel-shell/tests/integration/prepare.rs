@@ -62,14 +62,23 @@ fn a_directory_that_must_exist_is_not_created_and_what_is_there_instead_is_named
         ("agents/concierge", "`agents/concierge`; the directories in `agents` are `main`, `ops`"),
         ("data/agents/main", "`data/agents/main`; the directories in its root are `agents`, `notes`"),
         ("agents/main/sessions", "`agents/main/sessions`; `agents/main` has no directories"),
-        ("workspace", "`workspace`; the directories in its root are `agents`, `notes`"),
-        ("openclaw.json", "`openclaw.json`; the directories in its root are `agents`, `notes`"),
+        (
+            "workspace",
+            "`workspace`, but a symbolic link, which Creel does not follow; the directories in its root are `agents`, `notes`",
+        ),
+        ("openclaw.json", "`openclaw.json`, but a file; the directories in its root are `agents`, `notes`"),
     ] {
         let output = required(path);
         assert!(!output.status.success());
         assert_eq!(text(&output.stderr), format!("the volume has no directory {said}\n"));
         assert!(!mount.path("created").exists());
     }
+    for number in 0..20 {
+        fs::create_dir_all(mount.path(&format!("agents/{number:0>200}"))).unwrap();
+    }
+    let refused = required("agents/concierge");
+    let message = text(&refused.stderr);
+    assert!(message.contains("…") && message.len() < 1024, "{message}");
     assert!(required("agents/main").status.success());
     assert!(mount.path("created").is_dir());
 }

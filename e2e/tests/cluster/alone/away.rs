@@ -1,12 +1,11 @@
 //! An operator that is ended, or away for a while: nothing is lost, nothing is done twice, and a new one does what is left to do. One
 //! gateway for all of it, because each start takes half a minute of a core.
 
-use std::future::pending;
 use std::time::Duration;
 
 use e2e::model_server::{MAX_DELAY, Rule};
 use e2e::suite::operator::{restart, while_stopped};
-use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace, cron_job, in_namespace, with_fake_nodes};
+use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace, beside, cron_job, in_namespace, with_fake_nodes};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
@@ -138,10 +137,6 @@ async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &st
     const WORDS: &str = "Take your time.";
     let prefix = namespace.prefix(provider);
     namespace.script(&[Rule::text("done").when_text(WORDS).delay(MAX_DELAY).path_prefix(prefix)]).await;
-    let turn = async {
-        namespace.try_ask(agent, agent, "last", WORDS).await.ok();
-        pending::<()>().await;
-    };
     let meanwhile = async {
         let asked = async || {
             let asked = namespace.seen().await.iter().any(|request| request.text.contains(WORDS));
@@ -150,8 +145,5 @@ async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &st
         namespace.eventually("the model is asked", SOON, asked).await;
         meanwhile().await;
     };
-    tokio::select! {
-        () = turn => {}
-        () = meanwhile => {}
-    }
+    beside(namespace.try_ask(agent, agent, "last", WORDS), meanwhile).await;
 }

@@ -3,7 +3,7 @@
 
 use e2e::cluster::RELEASE_NAMESPACE;
 use e2e::suite::operator::OPERATOR_USER;
-use e2e::suite::{SOON, TestNamespace, client, client_as, in_namespace, resource};
+use e2e::suite::{FENCE, SOON, TestNamespace, client, client_as, in_namespace, resource};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -283,7 +283,7 @@ async fn the_operator_changes_only_the_metadata_of_a_pod_and_opens_only_what_is_
             "app.kubernetes.io/component": null, "app.kubernetes.io/managed-by": null}}}});
         is_refused(operator.patches("NetworkPolicy", "a-gateway", &others).await, "its rules for all Pods", "a selector of other Pods");
         let open = json!({"spec": {"egress": [{}]}});
-        is_refused(operator.patches("NetworkPolicy", "creel-fence", &open).await, "an open fence", "rules in creel-fence");
+        is_refused(operator.patches("NetworkPolicy", FENCE, &open).await, "an open fence", "rules in creel-fence");
         let address = json!({"spec": {"externalIPs": ["203.0.113.1"]}});
         is_refused(operator.patches("Service", "a-gateway", &address).await, "an external address", "externalIPs");
         let claim = operator.child(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"},

@@ -1,6 +1,6 @@
 //! Children edited or deleted by hand are put back; what is none of Creel's business stays.
 
-use e2e::suite::{SOON, TestNamespace, in_namespace};
+use e2e::suite::{FENCE, SOON, TestNamespace, in_namespace};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -203,19 +203,19 @@ async fn the_fence_edited_or_deleted_by_hand_is_put_back() {
     for edits in edits.chunks(3) {
         in_namespace("drift-fence", async |namespace| {
             with_children(&namespace, json!({})).await;
-            edits_are_undone(&namespace, "NetworkPolicy", "creel-fence", edits).await;
+            edits_are_undone(&namespace, "NetworkPolicy", FENCE, edits).await;
         })
         .await;
     }
     in_namespace("drift-fence", async |namespace| {
         with_children(&namespace, json!({})).await;
-        let before = decided(&namespace.get("NetworkPolicy", "creel-fence").await);
+        let before = decided(&namespace.get("NetworkPolicy", FENCE).await);
         namespace
             .api("NetworkPolicy")
-            .delete("creel-fence", &kube::api::DeleteParams::default())
+            .delete(FENCE, &kube::api::DeleteParams::default())
             .await
             .expect("a fence can be deleted");
-        is_put_back(&namespace, "NetworkPolicy", "creel-fence", &before, "deleted").await;
+        is_put_back(&namespace, "NetworkPolicy", FENCE, &before, "deleted").await;
     })
     .await;
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use e2e::suite::policy::{Rules, pod as peer};
-use e2e::suite::{FakeNodes, SOON, TestNamespace, in_namespace, with_fake_nodes};
+use e2e::suite::{FENCE, FakeNodes, SOON, TestNamespace, in_namespace, with_fake_nodes};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
 use kube::ResourceExt;
@@ -258,7 +258,7 @@ async fn the_policies_select_the_very_pods() {
             for (pod, policy) in pods.iter().zip(["a-gateway", "a-sandbox"]) {
                 let labels: Vec<_> = pod.labels().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let peer = peer("10.244.0.9", (&namespace.name, &[]), &labels);
-                let policies = [policy, "creel-fence"].map(|name| format!("{}/{name}", namespace.name));
+                let policies = [policy, FENCE].map(|name| format!("{}/{name}", namespace.name));
                 assert_eq!(rules.selecting(&peer).await, policies);
             }
         })

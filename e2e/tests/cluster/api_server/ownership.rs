@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::suite::{SOON, TestNamespace, in_namespace};
+use e2e::suite::{FENCE, SOON, TestNamespace, in_namespace};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ async fn a_network_policy_of_somebody_else_is_never_taken_over() {
 
 #[tokio::test]
 async fn a_fence_of_somebody_else_is_never_taken_over() {
-    is_never_taken_over("NetworkPolicy", "creel-fence").await;
+    is_never_taken_over("NetworkPolicy", FENCE).await;
 }
 
 #[tokio::test]

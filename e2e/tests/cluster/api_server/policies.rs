@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use e2e::cluster::RELEASE_NAMESPACE;
 use e2e::suite::policy::{Peer, Protocol, Rules, Traffic, outside, pod, tcp};
-use e2e::suite::{SOON, TestNamespace, in_namespace};
+use e2e::suite::{FENCE, SOON, TestNamespace, in_namespace};
 use serde_json::{Value, json};
 
 use super::stage::{agent, make, merged, provider, resting, sandbox};
@@ -223,7 +223,7 @@ async fn the_gateways_policy_and_the_fence_select_the_pod_that_its_deployment_ma
         let labels = deployment.data["spec"]["template"]["metadata"]["labels"].as_object().expect("labels").clone();
         let labels: Vec<_> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or(""))).collect();
         let peer = pod("10.244.0.10", (&namespace.name, &[]), &labels);
-        let policies = ["a-gateway", "creel-fence"].map(|policy| format!("{}/{policy}", namespace.name));
+        let policies = ["a-gateway", FENCE].map(|policy| format!("{}/{policy}", namespace.name));
         assert_eq!(rules.selecting(&peer).await, policies);
     })
     .await;

@@ -166,9 +166,21 @@ fn the_condition_says_what_stands_in_the_way_and_nothing_else_fails() {
     };
     let condition = said(&many, Some(Ok(()))).exposed.unwrap();
     assert_eq!((condition.status, condition.reason), (Status::False, reason::TOO_MANY_PROXIES));
-    assert!(condition.message.contains("300 addresses, and the gateway trusts the first 256"), "{}", condition.message);
+    assert!(
+        condition.message.contains(
+            "300 addresses that spec.gateway.trustedProxies does not contain, and the gateway trusts the first 256"
+        ),
+        "{}",
+        condition.message
+    );
     let trusted = plan(&many).config.unwrap().value()["gateway"]["trustedProxies"].clone();
     assert_eq!(trusted.as_array().unwrap().len(), 256);
+    let mut listed = many;
+    edit(&mut listed, "concierge", |agent| {
+        agent.spec.gateway.as_mut().unwrap().trusted_proxies = vec!["10.0.0.0/23".to_owned()];
+    });
+    assert_eq!(said(&listed, Some(Ok(()))).exposed.unwrap().status, Status::True, "the remedy");
+    assert_eq!(plan(&listed).config.unwrap().value()["gateway"]["trustedProxies"], json!(["10.0.0.0/23"]));
     let fault = Fault { reason: reason::ROUTE_KIND_NOT_SERVED, message: "no such kind".into(), carried: false };
     let without = said(&by_route(), Some(Err(fault)));
     let condition = without.exposed.unwrap();

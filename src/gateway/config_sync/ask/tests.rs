@@ -7,7 +7,6 @@ use super::*;
 use crate::gateway::config_sync::state::Subject;
 use crate::gateway::config_sync::tracker::ConfigTracker;
 use crate::gateway::fixtures::{company, edit, plan};
-use crate::telemetry::metrics::GatewayCalls;
 
 /// A gateway and the operator that asks it.
 struct Conversation {
@@ -22,7 +21,7 @@ impl Conversation {
     async fn about(document: &ConfigDocument) -> Self {
         Self {
             gateway: StandIn::start("token", document.text()).await,
-            admin: AdminClient::new(GatewayCalls::default()).unwrap(),
+            admin: AdminClient::on_loopback(),
             tracker: ConfigTracker::default(),
             now: Instant::now(),
         }

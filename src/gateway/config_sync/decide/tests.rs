@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::gateway::rejections::Rejections;
 use crate::openclaw::config::document::ConfigDocument;
+use crate::references::digests::Digests;
 
 fn document(text: &str) -> Arc<ConfigDocument> {
     Arc::new(ConfigDocument::new(json!(text)))
@@ -19,6 +20,7 @@ fn ruled(current: &str, ruling: Option<Ruling>) -> ConfigRevision {
         image: "image".into(),
         ruling,
         rejections: Rejections::default(),
+        digests: Digests::default(),
     }
 }
 
@@ -113,7 +115,7 @@ fn a_gateway_that_does_not_start_gets_the_configuration_back_that_it_accepted() 
     let step = Step::RollBack { message: "code 1", replace_pod: true, failed_start: true };
     assert_eq!(failed_start(&revision("desired", false), NOTHING), step);
     let accepted = Before { has_fallback: false, ..NOTHING };
-    let search = Step::Search { message: "code 1" };
+    let search = Step::Acquit { message: "code 1" };
     assert_eq!(failed_start(&revision("desired", false), accepted), search, "there is nothing to go back to");
 }
 

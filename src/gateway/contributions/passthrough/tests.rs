@@ -1,3 +1,4 @@
+mod changed_secrets;
 mod rejected;
 
 use serde_json::{Value, json};

@@ -46,6 +46,18 @@ fn a_pod_that_cannot_be_recreated_follows_a_provider_that_moves_with_its_key() {
 }
 
 #[test]
+fn a_pod_that_cannot_be_recreated_gets_no_key_that_it_reads_only_at_its_start() {
+    let with = |config: serde_json::Value| {
+        let mut gathered = frozen();
+        let config = serde_json::from_value(config).unwrap();
+        edit(&mut gathered, "concierge", |agent| agent.spec.gateway.as_mut().unwrap().config = config);
+        plan(&gathered).config
+    };
+    assert!(with(serde_json::json!({"messages": {"responsePrefix": "auto"}})).is_some());
+    assert!(with(serde_json::json!({"browser": {"cdpUrl": "http://chrome:9222"}})).is_none());
+}
+
+#[test]
 fn headers_that_change_places_wait_for_the_pod_that_has_their_values() {
     let mut gathered = company();
     let header = |name: &str, key: &str| {

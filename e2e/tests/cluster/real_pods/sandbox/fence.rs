@@ -1,8 +1,6 @@
 //! What is deleted during a turn whose command runs on: policies may go at once, and no Pod is ever without one.
 
-use std::future::pending;
-
-use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace};
+use e2e::suite::{Departure, FENCE, OURS, SOON, TestNamespace, beside};
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
@@ -15,19 +13,12 @@ pub async fn while_a_command_runs(
     (owner, agent): (&str, &str),
     meanwhile: impl AsyncFnOnce(),
 ) {
-    let turn = async {
-        let arguments = json!({"command": format!("{PROGRAM} 1000"), "yieldMs": 110_000});
-        namespace.try_tool(owner, agent, "exec", arguments).await.ok();
-        pending::<()>().await;
-    };
+    let arguments = json!({"command": format!("{PROGRAM} 1000"), "yieldMs": 110_000});
     let meanwhile = async {
         namespace.runs_in_sandbox(agent, PROGRAM).await;
         meanwhile().await;
     };
-    tokio::select! {
-        () = turn => {}
-        () = meanwhile => {}
-    }
+    beside(namespace.try_tool(owner, agent, "exec", arguments), meanwhile).await;
 }
 
 /// Waits until the Pods with these labels, the Agent's sandbox among them, have ended under a policy. The command ends as soon as it was
