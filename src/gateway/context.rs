@@ -7,6 +7,7 @@ use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
 use super::config_sync::tracker::ConfigTracker;
+use super::files::tracker::FilesTracker;
 use super::jobs::Leaving;
 use super::rollout::memory::RolloutMemory;
 use super::secret::SecretMemory;
@@ -38,6 +39,7 @@ pub struct Context {
     pub rollouts: RolloutMemory,
     pub trials: Trials,
     pub configs: ConfigTracker,
+    pub files: FilesTracker,
     pub secrets: SecretMemory,
     pub host_keys: HostKeys,
     /// By the owning Agent.
@@ -68,6 +70,7 @@ impl Context {
             rollouts: RolloutMemory::default(),
             trials: Trials::new(AGENT_MANAGER),
             configs: ConfigTracker::default(),
+            files: FilesTracker::default(),
             secrets: SecretMemory::default(),
             host_keys: HostKeys::default(),
             leaving: ByName::default(),
@@ -87,6 +90,7 @@ impl Context {
         self.rollouts.forget(uid);
         self.trials.forget(uid);
         self.configs.forget(uid);
+        self.files.forget(uid);
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }
