@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use crate::api::agent::{Agent, AgentSpec, AgentStatus};
 use crate::api::models::ActiveModelProfile;
+use crate::api::workspace::WorkspaceStatus;
 use crate::kubernetes::conditions::{
     CONFIG_APPLIED, Desired, EXPOSED, GATEWAY_READY, ISOLATION_VERIFIED, READY, RECONCILING, REFERENCES_RESOLVED,
     SANDBOX_READY, STALLED, Status, find, merge, reason, whole_seconds,
@@ -105,6 +106,12 @@ pub fn status(
         model,
         active_model_profile: profile,
         heartbeat: before.heartbeat,
+        workspace: match place {
+            GatewayLookup::On(state) if let Some(member) = member_now(agent, state) => {
+                (!member.files.is_empty()).then(|| WorkspaceStatus { files: member.files.clone() })
+            }
+            _ => before.workspace,
+        },
         joined_agents: joined,
     };
     (status, again)

@@ -21,6 +21,7 @@ use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
 use super::sandbox::SandboxUse;
 use super::tools::Tools;
+use super::workspace::{Workspace, WorkspaceFile, WorkspaceStatus};
 
 /// An OpenClaw agent: which model answers, and on which gateway it runs.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -81,6 +82,10 @@ pub struct AgentSpec {
     /// How the Agent presents itself in chats and in the Control UI. A change is applied without a restart. Default: OpenClaw's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// Files in the workspace of the Agent: its persona, its instructions, its notes. With `{}` Creel only makes sure that there is an
+    /// `AGENTS.md`, a `SOUL.md` and an `IDENTITY.md`. Default: Creel writes no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Workspace>,
     /// The tools that the Agent can use. A change is applied without a restart. Default: all tools but those that Creel always denies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,
@@ -109,6 +114,14 @@ pub struct AgentSpec {
     /// a process: the gateway is the trust boundary. It is immutable once the Agent has joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_ref: Option<LocalReference>,
+}
+
+impl AgentSpec {
+    /// The files of the workspace.
+    #[must_use]
+    pub fn files(&self) -> &[WorkspaceFile] {
+        self.workspace.as_ref().map(|workspace| workspace.files.as_slice()).unwrap_or_default()
+    }
 }
 
 /// The gateway of an Agent: one Deployment with one Pod, its storage and its environment.
@@ -330,6 +343,9 @@ pub struct AgentStatus {
     /// The most recent heartbeat that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatStatus>,
+    /// The files in the workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspaceStatus>,
     /// The Agents that joined this Agent's gateway, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined_agents: Vec<String>,

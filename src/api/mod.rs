@@ -25,6 +25,7 @@ pub mod references;
 pub mod runs;
 pub mod sandbox;
 pub mod tools;
+pub mod workspace;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use crds::{CRD_FILES, CrdError, crd_yaml};

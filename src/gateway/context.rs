@@ -7,6 +7,7 @@ use kube::runtime::events::Reporter;
 use kube::{Client, ResourceExt};
 
 use super::config_sync::tracker::ConfigTracker;
+use super::files::tracker::FilesTracker;
 use super::jobs::Leaving;
 use super::rollout::memory::RolloutMemory;
 use super::secret::SecretMemory;
@@ -41,6 +42,7 @@ pub struct Context {
     /// Of Pods of the same plan, which are to take up their configuration.
     pub restarts: Trials,
     pub configs: ConfigTracker,
+    pub files: FilesTracker,
     pub secrets: SecretMemory,
     pub host_keys: HostKeys,
     /// By the owning Agent.
@@ -72,6 +74,7 @@ impl Context {
             trials: Trials::new(AGENT_MANAGER),
             restarts: Trials::new(AGENT_MANAGER),
             configs: ConfigTracker::default(),
+            files: FilesTracker::default(),
             secrets: SecretMemory::default(),
             host_keys: HostKeys::default(),
             leaving: ByName::default(),
@@ -92,6 +95,7 @@ impl Context {
         self.trials.forget(uid);
         self.restarts.forget(uid);
         self.configs.forget(uid);
+        self.files.forget(uid);
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }

@@ -12,6 +12,7 @@ use super::apply::{self, Applied};
 use super::build;
 use super::config_sync::{self, Synced};
 use super::context::Context;
+use super::files;
 use super::gather::{self, Gathered};
 use super::jobs;
 use super::plan::Plan;
@@ -82,7 +83,8 @@ async fn reconcile(owner: Arc<Agent>, context: &Context) -> Result<Action, Recon
 /// A paused gateway stays as it is.
 fn keep<'a>(context: &Context, gathered: &'a Gathered, plan: &'a Plan) -> Reconciled<'a> {
     jobs::keep(context, gathered);
-    Reconciled { gathered, plan, decision: None, applied: Applied::unchanged(gathered), synced: Synced::default() }
+    let (applied, synced, files) = (Applied::unchanged(gathered), Synced::default(), files::Found::default());
+    Reconciled { gathered, plan, decision: None, applied, synced, files }
 }
 
 /// What becomes of the Pod. The one that runs gives way only to one that the API server would take; until it says so, the configuration is
@@ -132,8 +134,9 @@ async fn roll_out<'a>(
         announce(context, &gathered.owner, &rollout.reason).await;
     }
     let synced = config_sync::sync(context, gathered, &applied).await?;
+    let files = files::sync(context, gathered, plan, &synced).await?;
     jobs::publish(context, gathered, &synced);
-    Ok(Reconciled { gathered, plan, decision: Some(decision), applied, synced })
+    Ok(Reconciled { gathered, plan, decision: Some(decision), applied, synced, files })
 }
 
 /// Says why the Pod is replaced.

@@ -9,9 +9,10 @@ use kube::ResourceExt;
 use serde::Deserialize;
 
 use super::apply::Applied;
-use super::build::{config_map, deployment};
+use super::build::{self, deployment};
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
+use super::files::Found;
 use super::gather::{Gathered, Live, OwnSandbox};
 use super::plan::Plan;
 use super::pod::PodState;
@@ -24,7 +25,7 @@ use crate::api::sandbox::WorkspaceAccess;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
-use crate::references::digests::{KeyDigest, Read, SourceKind};
+use crate::references::digests::{KeyDigest, Read, SourceKind, Text};
 use crate::settings::Settings;
 use crate::world::gateway_state::GatewayState;
 
@@ -126,6 +127,16 @@ pub fn secret(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
 }
 
+/// Puts a ConfigMap with these texts into what was read.
+pub fn config_map(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
+    let source = (SourceKind::ConfigMap, name.to_owned());
+    let keys = data.iter().map(|(key, value)| {
+        let digest = KeyDigest::of(b"key", &source, key, value.as_bytes());
+        ((*key).to_owned(), KeyDigest { text: Some(Text::of(value.as_bytes())), ..digest })
+    });
+    gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
+}
+
 /// A Sandbox of this name.
 pub fn sandbox(name: &str, access: WorkspaceAccess) -> Arc<Sandbox> {
     let spec = serde_json::json!({"image": "docker.io/library/debian:bookworm-slim", "workspaceAccess": access});
@@ -170,7 +181,7 @@ pub fn settle(gathered: &mut Gathered) {
         rejections: gathered.live.rejections.clone(),
         digests: plan.digests,
     };
-    let map = config_map::mounted(&gathered.owner, &names, &revision);
+    let map = build::config_map::mounted(&gathered.owner, &names, &revision);
     let live = &mut gathered.live;
     live.environment = deployment.spec.clone().unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
     live.deployment = Some(Arc::new(Observed::new(deployment, AGENT_MANAGER)));
@@ -220,7 +231,7 @@ pub fn observed_without(gathered: &Gathered, provider: &str) -> GatewayState {
 fn observed_with(gathered: &Gathered, synced: Synced) -> GatewayState {
     let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
     let applied = Applied::unchanged(gathered);
-    observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced })
+    observe(&Reconciled { gathered, plan: &plan(gathered), decision, applied, synced, files: Found::default() })
 }
 
 /// The state of a gateway that is well, and whose next Pod the API server rejects. `held_back`: the configuration needs that Pod.
@@ -230,5 +241,6 @@ pub fn observed_rejected(gathered: &Gathered, held_back: bool) -> GatewayState {
     let fault = rejected(&gathered.owner, None, "no such class");
     let decision = Some(Decision::Rejected { fault, again_in: Duration::from_secs(2) });
     let synced = Synced { pod: Some(PodState::Ready), state: Some(ConfigState::Applied), ..Synced::default() };
-    observe(&Reconciled { gathered, plan: &plan, decision, applied: Applied::unchanged(gathered), synced })
+    let (applied, files) = (Applied::unchanged(gathered), Found::default());
+    observe(&Reconciled { gathered, plan: &plan, decision, applied, synced, files })
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
+use super::build::files;
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
@@ -129,6 +130,13 @@ impl Live {
         self.environment.iter().filter_map(SecretVariable::read_back)
     }
 
+    /// Whether there is a Deployment whose Pod keeps no files: an earlier version of Creel made it.
+    #[must_use]
+    pub fn lacks_keeper(&self) -> bool {
+        let spec = self.deployment.as_ref().and_then(|deployment| deployment.object.spec.as_ref());
+        spec.and_then(|spec| spec.template.spec.as_ref()).is_some_and(|pod| !files::are_kept(pod))
+    }
+
     /// How many Pods the live Deployment wants.
     #[must_use]
     pub fn replicas(&self) -> Option<i32> {
@@ -167,7 +175,9 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))
         .collect();
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
-    let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
+    let texts = references::agents::texts(std::iter::once(&*owner).chain(joined.iter().map(AsRef::as_ref)));
+    let reads =
+        context.references.read_texts(&context.client, stores, &namespace, (sources, &texts), &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
     Ok(Gathered {
         owner,

@@ -15,6 +15,7 @@
 //! | `rejections` | keys of users that the gateway rejected | nothing |
 //! | `build` | plan → every child, one file each | nothing |
 //! | `apply` | sends the children in their order | the network |
+//! | `files` | the files in the Agents' workspaces, and how they are | the network |
 //! | `secret` | the generated Secret | the network |
 //! | `config_sync` | the running gateway takes up its configuration, or goes back to the last good one | the network |
 //! | `pod` | reads the status of a gateway's Pod | nothing |
@@ -29,6 +30,7 @@ pub mod context;
 pub mod contributions;
 pub mod credentials;
 pub mod driver;
+pub mod files;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod fixtures;

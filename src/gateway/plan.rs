@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::files::document::Document;
 use super::rejections::Rejections;
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
@@ -27,6 +28,9 @@ pub const RESTART_PART: &str = "the annotation creel.dev/restart";
 /// How the parts begin whose keys a running gateway does not take up.
 pub const COLD_PART: &str = "spec.gateway.config.";
 
+/// The part of a plan that files bring about where the Pod is of a version of Creel that keeps none.
+pub const FILES_PART: &str = "spec.workspace of an Agent";
+
 /// Everything that a gateway consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -36,6 +40,8 @@ pub struct Plan {
     pub config: Option<Arc<ConfigDocument>>,
     /// Who may use which Agents with a token of its own; `None`: the gateway has no relay.
     pub clients: Option<Vec<RelayClient>>,
+    /// The files of the Agents' workspaces; `None`: there are none to look after.
+    pub files: Option<Document>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
     /// The keys that the configuration does without, because the gateway rejected them.

@@ -16,7 +16,7 @@ pub const RETRY: Duration = Duration::from_secs(30);
 /// The soonest of everything that only time, or no watch, brings about. `unseen`: how long the cache may still be late with what was sent.
 #[must_use]
 pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration {
-    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
+    let Reconciled { gathered, plan, decision, applied, synced, files } = reconciled;
     let waits = match decision {
         Some(Decision::Wait(wait) | Decision::Rejected { again_in: wait, .. }) => Some(*wait),
         _ => None,
@@ -35,7 +35,7 @@ pub fn after(reconciled: &Reconciled<'_>, unseen: Option<Duration>) -> Duration 
     // The plan was made before the gateway said what it lacks, or rejects.
     let lacks = !synced.unavailable.is_subset(&gathered.live.unavailable);
     let learnt = (lacks || reconciled.is_rejected()).then_some(POLL);
-    [waits, refused, asks, seen, retry, learnt].into_iter().flatten().min().unwrap_or_else(resync)
+    [waits, refused, asks, seen, retry, learnt, files.poll].into_iter().flatten().min().unwrap_or_else(resync)
 }
 
 /// Whether something is missing whose appearance no watch shows.
@@ -53,6 +53,7 @@ mod tests {
     use super::*;
     use crate::gateway::apply::Applied;
     use crate::gateway::config_sync::Synced;
+    use crate::gateway::files::Found;
     use crate::gateway::fixtures::{company, plan};
     use crate::gateway::gather::Gathered;
     use crate::gateway::rejections::{Circumstances, Keys, Rejections};
@@ -68,7 +69,10 @@ mod tests {
         let (mut plan, mut applied, mut synced) = (plan(&gathered), Applied::default(), Synced::default());
         change(&mut plan, &mut applied, &mut synced);
         let decision = Some(Decision::Apply { replaces_pod: false, rollout: None });
-        after(&Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced }, None)
+        after(
+            &Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced, files: Found::default() },
+            None,
+        )
     }
 
     #[test]
@@ -120,7 +124,8 @@ mod tests {
         let gathered = company();
         let (plan, decision) = (plan(&gathered), Some(Decision::Apply { replaces_pod: false, rollout: None }));
         let (applied, synced) = (Applied::default(), Synced::default());
-        let reconciled = Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced };
+        let reconciled =
+            Reconciled { gathered: &gathered, plan: &plan, decision, applied, synced, files: Found::default() };
         assert_eq!(after(&reconciled, Some(Duration::from_secs(20))), Duration::from_secs(21));
     }
 }

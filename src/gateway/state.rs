@@ -10,6 +10,7 @@ use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
 use super::contributions::access;
 use super::credentials;
+use super::files;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::pod::PodState;
@@ -40,6 +41,8 @@ pub struct Reconciled<'a> {
     pub decision: Option<Decision>,
     pub applied: Applied,
     pub synced: Synced,
+    /// What is known of the files in workspaces.
+    pub files: files::Found,
 }
 
 impl Reconciled<'_> {
@@ -54,7 +57,7 @@ impl Reconciled<'_> {
 /// The state of the gateway after the reconcile.
 #[must_use]
 pub fn observe(reconciled: &Reconciled<'_>) -> GatewayState {
-    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
+    let Reconciled { gathered, plan, decision, applied, synced, .. } = reconciled;
     let (ready, config) = match decision {
         None => (paused(GATEWAY_READY), paused(CONFIG_APPLIED)),
         Some(_) => conditions(reconciled),
@@ -95,7 +98,7 @@ fn paused(kind: &'static str) -> Desired {
 
 /// `GatewayReady` and `ConfigApplied`.
 fn conditions(reconciled: &Reconciled<'_>) -> (Desired, Desired) {
-    let Reconciled { gathered, plan, decision, applied, synced } = reconciled;
+    let Reconciled { gathered, plan, decision, applied, synced, .. } = reconciled;
     let stopped = applied.stopped.as_ref();
     let stopped = stopped.map(|fault| PodState::Broken { reason: fault.reason, message: fault.message.clone() });
     let prevented = synced.pod.is_none().then(|| stopped.or_else(|| prevented(gathered))).flatten();
@@ -148,12 +151,13 @@ fn prevented(gathered: &Gathered) -> Option<PodState> {
 }
 
 fn member(agent: &Arc<Agent>, reconciled: &Reconciled<'_>) -> Member {
-    let Reconciled { gathered, plan, synced, .. } = reconciled;
+    let Reconciled { gathered, plan, synced, files, .. } = reconciled;
     Member {
         spec: SpecVersion::of(&**agent),
         fault: plan.faults.get(&agent.name_any()).cloned(),
         warnings: warnings(agent, plan),
         lacking: credentials::lacking(agent, gathered, &synced.unavailable),
+        files: files::status::of(agent, plan.files.as_ref(), files),
         suspended: agent.spec.suspend,
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::contributions::{self, ResolvedAgents, access, clients};
+use super::contributions::{self, ResolvedAgents, access, clients, files};
 use super::credentials;
 use super::gather::{Gathered, Live};
-use super::plan::{COLD_PART, Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use super::plan::{COLD_PART, FILES_PART, Plan, PodPlan, RESTART_PART, SecretVariable, hash};
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{self, GatewayNames};
@@ -37,6 +37,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let ignored = ignored_variables(&gathered.owner, &own.digests);
     let access = access::resolve(gathered, settings);
     let clients = clients::resolve(gathered);
+    let files = files::resolve(gathered);
     let memory = low_memory(&gathered.owner);
     let of_ways_in = access.warnings.into_iter().chain(clients.warnings);
     let warnings = missing.into_iter().chain(carried).chain(ignored).chain(memory).chain(of_ways_in).collect();
@@ -51,8 +52,12 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let pod = blocking.map_or(Ok(planned), Err);
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
-    let ResolvedAgents { faults, rejections, digests, warnings: agent_warnings, .. } = agents;
-    Plan { pod, config, clients: clients.list, faults, rejections, digests, warnings, agent_warnings }
+    let ResolvedAgents { faults, rejections, digests, warnings: mut agent_warnings, .. } = agents;
+    for (agent, warnings) in files.warnings {
+        agent_warnings.entry(agent).or_default().extend(warnings);
+    }
+    let (clients, files) = (clients.list, files.document);
+    Plan { pod, config, clients, files, faults, rejections, digests, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.
@@ -155,7 +160,17 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
     }
     plan.parts.extend(credentials::parts(gathered));
+    plan.parts.extend(files_part(gathered).map(|part| (FILES_PART.to_owned(), part)));
     plan
+}
+
+/// Files need a sidecar that keeps them. Each gateway has it that this version of Creel has made: another one is replaced once, for the first
+/// files.
+fn files_part(gathered: &Gathered) -> Option<String> {
+    let live = &gathered.live;
+    let is_wanted = || gathered.active_agents().any(|agent| files::has_files(gathered, agent));
+    let before = live.parts.get(FILES_PART).cloned();
+    before.or_else(|| (live.lacks_keeper() && is_wanted()).then(|| hash(&true)))
 }
 
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {

@@ -3,6 +3,7 @@
 //! | room     | does                                                              | touches     |
 //! |----------|-------------------------------------------------------------------|-------------|
 //! | `paths`  | the contract with the gateway's process: ports, paths, variables  | nothing     |
+//! | `bootstrap` | the files of a workspace that OpenClaw puts into the prompt       | nothing     |
 //! | `layout` | where the data are on the claim of a gateway                      | nothing     |
 //! | `names`  | how Providers and Agents are called inside openclaw.json          | nothing     |
 //! | `config` | renders openclaw.json, one file a section                         | nothing     |
@@ -22,6 +23,7 @@
 //! | `socket` | a job's run, which the gateway only takes over its WebSocket      | the network |
 
 pub mod answer;
+pub mod bootstrap;
 pub mod config;
 pub mod credentials;
 pub mod cron;

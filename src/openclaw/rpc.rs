@@ -28,7 +28,13 @@ const PATH: &str = "/api/v1/admin/rpc";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// For the report about files: nothing else keeps its sender busy.
+const FILES_TIMEOUT: Duration = Duration::from_secs(2);
+
 const KIB: usize = 1024;
+
+/// Bytes of that report: some hundred for each file.
+const FILES_LIMIT: usize = KIB * KIB;
 
 /// A method of the gateway, and how many bytes of its answer are read.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +170,17 @@ impl AdminClient {
     /// What the gateway says of its configuration, compared with ours.
     pub async fn config_get(&self, gateway: &Endpoint, ours: &Value) -> Result<proof::Answer, RpcError> {
         self.call_as(gateway, CONFIG_GET, &json!({}), proof::Reader::new(ours)).await
+    }
+
+    /// What the sidecar of a gateway, at this address, says of the files in its workspaces: JSON.
+    pub async fn files(&self, address: SocketAddr, token: &SecretString) -> Result<Vec<u8>, RpcError> {
+        let request = self.http.get(format!("http://{address}/files")).bearer_auth(token.expose_secret());
+        let response = request.timeout(FILES_TIMEOUT).send().await.map_err(unreachable)?;
+        if response.status() != StatusCode::OK {
+            return Err(RpcError::Malformed("it is no report about files"));
+        }
+        let (body, _memory) = self.read(response, FILES_LIMIT).await?;
+        Ok(body)
     }
 
     /// Calls a method and returns its payload.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::EnvVar;
 
 use super::digests::{Source, SourceKind, SourceName};
+use super::read::Texts;
 use super::sources;
 use crate::api::{Agent, Provider};
 
@@ -17,7 +18,17 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
-    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).collect()
+    let files = sources::of_workspace(agent);
+    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(files).collect()
+}
+
+/// The keys of ConfigMaps whose texts are files of these Agents.
+pub fn texts<'a>(agents: impl Iterator<Item = &'a Agent>) -> Texts {
+    let mut texts = Texts::new();
+    for source in agents.flat_map(sources::of_workspace) {
+        texts.entry(source.name).or_default().extend(source.key);
+    }
+    texts
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

@@ -4,6 +4,7 @@
 //! are HMACs with a random key of the gateway's own: they lie on the Deployment, and tell nothing about the values.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,27 @@ pub struct KeyDigest {
     pub token: TokenDigest,
     /// Whether it is empty, or nothing but whitespace.
     pub blank: bool,
+    /// The value itself, of a key of a ConfigMap whose text is wanted.
+    pub text: Option<Text>,
+}
+
+/// The text of a key of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    Is(Arc<str>),
+    /// It is longer than [`Text::MOST`] bytes, or no UTF-8.
+    Unusable,
+}
+
+impl Text {
+    /// The most bytes that are kept.
+    pub const MOST: usize = 64 * 1024;
+
+    #[must_use]
+    pub fn of(value: &[u8]) -> Self {
+        let short = Some(value).filter(|value| value.len() <= Self::MOST);
+        short.and_then(|value| std::str::from_utf8(value).ok()).map_or(Self::Unusable, |text| Self::Is(text.into()))
+    }
 }
 
 /// By which a value is known where it is the token of a client.
@@ -75,7 +97,8 @@ impl KeyDigest {
     #[must_use]
     pub fn of(digest_key: &[u8], source: &SourceName, key: &str, value: &[u8]) -> Self {
         let blank = std::str::from_utf8(value).is_ok_and(|text| text.trim().is_empty());
-        Self { digest: digest(digest_key, source, key, value), token: token_digest(digest_key, value), blank }
+        let (digest, token) = (digest(digest_key, source, key, value), token_digest(digest_key, value));
+        Self { digest, token, blank, text: None }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reads Secrets and ConfigMaps that objects name. Touches the network; keeps digests, never values.
+//! Reads Secrets and ConfigMaps that objects name. Touches the network; keeps digests, and of values only the texts of ConfigMaps that are
+//! wanted as such.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -10,7 +11,7 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
-use super::digests::{KeyDigest, Read, SourceKind, SourceName};
+use super::digests::{KeyDigest, Read, SourceKind, SourceName, Text};
 use crate::kubernetes::errors::brief;
 use crate::kubernetes::received::{self, Received};
 
@@ -54,8 +55,11 @@ impl fmt::Debug for DigestKey {
     }
 }
 
-/// One remembered read: by namespace, source and digest key.
-type CacheKey = (String, SourceName, String);
+/// The keys of ConfigMaps whose texts are wanted, by ConfigMap.
+pub type Texts = BTreeMap<String, BTreeSet<String>>;
+
+/// One remembered read: by namespace, source, digest key, and the keys whose texts were kept.
+type CacheKey = (String, SourceName, String, BTreeSet<String>);
 /// UID and resourceVersion of the object, and what reading it gave.
 type Remembered = (String, Read);
 
@@ -82,10 +86,29 @@ impl References {
         names: BTreeSet<SourceName>,
         key: &DigestKey,
     ) -> BTreeMap<SourceName, Read> {
-        self.cache().retain(|(of, name, uid), _| *uid != key.uid || (of == namespace && names.contains(name)));
+        self.read_texts(client, versions, namespace, (names, &Texts::new()), key).await
+    }
+
+    /// The same, with the texts of these keys.
+    pub async fn read_texts(
+        &self,
+        client: &Client,
+        versions: &impl Versions,
+        namespace: &str,
+        (names, texts): (BTreeSet<SourceName>, &Texts),
+        key: &DigestKey,
+    ) -> BTreeMap<SourceName, Read> {
+        let wanted = |name: &SourceName| match name.0 {
+            SourceKind::ConfigMap => texts.get(&name.1).cloned().unwrap_or_default(),
+            SourceKind::Secret => BTreeSet::new(),
+        };
+        self.cache().retain(|(of, name, uid, texts), _| {
+            *uid != key.uid || (of == namespace && names.contains(name) && *texts == wanted(name))
+        });
         stream::iter(names)
             .map(|name| async move {
-                let read = self.read_one(client, versions, namespace, &name, key).await;
+                let texts = wanted(&name);
+                let read = self.read_one(client, versions, namespace, (&name, texts), key).await;
                 (name, read)
             })
             .buffer_unordered(MAX_CONCURRENT)
@@ -95,7 +118,7 @@ impl References {
 
     /// Forgets what was read for a gateway that is gone.
     pub fn forget(&self, digest_key_uid: &str) {
-        self.cache().retain(|(_, _, uid), _| uid != digest_key_uid);
+        self.cache().retain(|(_, _, uid, _), _| uid != digest_key_uid);
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<CacheKey, Remembered>> {
@@ -107,10 +130,10 @@ impl References {
         client: &Client,
         versions: &impl Versions,
         namespace: &str,
-        name: &SourceName,
+        (name, texts): (&SourceName, BTreeSet<String>),
         key: &DigestKey,
     ) -> Read {
-        let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone());
+        let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone(), texts);
         let version = versions.of(namespace, name);
         if let Some((known, read)) = self.cache().get(&cache_key)
             && version.as_ref() == Some(known)
@@ -120,7 +143,7 @@ impl References {
         let _turn = self.reads.acquire().await;
         match fetch(client, namespace, name).await {
             Ok(Some((version, data))) => {
-                let read = digests(data, name, key);
+                let read = digests(data, name, key, &cache_key.3);
                 self.cache().insert(cache_key, (version, read.clone()));
                 read
             }
@@ -132,12 +155,16 @@ impl References {
 
 type Data = BTreeMap<String, Vec<u8>>;
 
-/// The digest of each key, unless there are too many.
-fn digests(data: Data, name: &SourceName, key: &DigestKey) -> Read {
+/// The digest of each key, unless there are too many, and the texts of these.
+fn digests(data: Data, name: &SourceName, key: &DigestKey, texts: &BTreeSet<String>) -> Read {
     if data.len() > MOST_KEYS {
         return Read::Unreadable(format!("it has {} keys, and Creel reads at most {MOST_KEYS}: split it", data.len()));
     }
-    let keys = data.into_iter().map(|(field, value)| (field.clone(), KeyDigest::of(&key.key, name, &field, &value)));
+    let keys = data.into_iter().map(|(field, value)| {
+        let text = texts.contains(&field).then(|| Text::of(&value));
+        let digest = KeyDigest { text, ..KeyDigest::of(&key.key, name, &field, &value) };
+        (field, digest)
+    });
     Read::Keys(keys.collect())
 }
 
@@ -180,11 +207,26 @@ mod tests {
         let key = DigestKey { uid: "uid".to_owned(), key: vec![171] };
         let read = |keys: usize| {
             let data = (0..keys).map(|number| (number.to_string(), Vec::new())).collect();
-            digests(data, &(SourceKind::Secret, "much".to_owned()), &key)
+            digests(data, &(SourceKind::Secret, "much".to_owned()), &key, &BTreeSet::new())
         };
         assert!(matches!(read(MOST_KEYS), Read::Keys(keys) if keys.len() == MOST_KEYS));
         let why = "it has 2001 keys, and Creel reads at most 2000: split it".to_owned();
         assert_eq!(read(MOST_KEYS + 1), Read::Unreadable(why));
+    }
+
+    #[test]
+    fn only_the_texts_that_are_wanted_are_kept_and_none_that_is_too_long() {
+        let key = DigestKey { uid: "uid".to_owned(), key: vec![171] };
+        let values =
+            [("long", vec![b'a'; Text::MOST + 1]), ("other", vec![b'o']), ("raw", vec![0xff]), ("soul", vec![b's'])];
+        let data = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let wanted = ["long", "raw", "soul"].map(str::to_owned).into();
+        let Read::Keys(keys) = digests(data, &(SourceKind::ConfigMap, "persona".to_owned()), &key, &wanted) else {
+            return;
+        };
+        let texts: Vec<Option<Text>> = keys.into_values().map(|value| value.text).collect();
+        let unusable = || Some(Text::Unusable);
+        assert_eq!(texts, [unusable(), None, unusable(), Some(Text::Is("s".into()))]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::api::clients::Client;
 use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::passthrough::Passthrough;
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
+use crate::api::workspace::WorkspaceFile;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::printable::excerpt;
 use crate::naming::GatewayNames;
@@ -97,6 +98,26 @@ pub fn of_clients(agent: &Agent) -> impl Iterator<Item = (&Client, Source)> {
         let field = format!("spec.gateway.auth.clients[{}].secretRef of Agent \"{}\"", client.name, agent.name_any());
         (client, secret(&SecretSource { secret_key_ref: client.secret_ref.clone() }, field))
     })
+}
+
+/// The ConfigMap and key of a file of the Agent's workspace; `None`: the file's text is in the spec.
+#[must_use]
+pub fn of_file(agent: &Agent, file: &WorkspaceFile) -> Option<Source> {
+    let selector = file.config_map_key_ref.as_ref()?;
+    let place = excerpt(&file.path);
+    Some(Source {
+        kind: SourceKind::ConfigMap,
+        name: selector.name.clone(),
+        key: Some(selector.key.clone()),
+        optional: false,
+        needs_text: false,
+        field: format!("spec.workspace.files[{place}].configMapKeyRef of Agent \"{}\"", agent.name_any()),
+    })
+}
+
+/// The ConfigMaps with the files of the Agent's workspace.
+pub fn of_workspace(agent: &Agent) -> impl Iterator<Item = Source> {
+    agent.spec.files().iter().filter_map(|file| of_file(agent, file))
 }
 
 /// What a live gateway reads on behalf of this last good state.

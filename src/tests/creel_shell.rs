@@ -2,6 +2,8 @@
 
 use clap::Parser;
 use creel_shell::arguments::{Arguments, Command};
+use creel_shell::files::document::{Document, Policy};
+use creel_shell::files::report::{FileReport, Report, State};
 use creel_shell::relay::clients::Clients;
 use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::json;
@@ -124,6 +126,49 @@ fn creel_shell_understands_the_command_of_a_relay_and_knows_its_clients() {
     let client = clients.identify(b"one").unwrap();
     assert_eq!((client.name.as_str(), client.agents.as_slice()), ("home", &["concierge".to_owned()][..]));
     assert!(clients.identify(b"two").is_none() && clients.identify(b"").is_none());
+}
+
+#[test]
+fn creel_shell_keeps_the_files_that_it_is_told_of_and_its_report_is_understood() {
+    let mut gathered = gateway::fixtures::company();
+    let files = json!([{"path": "SOUL.md", "content": "calm", "policy": "Managed"}]);
+    gateway::fixtures::edit(&mut gathered, "writer", |agent| {
+        agent.spec.workspace = Some(serde_json::from_value(json!({ "files": files })).unwrap());
+    });
+    let (plan, names) = (gateway::fixtures::plan(&gathered), GatewayNames::of("concierge"));
+    let pod = gateway::build::pod_spec::build(&names, &plan.pod.unwrap(), "creel:test").spec.unwrap();
+    let keeper = pod.init_containers.unwrap().remove(1);
+    assert_eq!(keeper.env.unwrap()[0].name, creel_shell::files::TOKEN_VARIABLE);
+    let Command::ClaimLock { files, .. } = Arguments::try_parse_from(keeper.command.unwrap()).unwrap().command else {
+        panic!()
+    };
+    let settings = files.settings().unwrap();
+    assert_eq!(settings.listen.port(), gateway::build::files::PORT);
+    let map = gateway::build::files::config_map(&gathered.owner, &names, &plan.files.unwrap());
+    let (file, text) = map.data.unwrap().into_iter().next().unwrap();
+    assert_eq!(settings.document, std::path::Path::new(&keeper.volume_mounts.unwrap()[1].mount_path).join(file));
+    let document: Document = serde_json::from_str(&text).unwrap();
+    let agent = &document.agents[0];
+    assert_eq!((agent.name.as_str(), agent.directory.as_str()), ("writer", "workspaces/writer"));
+    assert_eq!((agent.files[0].policy, agent.files[0].content.as_str()), (Policy::Managed, "calm"));
+    assert_eq!(agent.files[1].section.as_deref(), Some(""), "AGENTS.md may have a section");
+
+    let (hash, kept) = ("abc".to_owned(), "SOUL.md.kept".to_owned());
+    let states = [
+        State::InStep { hash: hash.clone() },
+        State::Evolved { hash: hash.clone(), since: 1 },
+        State::Conflict { hash, since: 1, kept },
+        State::Fault { message: "no".into() },
+    ];
+    for state in states {
+        let files = vec![FileReport { path: "SOUL.md".into(), state }];
+        let report = Report { revision: document.revision.clone(), agents: [("writer".into(), files)].into() };
+        let read: gateway::files::report::Report = serde_json::from_value(json!(report)).unwrap();
+        assert_eq!(
+            (read.revision.as_str(), read.agents["writer"][0].path.as_str()),
+            (report.revision.as_str(), "SOUL.md")
+        );
+    }
 }
 
 #[test]

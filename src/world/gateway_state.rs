@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::agent::GatewayStatus;
+use crate::api::workspace::FileStatus;
 use crate::kubernetes::conditions::Desired;
 use crate::kubernetes::spec_version::SpecVersion;
 use crate::references::digests::Fault;
@@ -37,6 +38,8 @@ pub struct Member {
     pub warnings: Vec<Fault>,
     /// Why it cannot answer although the gateway does: what the gateway's process lacks.
     pub lacking: Option<Fault>,
+    /// The files in its workspace.
+    pub files: Vec<FileStatus>,
     pub suspended: bool,
 }
 

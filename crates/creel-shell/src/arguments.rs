@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{client, prepare, relay, server};
+use crate::{client, files, prepare, relay, server};
 
 /// The part of Creel that runs in the Pods of OpenClaw gateways and sandboxes.
 ///
@@ -33,7 +33,8 @@ pub enum Command {
     ///
     /// Runs as a sidecar with `creel-shell ready` as its startup probe, so that a gateway starts only after the gateway of the
     /// previous Pod has ended. While waiting, it logs a line every ten seconds. Once it has the lock, it creates `<DIRECTORY>/workspaces`,
-    /// unless directories are required.
+    /// unless directories are required. With `--files`, it also keeps files in the workspaces as that document says: once before the gateway
+    /// starts, then whenever the document or a file changes.
     #[command(name = "keep")]
     ClaimLock {
         /// Where the volume is mounted.
@@ -44,6 +45,8 @@ pub enum Command {
         required: Vec<prepare::Directory>,
         #[command(flatten)]
         pod: Pod,
+        #[command(flatten)]
+        files: Files,
     },
     /// Succeeds if the lock of this Pod is held.
     Ready {
@@ -94,6 +97,23 @@ pub enum Command {
     ///
     /// The variable `CREEL_GATEWAY_TOKEN` holds the token of the gateway. The file of the clients is read again when it changes.
     Relay(Relay),
+}
+
+#[derive(Debug, Args)]
+pub struct Files {
+    /// The files in JSON: of each agent its workspace, and of each file its path, policy and content. Read again when it changes.
+    #[arg(long = "files", value_name = "FILE", requires = "listen")]
+    document: Option<PathBuf>,
+    /// Where to report how the files are, to whoever sends the token in `CREEL_GATEWAY_TOKEN`.
+    #[arg(long = "report", value_name = "ADDRESS", requires = "document")]
+    listen: Option<SocketAddr>,
+}
+
+impl Files {
+    pub fn settings(self) -> Option<files::Settings> {
+        let (document, listen) = self.document.zip(self.listen)?;
+        Some(files::Settings { document, listen })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::files;
 use crate::prepare::{self, Directory, PrepareError};
 
 /// The file that is locked.
@@ -57,10 +58,16 @@ pub enum ClaimLockError {
 }
 
 /// Waits for the lock on `directory`, then holds it until SIGTERM or SIGINT. `pod` distinguishes the locks of one network
-/// namespace. With directories that are `required` and not there, it fails instead of holding the lock.
+/// namespace. With directories that are `required` and not there, it fails instead of holding the lock. `workspaces`: the files that it keeps
+/// in line all the while.
 ///
 /// The signals are handled explicitly because the first process of a container ignores those that it does not handle.
-pub fn hold(directory: &Path, required: &[Directory], pod: &str) -> Result<(), ClaimLockError> {
+pub fn hold(
+    directory: &Path,
+    required: &[Directory],
+    pod: &str,
+    workspaces: Option<&files::Settings>,
+) -> Result<(), ClaimLockError> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(ClaimLockError::Signals)?;
     let Some(_lock) = wait(directory, &mut signals)? else {
         return Ok(());
@@ -69,6 +76,9 @@ pub fn hold(directory: &Path, required: &[Directory], pod: &str) -> Result<(), C
     if required.is_empty() {
         let workspaces = directory.join(WORKSPACES);
         fs::create_dir_all(&workspaces).map_err(|source| ClaimLockError::Create { path: workspaces, source })?;
+    }
+    if let Some(workspaces) = workspaces {
+        files::start(workspaces, directory, std::env::var(files::TOKEN_VARIABLE).ok());
     }
     let address = address(pod).map_err(ClaimLockError::Socket)?;
     let _ready = UnixDatagram::bind_addr(&address).map_err(ClaimLockError::Socket)?;

@@ -5,6 +5,7 @@
 //! | `arguments`  | the command line                                             | nothing                           |
 //! | `install`    | copies the binary to a volume, for images that do not have it | disk                             |
 //! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
+//! | `files`      | keeps files in the workspaces of agents as they should be     | disk, a port                      |
 //! | `prepare`    | creates directories on volumes, or sees to it that they exist | disk                              |
 //! | `run`        | the first process of a container                             | processes, signals                |
 //! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
@@ -18,6 +19,7 @@
 pub mod arguments;
 pub mod claim_lock;
 pub mod client;
+pub mod files;
 pub mod install;
 pub mod isolation;
 mod log;

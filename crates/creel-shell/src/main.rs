@@ -21,8 +21,8 @@ fn main() -> ExitCode {
         Command::Install { directory } => {
             exit_code(install::install(&directory).map(|path| eprintln!("installed {}", path.display())))
         }
-        Command::ClaimLock { directory, required, pod } => {
-            exit_code(claim_lock::hold(&directory, &required, &pod.name))
+        Command::ClaimLock { directory, required, pod, files } => {
+            exit_code(claim_lock::hold(&directory, &required, &pod.name, files.settings().as_ref()))
         }
         Command::Ready { pod } => exit_code(claim_lock::ready(&pod.name)),
         Command::Prepare { directories, required } => {

@@ -7,6 +7,7 @@ pub mod affinity;
 pub mod claim;
 pub mod config_map;
 pub mod deployment;
+pub mod files;
 pub mod http_route;
 pub mod ingress;
 pub mod network_policy;
@@ -46,6 +47,8 @@ pub struct Desired {
     pub http_route: Optional<HttpRoute>,
     /// `None`: the gateway has no relay.
     pub clients: Option<ConfigMap>,
+    /// `None`: no Agent has files.
+    pub files: Option<ConfigMap>,
     /// `None`: the configuration stays as it is.
     pub config: Option<DesiredConfig>,
     /// `None`: the Deployment stays as it is.
@@ -106,7 +109,8 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         ingress: Optional::new(ingress, gathered.live.ingress.as_ref(), owner),
         http_route: Optional::new(http_route, gathered.live.http_route.as_ref(), owner),
         clients: plan.clients.as_ref().map(|clients| relay::config_map(owner, &names, clients)),
-        obsolete: obsolete(gathered, &names, config.as_ref()),
+        files: plan.files.as_ref().map(|document| files::config_map(owner, &names, document)),
+        obsolete: obsolete(gathered, plan, &names, config.as_ref()),
         config,
         deployment,
     }
@@ -129,6 +133,7 @@ fn config(gathered: &Gathered, plan: &Plan, decision: &Decision, names: &Gateway
 
 fn obsolete(
     gathered: &Gathered,
+    plan: &Plan,
     names: &GatewayNames,
     config: Option<&DesiredConfig>,
 ) -> Vec<Arc<Observed<ConfigMap>>> {
@@ -139,8 +144,9 @@ fn obsolete(
     }
     let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
-    let keeps =
-        |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted || is_of_relay(name);
+    let has_files = |name: &String| *name == names.files && plan.files.is_some();
+    let is_other = |name: &String| *name == names.accepted || is_of_relay(name) || has_files(name);
+    let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || is_other(name);
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }
 

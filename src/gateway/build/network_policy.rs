@@ -5,7 +5,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
-use super::{metadata, relay};
+use super::{files, metadata, relay};
 use crate::api::Agent;
 use crate::api::sandbox::Egress;
 use crate::naming::{
@@ -18,7 +18,7 @@ use crate::pods::network::{labelled, namespace, port};
 use crate::settings::Settings;
 
 /// In: the ports of the gateway and its relay, from their own namespace except from sandboxes, from the operator, and from the peers to
-/// which the gateway is exposed. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
+/// which the gateway is exposed; and the report about files, from the operator alone. Out: everything but the metadata servers of clouds, or what the administrator leaves of it, and its own sandboxes.
 #[must_use]
 pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> NetworkPolicy {
     // A sandbox of ours has both labels; what has one of them is somebody else's.
@@ -39,10 +39,13 @@ pub fn build(owner: &Agent, names: &GatewayNames, settings: &Settings) -> Networ
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector { match_labels: Some(names.selector()), ..LabelSelector::default() }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(others.chain([operator]).chain(exposed_to(owner)).collect()),
-                ports: Some(ports.map(|number| port("TCP", number)).collect()),
-            }]),
+            ingress: Some(vec![
+                NetworkPolicyIngressRule {
+                    from: Some(others.chain([operator.clone()]).chain(exposed_to(owner)).collect()),
+                    ports: Some(ports.map(|number| port("TCP", number)).collect()),
+                },
+                NetworkPolicyIngressRule { from: Some(vec![operator]), ports: Some(vec![port("TCP", files::PORT)]) },
+            ]),
             egress: Some(egress),
         }),
     }

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::service::PORT_NAME;
-use super::{affinity, relay};
+use super::{affinity, files, relay};
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
 use crate::openclaw::names::is_text;
@@ -67,13 +67,18 @@ pub fn build(names: &GatewayNames, plan: &PodPlan, shell_image: &str) -> PodTemp
 /// Holds the claim's lock for the Pod's life. As a sidecar with a startup probe it lets the gateway start only once it has the
 /// lock, and it ends after the gateway.
 ///
-/// It also sees to it that what the gateway is to take over is there.
+/// It also sees to it that what the gateway is to take over is there, and keeps the files of workspaces.
 fn claim_lock_container(plan: &PodPlan, shell_image: &str) -> Container {
+    let of_files = files::arguments();
     let left_by_others = plan.layout.left_by_others();
     let required: Vec<String> =
         left_by_others.iter().map(|directory| format!("{}:{directory}", paths::CLAIM_DIRECTORY)).collect();
     let required = required.iter().flat_map(|directory| ["--require", directory.as_str()]);
-    let arguments: Vec<&str> = ["keep", "--directory", paths::CLAIM_DIRECTORY].into_iter().chain(required).collect();
+    let arguments: Vec<&str> = ["keep", "--directory", paths::CLAIM_DIRECTORY]
+        .into_iter()
+        .chain(required)
+        .chain(of_files.iter().map(String::as_str))
+        .collect();
     Container {
         restart_policy: Some("Always".to_owned()),
         startup_probe: Some(Probe {
@@ -85,7 +90,8 @@ fn claim_lock_container(plan: &PodPlan, shell_image: &str) -> Container {
             ..Probe::default()
         }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY)]),
+        env: Some(vec![secret_variable(files::TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false)]),
+        volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY), files::mount()]),
         ..shell_container(CLAIM_LOCK_CONTAINER, shell_image, &arguments)
     }
 }
@@ -202,6 +208,7 @@ fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
         },
         scratch(SHELL_VOLUME, "64Mi"),
         scratch(TEMPORARY_VOLUME, "2Gi"),
+        files::volume(names),
     ];
     all.into_iter().chain(clients).collect()
 }

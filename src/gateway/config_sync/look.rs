@@ -13,7 +13,7 @@ use crate::gateway::context::Context;
 use crate::gateway::gather::Gathered;
 use crate::gateway::pod::{self, PodState};
 use crate::gateway::revision::ConfigRevision;
-use crate::naming::GatewayNames;
+use crate::naming::{CONFIG_SYNC, GatewayNames};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::openclaw::rpc::Endpoint;
@@ -114,7 +114,8 @@ async fn query(
     if state == ConfigState::Pending
         && let Some(attempt) = memory.take_due_sync(now)
     {
-        pods::trigger_sync(&context.client, pod, document.hash(), attempt).await?;
+        let value = format!("{}-{attempt}", document.hash());
+        pods::trigger_sync(&context.client, pod, CONFIG_SYNC, &value).await?;
     }
     if state == ConfigState::Applied {
         ask::ask_credentials(&context.admin, endpoint, &mut memory, now).await;

@@ -16,7 +16,7 @@ pub mod ask;
 pub mod decide;
 mod failed_starts;
 mod look;
-mod pods;
+pub mod pods;
 pub mod state;
 pub mod tracker;
 

@@ -7,13 +7,12 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use crate::kubernetes::received::Received;
-use crate::naming::{AGENT_MANAGER, CONFIG_SYNC};
+use crate::naming::AGENT_MANAGER;
 
 /// Annotates the Pod: the kubelet brings a changed ConfigMap to a Pod within a minute or so, and at once if the Pod itself changes. Only
 /// this Pod, never its successor.
-pub async fn trigger_sync(client: &Client, pod: &Pod, document: &str, attempt: usize) -> Result<(), kube::Error> {
-    let value = format!("{document}-{attempt}");
-    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {CONFIG_SYNC: value}}});
+pub async fn trigger_sync(client: &Client, pod: &Pod, annotation: &str, value: &str) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {annotation: value}}});
     let api: Api<Received<PartialObjectMeta<Pod>>> =
         Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let params = PatchParams { field_manager: Some(AGENT_MANAGER.to_owned()), ..PatchParams::default() };

@@ -2,12 +2,13 @@
 //!
 //! All are allowed as they are listed. OpenClaw refuses one that the gateway does not have, until it has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
 use super::{Contribution, Feature, passthrough};
 use crate::api::Agent;
+use crate::api::delegates::Delegate;
 use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::AtFault;
 use crate::kubernetes::conditions::reason;
@@ -16,6 +17,10 @@ use crate::openclaw::config::sections::Sections;
 use crate::openclaw::live;
 use crate::references::digests::Fault;
 use crate::references::suggest::suggestion;
+
+/// How the routing table begins.
+const TABLE: &str =
+    "## Delegates\n\nHand work to these agents with the tool `sessions_spawn` (`agentId`, then when to use it):\n\n";
 
 pub const FEATURE: Feature = Feature { name: "delegates", contribute, keep };
 
@@ -28,6 +33,18 @@ fn contribute(gathered: &Gathered, agent: &Agent) -> Result<Contribution, Fault>
     let entry = agents::subagents(delegates.iter().map(|delegate| delegate.agent.as_str()));
     let warnings = delegates.iter().filter_map(|delegate| fault(gathered, agent, &delegate.agent)).collect();
     Ok(Contribution { entry, warnings, ..Contribution::default() })
+}
+
+/// What the Agent is told of its delegates that can be started now; empty: nothing.
+#[must_use]
+pub fn routing_table(gathered: &Gathered, agent: &Agent) -> String {
+    let active: BTreeSet<String> = gathered.active_agents().map(|agent| agent.name_any()).collect();
+    let row = |delegate: &Delegate| {
+        let when = delegate.when.as_ref().filter(|_| active.contains(&delegate.agent))?;
+        Some(format!("- `{}`: {when}\n", delegate.agent))
+    };
+    let rows: String = agent.spec.delegates.iter().filter_map(row).collect();
+    if rows.is_empty() { rows } else { format!("{TABLE}{rows}") }
 }
 
 /// Why OpenClaw refuses to start this one.

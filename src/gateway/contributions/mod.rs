@@ -1,12 +1,14 @@
 //! What each feature of an Agent adds to its gateway, one file each. Pure.
 //!
-//! `access` and `clients` are of the gateway itself, so they depend on no Agent but its owner. A new feature is a file with a [`Feature`],
+//! `access` and `clients` are of the gateway itself, so they depend on no Agent but its owner; `files` are on its claim, and no part of
+//! openclaw.json. A new feature is a file with a [`Feature`],
 //! and a line in [`FEATURES`]. A Secret or ConfigMap that it reads also belongs into
 //! [`of_agent`](crate::references::agents::of_agent): what is not named there is neither read nor watched.
 
 pub mod access;
 pub mod clients;
 pub mod delegates;
+pub mod files;
 pub mod heartbeat;
 pub mod identity;
 pub mod models;

@@ -88,6 +88,14 @@ reasons! {
         AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef`, `spec.delegates` or the list `agents` of the client. The CronJob waits for it; the other Agents in the list can be used.";
         /// Everything that the spec names exists. `spec.delegates` of an Agent in a sandbox names one without: OpenClaw refuses to start it as a sub-agent.
         DELEGATE_NOT_IN_SANDBOX = "DelegateNotInSandbox", "Set `spec.sandbox` of the Agent that the message names, or remove it from `spec.delegates`.";
+        /// The text of a file in `spec.workspace.files` cannot be used. The last valid one remains in use.
+        WORKSPACE_FILE_INVALID = "WorkspaceFileInvalid", "Correct the key of the ConfigMap that the message names: UTF-8 text of at most 64 KiB.";
+        /// The files of all Agents of a gateway are too large together. Those of this Agent stay as they were.
+        WORKSPACE_FILES_TOO_LARGE = "WorkspaceFilesTooLarge", "Shorten `spec.workspace.files` of the Agents on the gateway.";
+        /// Everything that the spec names exists. OpenClaw does not use a file in `spec.workspace.files` as its name suggests. It is written all the same.
+        WORKSPACE_FILE_NOT_USED = "WorkspaceFileNotUsed", "Put its text where the message says.";
+        /// Everything that the spec names exists. OpenClaw takes only a part of the files in `spec.workspace.files` into the prompt.
+        WORKSPACE_FILE_TRUNCATED = "WorkspaceFileTruncated", "Shorten the file that the message names, or raise the limit.";
         /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
         CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";
         /// The Agent whose gateway to use does not exist.

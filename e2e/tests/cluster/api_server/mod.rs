@@ -27,6 +27,7 @@ mod schema_agent;
 mod schema_cron_job;
 mod schema_provider;
 mod schema_sandbox;
+mod schema_workspace;
 pub mod stage;
 mod status_bounds;
 mod storage;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::gateway::apply::Applied;
 use crate::gateway::config_sync::Synced;
+use crate::gateway::files::Found;
 use crate::gateway::fixtures::{company, edit, plan, settings};
 use crate::gateway::state::{Reconciled, observe};
 use crate::kubernetes::conditions::{Status, reason};
@@ -149,7 +150,8 @@ fn the_condition_says_what_stands_in_the_way_and_nothing_else_fails() {
     let said = |gathered: &Gathered, exposed: Option<Result<(), Fault>>| {
         let applied = Applied { exposed, ..Applied::unchanged(gathered) };
         let (plan, decision) = (plan(gathered), Some(nothing_changes()));
-        observe(&Reconciled { gathered, plan: &plan, decision, applied, synced: Synced::default() })
+        let (synced, files) = (Synced::default(), Found::default());
+        observe(&Reconciled { gathered, plan: &plan, decision, applied, synced, files })
     };
     assert_eq!(said(&company(), None).exposed, None);
     let condition = said(&by_ingress(), Some(Ok(()))).exposed.unwrap();
