@@ -96,6 +96,8 @@ pub const ACQUITTED_HASH: &str = "creel.dev/acquitted-hash";
 pub const REJECTED_KEYS: &str = "creel.dev/rejected-keys";
 /// On a sandbox's Pod: the Sandbox that it was made from.
 pub const SANDBOX_NAME: &str = "creel.dev/sandbox";
+/// On a sandbox's Pod: a hash of the versions of what its files come from. The kubelet syncs a Pod that changes.
+pub const FILES: &str = "creel.dev/files";
 /// On a sandbox's Pod: `"true"` tells it to end as soon as no command runs.
 pub const DRAIN: &str = "creel.dev/drain";
 /// On a sandbox's Pod: since when [`DRAIN`] is there.
@@ -217,6 +219,8 @@ impl GatewayNames {
 pub struct SandboxNames {
     /// Pod, Service, NetworkPolicy, and the Secret with the host key.
     pub sandbox: String,
+    /// The claim with the home directory.
+    pub home: String,
     agent: String,
 }
 
@@ -224,7 +228,7 @@ impl SandboxNames {
     /// The names for the sandbox of this Agent.
     #[must_use]
     pub fn of(agent: &str) -> Self {
-        Self { sandbox: format!("{agent}-sandbox"), agent: agent.to_owned() }
+        Self { sandbox: format!("{agent}-sandbox"), home: format!("{agent}-home"), agent: agent.to_owned() }
     }
 
     /// The labels that select the sandbox's Pod.

@@ -24,6 +24,7 @@ pub mod quantity;
 pub mod references;
 pub mod runs;
 pub mod sandbox;
+pub mod sandbox_mounts;
 pub mod tools;
 pub mod workspace;
 

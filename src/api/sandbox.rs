@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::environment::{EnvFromSource, EnvVar};
 use super::pod_template::{PodTemplate, Resources};
 use super::references::LocalReference;
+use super::sandbox_mounts::{
+    ARE_APART, ARE_APART_MESSAGE, FileMount, HOME_IS_FREE, HOME_IS_FREE_MESSAGE, Home, LISTS_ARE_APART,
+    LISTS_ARE_APART_MESSAGE, VolumeMount,
+};
 
 /// A template for the Pods in which Agents run commands.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -21,7 +25,7 @@ use super::references::LocalReference;
     namespaced,
     status = "SandboxStatus",
     derive = "PartialEq",
-    doc = "A Sandbox is a template for the Pods in which Agents run commands. Each Agent that refers to it gets its own Pod, Service, host key and NetworkPolicy. The Pod has no API token, runs as uid 1000 without capabilities, and only the Agent's gateway can connect to it. Anyone who can create a Sandbox can use every Secret of its namespace, as with Pods.",
+    doc = "A Sandbox is a template for the Pods in which Agents run commands. Each Agent that refers to it gets its own Pod, Service, host key and NetworkPolicy. The Pod has no API token unless `serviceAccountName` is set, runs as uid 1000 without capabilities, and only the Agent's gateway can connect to it. Anyone who can create a Sandbox can use every Secret and claim of its namespace, as with Pods.",
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')").message("the name of a Sandbox must be a DNS label: lower-case letters, digits and '-', starting with a letter, without dots"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.readyPods"),
     printcolumn(name = "Access", type_ = "string", json_path = ".spec.workspaceAccess"),
@@ -31,6 +35,8 @@ use super::references::LocalReference;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(LISTS_ARE_APART).message(LISTS_ARE_APART_MESSAGE))]
+#[x_kube(validation = Rule::new(HOME_IS_FREE).message(HOME_IS_FREE_MESSAGE))]
 pub struct SandboxSpec {
     /// The image in which commands run, by digest or by a tag that is not `latest`. It needs `sh`, `python3` with its standard library,
     /// GNU coreutils, `find` and `tar`, and runs as uid 1000 with a read-only root filesystem. Example: `docker.io/library/python:3.13-slim-bookworm`.
@@ -52,10 +58,39 @@ pub struct SandboxSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
+    /// Secrets and ConfigMaps that commands see as directories of files, at most 16. A change of such an object reaches the running Pod within
+    /// seconds, without a restart; another list replaces the Pod according to `rotation`. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
+    #[x_kube(validation = Rule::new(ARE_APART).message(ARE_APART_MESSAGE))]
+    pub files: Vec<FileMount>,
+    /// Volumes that commands see, at most 16. A change replaces the Pods according to `rotation`. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
+    #[x_kube(validation = Rule::new(ARE_APART).message(ARE_APART_MESSAGE))]
+    pub volumes: Vec<VolumeMount>,
+    /// A home directory at `/home/agent`, which is `HOME` of commands and kept when the Pod is replaced: a claim `<agent>-home` for each Agent.
+    /// It is kept when the Agent or the Sandbox is deleted, too. It starts out empty, and hides what the image has there. Default: none; only
+    /// `/tmp` and `/workspaces` can be written to, and are gone with the Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+    /// The ServiceAccount of the same namespace as which commands can use the Kubernetes API, with a token that is renewed and ends with the
+    /// Pod. Creel creates neither the account nor its permissions, and does not open the network to the API server: list its addresses in
+    /// `network.allow`. The administrator has to list the account in `admissionPolicies.serviceAccounts` of the chart. Default: no token.
+    /// Example: `cluster-reader`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub service_account_name: Option<String>,
     /// How running Pods are updated when the template or a referenced value changes. `Recreate`: replaced at once, which ends running
     /// commands; `WhenIdle`: replaced as soon as no command runs, and after one hour at the latest; `OnDelete`: replaced when the Pod is
-    /// deleted. A narrower `workspaceAccess` and the removal of a Secret replace the Pod at once in any case. A running Pod is not replaced
-    /// while the API server rejects the new one. `status.pods[].pending` shows what is waiting. Default: `Recreate`.
+    /// deleted. What takes something away (a narrower `workspaceAccess`, the removal of a Secret, a volume or a ServiceAccount) replaces
+    /// the Pod at once in any case. A running Pod is not replaced while the API server rejects the new one, or something that it mounts is missing.
+    /// `status.pods[].pending` shows what is waiting. Default: `Recreate`.
     #[serde(default)]
     pub rotation: Rotation,
     /// The destinations that commands can reach. It does not apply to the Agent's web tools, which run in the gateway.

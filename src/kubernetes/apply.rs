@@ -23,7 +23,7 @@ use super::ledger::{Change, ChildKey, Disputed, Due, Ledger, Shown};
 use super::managed_fields::{self, Exact};
 use super::observed::Observed;
 use super::received::{self, Received};
-use crate::naming::{LABEL_GATEWAY, LABEL_MANAGED_BY, controller_of, is_of_predecessor};
+use crate::naming::{LABEL_AGENT, LABEL_GATEWAY, LABEL_MANAGED_BY, controller_of, is_of_predecessor};
 
 /// Why a child could not be brought about.
 #[derive(Debug, Error)]
@@ -344,9 +344,9 @@ where
 fn check_ours<K: Child>(desired: &K, present: &Observed<K>, owner: &str) -> Result<(), ApplyError> {
     let object = &present.object;
     let controller = controller_of(object);
-    // These two say whose it is; other labels may have been edited, and are put back.
+    // These say whose it is; other labels may have been edited, and are put back.
     let same = |key: &str| object.labels().get(key) == desired.labels().get(key);
-    let labelled = same(LABEL_MANAGED_BY) && same(LABEL_GATEWAY);
+    let labelled = [LABEL_MANAGED_BY, LABEL_GATEWAY, LABEL_AGENT].into_iter().all(same);
     let is_ownerless = !K::ADOPTABLE && desired.owner_references().is_empty();
     let unowned = (K::ADOPTABLE || is_ownerless) && (labelled || present.own.is_some());
     let ours = controller.map_or(unowned, |controller| controller.uid == owner);

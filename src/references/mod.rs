@@ -5,6 +5,7 @@
 //! | `agents` | what a gateway reads on behalf of an Agent | nothing |
 //! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
 //! | `read` | reads them | the network |
+//! | `mounted` | whether what a sandbox mounts is there | the network |
 //! | `digests` | keyed digests of what a Pod reads as environment | nothing |
 //! | `checker` | for controllers that only check whether values exist | the network |
 //! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
@@ -20,6 +21,7 @@ pub mod checker;
 pub mod digests;
 pub mod generated_secret;
 pub mod host_keys;
+pub mod mounted;
 pub mod own_device;
 pub mod read;
 pub mod reserved;

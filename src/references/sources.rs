@@ -1,4 +1,4 @@
-//! What users' objects name: the Secrets and ConfigMaps whose values become environment, and claims. Pure.
+//! What users' objects name: the Secrets and ConfigMaps whose values become environment or files, and claims. Pure.
 
 use kube::ResourceExt;
 
@@ -8,6 +8,7 @@ use crate::api::clients::Client;
 use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::passthrough::Passthrough;
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
+use crate::api::sandbox_mounts::FileMount;
 use crate::api::workspace::WorkspaceFile;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::printable::excerpt;
@@ -138,6 +139,27 @@ pub fn of_live(secret: &str, key: &str, of: &str) -> Source {
 pub fn of_sandbox(sandbox: &Sandbox) -> Vec<Source> {
     let owner = format!("Sandbox \"{}\"", sandbox.name_any());
     of_environment(&sandbox.spec.env, &sandbox.spec.env_from, "spec", &owner)
+}
+
+/// What the Pods of a Sandbox mount as files: whole Secrets and ConfigMaps.
+#[must_use]
+pub fn of_files(sandbox: &Sandbox) -> Vec<Source> {
+    let source = |mount: &FileMount| {
+        let (kind, reference, word) = match (&mount.secret_ref, &mount.config_map_ref) {
+            (Some(reference), _) => (SourceKind::Secret, reference, "secretRef"),
+            (None, Some(reference)) => (SourceKind::ConfigMap, reference, "configMapRef"),
+            (None, None) => return None,
+        };
+        Some(Source {
+            kind,
+            name: reference.name.clone(),
+            key: None,
+            optional: false,
+            needs_text: false,
+            field: format!("spec.files[{}].{word} of Sandbox \"{}\"", mount.mount_path, sandbox.name_any()),
+        })
+    };
+    sandbox.spec.files.iter().filter_map(source).collect()
 }
 
 /// `path`: where the two lists lie in the object `of`.

@@ -10,13 +10,14 @@ use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use super::build::{network_policy, service};
+use super::build::{home, network_policy, service};
 use super::context::Context;
 use super::gather::Gathered;
 use super::step::{Decision, Step, Why, keep, lost};
 use crate::api::Agent;
 use crate::kubernetes::apply::{ApplyError, delete, failed, key_of};
 use crate::kubernetes::conditions::{reason, whole_seconds};
+use crate::kubernetes::errors::is_refusal;
 use crate::kubernetes::received::{self, Received};
 use crate::naming::{DRAIN, DRAIN_SINCE, PLAN, SANDBOX_MANAGER, SandboxNames, is_child_of, is_child_of_predecessor};
 use crate::pods::trial::Refusal;
@@ -35,6 +36,8 @@ pub struct Applied {
     pub replaced_in: Option<Duration>,
     /// The API server would not take the Pod that is to stand in for the one that runs, which therefore stays.
     pub refused: Option<Refusal>,
+    /// Kubernetes does not change the claim with the home directory, which therefore stays as it is.
+    pub rejected_home: Option<Fault>,
     /// A child that the API server or a stranger stands in the way of.
     pub fault: Option<Fault>,
 }
@@ -62,7 +65,10 @@ pub async fn apply(context: &Context, pass: &Pass<'_>) -> Result<Applied, ApplyE
         other => {
             other?;
             let disputed = context.fences.disputed(&context.applier, &pass.gathered.agent);
-            disputed.and_then(|disputed| fault(reason::CONTESTED, disputed.to_string()))
+            applied
+                .fault
+                .take()
+                .or_else(|| disputed.and_then(|disputed| fault(reason::CONTESTED, disputed.to_string())))
         }
     };
     Ok(applied)
@@ -98,7 +104,36 @@ async fn children(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> 
     if is_undermined {
         return Ok(());
     }
+    if !home_is_there(context, pass, applied).await? && is_for_another_pod(pass.decision) {
+        return Ok(());
+    }
     take(context, pass, applied).await
+}
+
+/// Brings about the claim with the home directory. No Pod that runs is stopped for what is in its way.
+async fn home_is_there(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<bool, ApplyError> {
+    let Gathered { agent, sandbox, live, .. } = pass.gathered;
+    let wanted = sandbox.as_ref().filter(|_| pass.wanted.is_some()).and_then(|sandbox| sandbox.spec.home.as_ref());
+    let Some(wanted) = wanted else { return Ok(true) };
+    let claim = home::build(agent, &SandboxNames::of(&agent.name_any()), wanted);
+    let sent = context.applier.apply(&claim, live.home.as_deref(), &agent.uid().unwrap_or_default()).await;
+    let fault = |reason, error: &ApplyError| Some(Fault { reason, message: error.to_string(), carried: false });
+    match sent {
+        Err(error) if error.api().is_some_and(is_refusal) && live.home.is_some() => {
+            applied.rejected_home = fault(reason::CLAIM_CHANGE_REJECTED, &error);
+        }
+        Err(error) if let Some(reason) = error.reason() => {
+            applied.fault = fault(reason, &error);
+            return Ok(false);
+        }
+        sent => applied.sent |= sent?,
+    }
+    Ok(true)
+}
+
+/// Whether the step leads to a Pod that mounts the home directory, and takes nothing away before.
+fn is_for_another_pod(decision: &Decision) -> bool {
+    decision.step == Step::Create || decision.gives_way
 }
 
 async fn take(context: &Context, pass: &Pass<'_>, applied: &mut Applied) -> Result<(), ApplyError> {

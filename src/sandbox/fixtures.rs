@@ -16,6 +16,7 @@ use super::validate::validate;
 use crate::api::{Agent, Sandbox};
 use crate::naming::{SANDBOX_MANAGER, SandboxNames};
 use crate::references::digests::{KeyDigest, Read, SourceKind};
+use crate::references::mounted::Mounted;
 use crate::references::read::DigestKey;
 
 /// An owner, an Agent that joined it, and the Sandbox that this one uses.
@@ -67,6 +68,7 @@ pub fn office() -> Gathered {
         access_modes: Found::Here(vec!["ReadWriteOnce".into()]),
         gateway: None,
         reads: BTreeMap::new(),
+        mounted: Mounted::default(),
         live: Live::default(),
     };
     gateway_on(&mut gathered, Some("one"));

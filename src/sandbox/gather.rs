@@ -20,6 +20,7 @@ use crate::pods::egress::{Limited, limited};
 use crate::pods::workspace;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::generated_secret::SecretError;
+use crate::references::mounted::{self, Mounted};
 use crate::references::sources;
 use crate::world::stores::{Stores, key_of, named};
 use crate::world::triggers::{gateway_owner, pods_of_gateway};
@@ -44,6 +45,8 @@ pub struct Gathered {
     /// The newest Pod of the gateway.
     pub gateway: Option<Arc<Pod>>,
     pub reads: BTreeMap<SourceName, Read>,
+    /// What the Sandbox mounts.
+    pub mounted: Mounted,
     pub live: Live,
 }
 
@@ -63,6 +66,8 @@ pub struct Live {
     /// Whether somebody edited the policy since this process applied it.
     pub policy_edited: bool,
     pub service: Option<Arc<Observed<Service>>>,
+    /// The claim with the home directory.
+    pub home: Option<Arc<Observed<PersistentVolumeClaim>>>,
     pub pod: Option<Arc<Pod>>,
 }
 
@@ -131,6 +136,10 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
         Err(error) => Found::Unreadable(error.to_string()),
     };
     let reads = context.references.read(client, stores, &namespace, sources, &keys.digest_key).await;
+    let mounted = match &sandbox {
+        Some(sandbox) => mounted::look(client, stores, &namespace, sandbox).await,
+        None => Mounted::default(),
+    };
     let mut gathered = Gathered {
         agent,
         used,
@@ -142,6 +151,7 @@ pub async fn gather(context: &Context, agent: Arc<Agent>, used: SandboxUse) -> R
         access_modes: Found::Missing,
         gateway,
         reads,
+        mounted,
         live,
     };
     let mounts = gathered.access() != WorkspaceAccess::None
@@ -198,6 +208,7 @@ fn live(stores: &Stores, agent: &Agent, namespace: &str, names: &SandboxNames) -
         network_policy: named(&stores.network_policies, namespace, &names.sandbox),
         policy_edited: false,
         service: named(&stores.services, namespace, &names.sandbox),
+        home: named(&stores.claims, namespace, &names.home),
         pod: named(&stores.pods, namespace, &names.sandbox).filter(|pod| is_child_of(pod.as_ref(), agent)),
     }
 }

@@ -6,9 +6,11 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 
-use crate::api::sandbox::{Allow, Egress, Network};
+use crate::api::SandboxSpec;
+use crate::api::sandbox::{Allow, Egress};
 use crate::kubernetes::conditions::{Desired, ISOLATION_VERIFIED, Status, reason};
 use crate::kubernetes::pod_status::container;
+use crate::sandbox::build::mounts::has_token;
 
 /// The init container that tries.
 pub const CONTAINER: &str = "isolation";
@@ -40,11 +42,13 @@ struct Report {
     timed_out: Option<Vec<String>>,
 }
 
-/// The addresses that commands must not reach under this network. What the user allows is left out.
+/// The addresses that commands of this Sandbox must not reach. What the user allows is left out.
 #[must_use]
-pub fn targets(network: &Network, api_server: Option<SocketAddr>) -> Vec<SocketAddr> {
-    // Behind its Service an API server may have a public address, which `Internet` reaches.
-    let api_server = api_server.filter(|_| network.egress == Egress::None);
+pub fn targets(spec: &SandboxSpec, api_server: Option<SocketAddr>) -> Vec<SocketAddr> {
+    let network = &spec.network;
+    // Behind its Service an API server may have a public address, which `Internet` reaches. Where commands have a token, they are meant to
+    // reach it, and what the user allows for that are the addresses behind the Service.
+    let api_server = api_server.filter(|_| network.egress == Egress::None && spec.service_account_name.is_none());
     let allowed = |target: &SocketAddr| network.allow.iter().any(|allow| covers(allow, target));
     let metadata = METADATA.map(|address| SocketAddr::new(address, 80));
     api_server.into_iter().chain(metadata).filter(|target| !allowed(target)).collect()
@@ -88,8 +92,13 @@ pub fn verified(pod: Option<&Pod>, wanted: &[SocketAddr], api_server: Option<Soc
     }
     if !rejects && !known.is_some_and(|target| timed_out.contains(&target)) {
         let tried = if tried.is_empty() { "no address".to_owned() } else { tried.join(", ") };
+        let meant = if has_token(pod) {
+            " It may reach the Kubernetes API (spec.serviceAccountName of its Sandbox)."
+        } else {
+            ""
+        };
         let message = format!(
-            "The sandbox tried {tried} and reached nothing, but none of them is known to answer: this does not prove that the network plugin enforces NetworkPolicy."
+            "The sandbox tried {tried} and reached nothing, but none of them is known to answer: this does not prove that the network plugin enforces NetworkPolicy.{meant}"
         );
         return tells(Status::Unknown, reason::UNPROVEN, message);
     }

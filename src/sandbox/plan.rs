@@ -36,6 +36,8 @@ pub struct PodPlan {
     /// The public half of the Pod's own key.
     pub host_key: String,
     pub digests: Digests,
+    /// See [`Mounted::version`](crate::references::mounted::Mounted::version). It is no part: the kubelet brings the new files.
+    pub files_version: Option<String>,
     /// One short hash per part, so that a replacement can name what changed.
     pub parts: BTreeMap<String, String>,
 }
@@ -66,6 +68,11 @@ impl PodPlan {
             ("spec.runtimeClassName", json!(spec.runtime_class_name)),
             ("spec.imagePullSecrets", json!(spec.image_pull_secrets)),
             ("spec.podTemplate", json!(spec.pod_template)),
+            ("spec.files", json!(spec.files)),
+            ("spec.volumes", json!(spec.volumes)),
+            ("spec.serviceAccountName", json!(spec.service_account_name)),
+            // The claim can grow under a running Pod.
+            ("spec.home", json!(spec.home.as_ref().map(|_| true))),
             ("the workspace access", json!(access)),
             ("the gateway's claim", json!(existing.map(|claim| &claim.name))),
             ("the workspace on the gateway's claim", json!(adopted)),
@@ -77,11 +84,13 @@ impl PodPlan {
     }
 
     /// Reserved variables that `envFrom` would set, with what holds them. They are no part: a Pod that runs with them stays. `HOME` is the
-    /// user's, because Creel sets none here.
+    /// user's, unless there is a home directory.
     #[must_use]
     pub fn overridden(&self) -> BTreeMap<String, String> {
         let mut loaded = reserved::loaded(&self.spec.env_from, &self.digests);
-        loaded.remove("HOME");
+        if self.spec.home.is_none() {
+            loaded.remove("HOME");
+        }
         loaded
     }
 
@@ -137,6 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn a_home_that_grows_and_files_of_another_version_change_no_plan() {
+        let mut office = office();
+        let home = |size: &str| serde_json::from_value(json!({"size": size})).unwrap();
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.home = Some(home("1Gi")));
+        let before = plan(&office).hash();
+        edit_sandbox(&mut office, |sandbox| sandbox.spec.home = Some(home("2Gi")));
+        office.mounted.version = Some("another".to_owned());
+        assert_eq!(plan(&office).hash(), before);
+    }
+
+    #[test]
     fn rotation_and_network_change_no_plan() {
         let mut office = office();
         let before = plan(&office).hash();
@@ -170,11 +190,15 @@ mod tests {
             [
                 ("spec.env", "cef0a4817f3e2e59"),
                 ("spec.envFrom", "310cdbb5e10a215c"),
+                ("spec.files", "30a23da9b8c2cff9"),
+                ("spec.home", "b5bea41b6c623f7c"),
                 ("spec.image", "ab0e76024f5f136d"),
                 ("spec.imagePullSecrets", "3ee5905cbe2b6f22"),
                 ("spec.podTemplate", "8c47082a922b1bf6"),
                 ("spec.resources", "6e5ad5e31687af7c"),
                 ("spec.runtimeClassName", "4270dd59be637c4f"),
+                ("spec.serviceAccountName", "1aa0bba1017b6332"),
+                ("spec.volumes", "fb0ac0ecbfe7025e"),
                 ("the gateway", "cb0cfbeeeb95ccfa"),
                 ("the gateway's SSH key", "a5b368c4f67b2c05"),
                 ("the gateway's claim", "8a3f24772e7131c7"),
@@ -182,6 +206,6 @@ mod tests {
                 ("the workspace access", "f540d43f10a3fbe3"),
             ]
         );
-        assert_eq!(full().hash(), "0cddcceed1b9b727");
+        assert_eq!(full().hash(), "0bffde3668b22dc1");
     }
 }

@@ -33,9 +33,11 @@ pub fn after(
             (&gathered.client_key, &gathered.access_modes),
             (Found::Unreadable(_), _) | (_, Found::Unreadable(_))
         );
-    // The claim that a user brings is not watched.
-    let missing =
-        verdict.plan.is_err() && gathered.access() != WorkspaceAccess::None && gathered.access_modes == Found::Missing;
+    // The claims that users bring are not watched.
+    let missing = gathered.mounted.faults.iter().any(|fault| fault.reason == reason::CLAIM_NOT_FOUND)
+        || verdict.plan.is_err()
+            && gathered.access() != WorkspaceAccess::None
+            && gathered.access_modes == Found::Missing;
     let refused = (applied.fault.is_some() || unread || missing).then_some(RETRY);
     let pod = gathered.live.pod.as_deref();
     let lost = pod.and_then(|pod| state::time_until_lost(pod, now));

@@ -42,8 +42,8 @@ pub struct Reconciled<'a> {
 pub fn state(found: &Reconciled<'_>, api_server: Option<SocketAddr>, paused: bool, now: Timestamp) -> SandboxState {
     let gathered = found.gathered;
     let pod = gathered.live.pod.as_deref().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    let network = gathered.sandbox.as_ref().map(|sandbox| &sandbox.spec.network);
-    let wanted = network.map(|network| isolation::targets(network, api_server)).unwrap_or_default();
+    let sandbox = gathered.sandbox.as_ref();
+    let wanted = sandbox.map(|sandbox| isolation::targets(&sandbox.spec, api_server)).unwrap_or_default();
     let ready = if paused {
         let message = "The annotation creel.dev/paused is set: Creel changes nothing.";
         Desired::new(SANDBOX_READY, Status::Unknown, reason::PAUSED, message)
@@ -109,6 +109,14 @@ fn ready(found: &Reconciled<'_>, now: Timestamp) -> Desired {
         };
     };
     let (status, reason, message) = of_pod(pod, found, now);
+    if let (Some(held), true) = (&found.decision.held, status == Status::True) {
+        let changes = found.decision.changes.join("; ");
+        let message = format!("{}. Until then its Pod is not replaced ({changes}) and keeps running.", held.message);
+        return of(Status::False, held.reason, &message);
+    }
+    if let (Some(rejected), true) = (&found.applied.rejected_home, status == Status::True) {
+        return of(status, rejected.reason, &format!("{message} {}", rejected.message));
+    }
     let Some(refused) = &found.applied.refused else { return of(status, reason, &message) };
     let reason = if status == Status::True { reason::REPLACEMENT_REJECTED } else { reason };
     of(status, reason, &format!("{message} {}", waits(found, refused)))

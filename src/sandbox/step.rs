@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use super::build::mounts;
 use super::build::pod::SHELL_CONTAINER;
 use super::gather::{Gathered, digests, parts};
 use super::plan::{CLIENT_KEY_PART, HOST_KEY_PART};
@@ -16,7 +17,7 @@ use crate::kubernetes::pod_status::{container, has_ended, node};
 use crate::naming::{DRAIN, DRAIN_SINCE, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER};
 use crate::pods::fingerprint::changed;
 use crate::pods::workspace;
-use crate::references::digests::{SourceKind, changes};
+use crate::references::digests::{Fault, SourceKind, changes};
 use crate::world::triggers::gateway_owner;
 
 /// So long a Pod whose replacement waits for its commands may run them.
@@ -68,12 +69,14 @@ pub struct Decision {
     pub changes: Vec<String>,
     /// The Pod that runs gives way to another, so it does only if the API server would take that one.
     pub gives_way: bool,
+    /// Why the Pod that runs does not give way, though it should: the next one could not mount something.
+    pub held: Option<Fault>,
 }
 
 /// What to do. `wanted`: the Pod of the plan, or why there can be none.
 #[must_use]
 pub fn decide(gathered: &Gathered, wanted: Result<&Pod, &Blocked>, now: Timestamp) -> Decision {
-    let only = |step| Decision { gives_way: step == Step::Delete(Why::Edited), step, changes: Vec::new() };
+    let only = |step| Decision { gives_way: step == Step::Delete(Why::Edited), step, changes: Vec::new(), held: None };
     let Some(pod) = gathered.live.pod.as_deref() else {
         return only(match wanted {
             Ok(wanted) if follows(wanted, gathered) && gathered.gateway_node().is_none() => Step::AwaitGateway,
@@ -177,14 +180,18 @@ fn replace(gathered: &Gathered, pod: &Pod, wanted: &Pod, now: Timestamp) -> Deci
         Step::Delete(why) => why == Why::Changed,
         _ => rotation == Rotation::WhenIdle,
     };
-    Decision { step, changes: all, gives_way }
+    match gathered.mounted.faults.first().filter(|_| gives_way) {
+        Some(fault) => Decision { step: keep(pod, wanted), changes: all, gives_way: false, held: Some(fault.clone()) },
+        None => Decision { step, changes: all, gives_way, held: None },
+    }
 }
 
-/// Whether the Pod has more than it may have now: of the workspace, or of the values of Secrets.
+/// Whether the Pod has more than it may have now: of the workspace, of the values of Secrets, or of what it mounts.
 fn narrows(pod: &Pod, wanted: &Pod) -> bool {
     let of_secret = format!("{}/", SourceKind::Secret.as_str());
     let (has, may_have) = (digests(pod), digests(wanted));
     workspace::access(pod) > workspace::access(wanted)
+        || mounts::withdraws(pod, wanted)
         || has.0.keys().any(|value| value.starts_with(&of_secret) && !may_have.0.contains_key(value))
 }
 

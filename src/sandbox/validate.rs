@@ -57,6 +57,7 @@ pub fn validate(gathered: &Gathered) -> Verdict {
         if let Some(fault) = resolved.blocking() {
             return Err(Blocked::fault(fault.reason, fault.message.clone()));
         }
+        not_mountable(gathered)?;
         Ok(PodPlan {
             agent: gathered.agent.name_any(),
             gateway: gateway_owner(&gathered.agent),
@@ -68,6 +69,7 @@ pub fn validate(gathered: &Gathered) -> Verdict {
             client_key: client_key(gathered)?,
             host_key: gathered.keys.host_key.clone(),
             digests: resolved.digests.clone(),
+            files_version: gathered.mounted.version.clone(),
             parts: BTreeMap::new(),
         }
         .with_parts())
@@ -75,7 +77,8 @@ pub fn validate(gathered: &Gathered) -> Verdict {
     let ignored = plan.as_ref().ok().and_then(|plan: &PodPlan| {
         reserved::ignored(&plan.overridden(), &format!("spec.envFrom of Sandbox \"{}\"", plan.sandbox))
     });
-    let warnings = resolved.faults.into_iter().filter(|fault| fault.carried).chain(ignored).collect();
+    let carried = resolved.faults.into_iter().filter(|fault| fault.carried);
+    let warnings = carried.chain(gathered.mounted.faults.iter().cloned()).chain(ignored).collect();
     Verdict { plan, warnings }
 }
 
@@ -120,6 +123,18 @@ fn no_sandbox(gathered: &Gathered) -> Blocked {
         reason::SANDBOX_NOT_FOUND,
         format!("Sandbox \"{name}\" does not exist ({field}): create it, or use another name{goes_on}"),
     )
+}
+
+/// A first Pod would only wait for what it mounts. One that runs has it.
+fn not_mountable(gathered: &Gathered) -> Result<(), Blocked> {
+    match gathered.mounted.faults.first() {
+        Some(fault) if gathered.live.pod.is_none() => {
+            let unread = fault.reason == reason::REFERENCE_UNREADABLE;
+            let blocked = if unread { Blocked::waits } else { Blocked::fault };
+            Err(blocked(fault.reason, fault.message.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The claim to mount; access `none` mounts none.
@@ -272,6 +287,19 @@ mod tests {
         assert_eq!(verdict.warnings[0].reason, reason::SECRET_NOT_FOUND);
         office.live.pod = None;
         assert_eq!(blocked(&office).reason, reason::SECRET_NOT_FOUND);
+    }
+
+    #[test]
+    fn something_to_mount_that_is_missing_blocks_a_first_pod_only() {
+        let mut office = office();
+        let missing = Fault { reason: reason::CLAIM_NOT_FOUND, message: "create it".to_owned(), carried: true };
+        office.mounted.faults = vec![missing.clone()];
+        assert_eq!(blocked(&office), Blocked::fault(reason::CLAIM_NOT_FOUND, "create it".to_owned()));
+        office.mounted.faults.clear();
+        crate::sandbox::fixtures::run(&mut office);
+        office.mounted.faults = vec![missing.clone()];
+        let verdict = validate(&office);
+        assert!(verdict.plan.is_ok() && verdict.warnings == [missing], "{verdict:?}");
     }
 
     #[test]

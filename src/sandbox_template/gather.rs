@@ -8,17 +8,21 @@ use super::context::Context;
 use super::status::User;
 use crate::api::{Agent, Sandbox};
 use crate::references::digests::{Digests, Fault, resolve};
-use crate::references::sources;
+use crate::references::{mounted, sources};
 use crate::world::facts::Facts;
 use crate::world::stores::{Stores, key_of, within};
 use crate::world::triggers::sandbox_name;
 
-/// The first thing that the environment names and that is not there.
+/// The first thing that the Sandbox names and that is not there.
 pub async fn missing(sandbox: &Sandbox, context: &Context) -> Option<Fault> {
     let sources = sources::of_sandbox(sandbox);
     let (namespace, uid) = (sandbox.namespace().unwrap_or_default(), sandbox.uid().unwrap_or_default());
     let reads = context.references.read(&context.stores, &namespace, &uid, &sources).await;
-    resolve(&sources, &reads, &Digests::default()).faults.into_iter().next()
+    let of_environment = resolve(&sources, &reads, &Digests::default()).faults.into_iter().next();
+    match of_environment {
+        Some(fault) => Some(fault),
+        None => mounted::look(&context.client, &context.stores, &namespace, sandbox).await.faults.into_iter().next(),
+    }
 }
 
 /// The Agents that name the Sandbox.

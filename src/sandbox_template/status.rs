@@ -85,7 +85,10 @@ fn summary(users: &[User], wanted: &[&User]) -> Desired {
         of(Status::False, reason_of(user), &told(user))
     } else if let Some(user) = first(Status::Unknown) {
         of(Status::Unknown, reason_of(user), &told(user))
-    } else if let Some(user) = wanted.iter().find(|user| reason_of(user) == reason::REPLACEMENT_REJECTED) {
+    } else if let Some(user) = wanted
+        .iter()
+        .find(|user| [reason::REPLACEMENT_REJECTED, reason::CLAIM_CHANGE_REJECTED].contains(&reason_of(user)))
+    {
         of(Status::True, reason_of(user), &told(user))
     } else if wanted.is_empty() {
         of(Status::True, reason::SUSPENDED, "All Agents that use this Sandbox are suspended.")

@@ -176,8 +176,14 @@ fn provider(name_of_it: String) -> impl Strategy<Value = Provider> {
 }
 
 fn sandbox(name_of_it: String) -> impl Strategy<Value = Sandbox> {
-    (environment(), prop::sample::select(vec!["rw", "none"])).prop_map(move |((env, env_from), access)| {
-        let spec = json!({"image": "debian:12", "env": env, "envFrom": env_from, "workspaceAccess": access});
+    let files = (weighted(0.3, name("secret")), weighted(0.3, name("config")));
+    let access = prop::sample::select(vec!["rw", "none"]);
+    (environment(), files, access).prop_map(move |((env, env_from), (secret, map), access)| {
+        let secret = secret.map(|name| json!({"mountPath": "/a", "secretRef": {"name": name}}));
+        let map = map.map(|name| json!({"mountPath": "/b", "configMapRef": {"name": name}}));
+        let files: Vec<_> = secret.into_iter().chain(map).collect();
+        let spec =
+            json!({"image": "debian:12", "env": env, "envFrom": env_from, "files": files, "workspaceAccess": access});
         object("Sandbox", &name_of_it, &spec)
     })
 }

@@ -86,7 +86,7 @@ fn gateway_reads(stores: &Stores, owner: &Agent) -> Reads {
 fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
     let owner = gateway_owner(agent);
     let look = sandbox::gather::look(stores, agent, used);
-    let sandbox::gather::Look { sandbox: _, owner: owner_object, owner_unparsable: _, gateway, sources, live } = look;
+    let sandbox::gather::Look { sandbox, owner: owner_object, owner_unparsable: _, gateway, sources, live } = look;
     let mut reads = Reads::from([
         Seen::Agent(agent.name_any()),
         Seen::Agent(owner.clone()),
@@ -94,6 +94,8 @@ fn sandbox_reads(stores: &Stores, agent: &Agent, used: &str) -> Reads {
         secret(SandboxNames::of(&agent.name_any()).sandbox),
         secret(GatewayNames::of(&owner).secret),
     ]);
+    let files = sandbox.iter().flat_map(|sandbox| sources::of_files(sandbox));
+    reads.extend(files.map(|source| Seen::Source((source.kind, source.name))));
     let claim = owner_object.map(|owner| sources::claim(&owner));
     reads.extend(claim.filter(|name| named(&stores.claims, NAMESPACE, name).is_some()).map(Seen::Claim));
     reads.extend(gateway.iter().flat_map(of_pod));
@@ -161,7 +163,7 @@ fn all_reads(world: &SmallWorld, stores: &Stores) -> Vec<(Trigger, Reads)> {
     }
     for sandbox in &world.sandboxes {
         let users = sandbox_template::gather::users_of(sandbox, stores);
-        let sources = sources::of_sandbox(sandbox).into_iter().map(of);
+        let sources = sources::of_sandbox(sandbox).into_iter().chain(sources::of_files(sandbox)).map(of);
         let reads = agents(users).chain(sources).chain([Seen::Sandbox(sandbox.name_any())]).collect();
         all.push((key(Controller::SandboxTemplate, sandbox.name_any()), reads));
     }

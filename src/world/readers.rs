@@ -43,13 +43,15 @@ fn index(stores: &Stores, namespace: &str) -> Index {
         let keys = [SandboxNames::of(&agent.name_any()).sandbox, GatewayNames::of(&gateway_owner(&agent)).secret];
         let sandbox = named(&stores.sandboxes, namespace, &used);
         let environment = sandbox.iter().flat_map(|sandbox| sources::of_sandbox(sandbox));
-        for source in environment.map(|source| (source.kind, source.name)).chain(keys.map(secret)) {
+        let files = sandbox.iter().flat_map(|sandbox| sources::of_files(sandbox));
+        let named = environment.chain(files).map(|source| (source.kind, source.name));
+        for source in named.chain(keys.map(secret)) {
             add(source, Controller::Sandbox, agent.name_any());
         }
         add(secret(SandboxNames::of(&agent.name_any()).sandbox), Controller::Gateway, gateway_owner(&agent));
     }
     for sandbox in within(&stores.sandboxes, namespace, |_| true) {
-        for source in sources::of_sandbox(&sandbox) {
+        for source in sources::of_sandbox(&sandbox).into_iter().chain(sources::of_files(&sandbox)) {
             add((source.kind, source.name), Controller::SandboxTemplate, sandbox.name_any());
         }
     }

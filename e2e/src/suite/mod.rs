@@ -61,6 +61,6 @@ pub use objects::{Condition, condition, resource, side_by_side};
 pub use pods::RunningPod;
 pub use rendered::directory as rendered_directory;
 pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
-pub use shared::{Shared, on_shared};
+pub use shared::{SANDBOX_ACCOUNT, Shared, on_shared};
 pub use wait::{eventually, stays};
 pub use worst::Worst;

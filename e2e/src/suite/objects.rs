@@ -34,6 +34,7 @@ pub fn resource(kind: &str) -> ApiResource {
         "Agent" | "CronJob" | "Provider" | "Sandbox" => ("creel.dev", "v1alpha1"),
         "Deployment" | "ReplicaSet" => ("apps", "v1"),
         "Ingress" | "NetworkPolicy" => ("networking.k8s.io", "v1"),
+        "Role" | "RoleBinding" => ("rbac.authorization.k8s.io", "v1"),
         _ => ("", "v1"),
     };
     let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));

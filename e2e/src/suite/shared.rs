@@ -14,6 +14,8 @@ use super::{connection, models, secrets};
 /// Where all of them are.
 pub const NAMESPACE: &str = "creel-e2e-gateways";
 const PROVIDER: &str = "main";
+/// The ServiceAccount that sandboxes may run as, in the words of the chart.
+pub const SANDBOX_ACCOUNT: &str = "creel-e2e-gateways/reader";
 
 /// A gateway for tests of one kind, so that no single process has to do it all.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +94,7 @@ impl TestNamespace {
 
     /// Deletes what this test made. The Agents go first, so that the gateway's configuration names nothing that is missing.
     pub(super) async fn leave(&self) {
-        for kind in ["CronJob", "Agent", "Sandbox", "Provider", "Secret", "ConfigMap"] {
+        for kind in ["CronJob", "Agent", "Sandbox", "Provider", "Secret", "ConfigMap", "PersistentVolumeClaim"] {
             for object in self.api(kind).list(&ListParams::default()).await.into_iter().flatten() {
                 let name = object.name_any();
                 if name.starts_with(&self.scope)

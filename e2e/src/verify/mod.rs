@@ -29,7 +29,7 @@ use crate::command::{CommandError, run as run_command};
 use crate::dependencies;
 use crate::images::{self, Profile};
 use crate::progress::Progress;
-use crate::suite::EDGE_NAMESPACE;
+use crate::suite::{EDGE_NAMESPACE, SANDBOX_ACCOUNT};
 
 /// A part of the verification that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -265,7 +265,8 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     let proxies = ("network.proxyNamespaces[0]", EDGE_NAMESPACE);
-    let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest, proxies];
+    let accounts = ("admissionPolicies.serviceAccounts[0]", SANDBOX_ACCOUNT);
+    let values = [TEST_CONFIG_OVERRIDE[0], TEST_CONFIG_OVERRIDE[1], digest, proxies, accounts];
     let installed = report.step("install the chart", progress, cluster.install_creel(&values, progress)).await;
     if installed.is_none() {
         evidence::print(&cluster).await;

@@ -102,7 +102,7 @@ reasons! {
         GATEWAY_NOT_FOUND = "GatewayNotFound", "Create the Agent that `spec.gatewayRef` names, or create a new Agent with another `gatewayRef`.";
         /// The Agent whose gateway to join has no gateway of its own.
         GATEWAY_NOT_OWNED = "GatewayNotOwned", "`spec.gatewayRef` must name an Agent that has no `gatewayRef` itself.";
-        /// The claim in `spec.gateway.storage.existingClaim` does not exist.
+        /// The claim in `spec.gateway.storage.existingClaim` of an Agent, or in `spec.volumes` of a Sandbox, does not exist. What already runs keeps running.
         CLAIM_NOT_FOUND = "ClaimNotFound", "Create the claim, or correct its name.";
         /// A time zone does not exist.
         TIME_ZONE_NOT_FOUND = "TimeZoneNotFound", "Use an IANA name such as `Europe/Paris`; the message suggests the nearest one.";
@@ -117,7 +117,7 @@ reasons! {
         /// Something else keeps changing or deleting an object that Creel created. Creel restores it ever more slowly, at least every 10 minutes. What confines Pods is restored at once: policies, configurations, accounts, and of the Deployment its images, commands, volumes, security settings, and variables such as `NODE_OPTIONS`. If that is changed a fourth time within 10 minutes, the Pods are stopped: the gateway is scaled to zero, the sandbox Pod is deleted.
         CONTESTED = "Contested", "The message names the object and the field manager of the last change: have it leave the object alone. The condition ends 10 minutes after the last repair, or (but for `creel-fence`) when the Agent is edited, and stopped Pods start again.";
         /// Kubernetes does not allow the change of the claim, for example because its storage class cannot be expanded.
-        CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage`. The gateway keeps running.";
+        CLAIM_CHANGE_REJECTED = "ClaimChangeRejected", "Undo the change of `spec.gateway.storage` of the Agent or `spec.home` of the Sandbox. The gateway and the sandbox keep running.";
     }
     "Gateway", "`GatewayReady`; `PodPending`, `Unschedulable`, `ImagePullFailed`, `PodFailed` and `Starting` also on `SandboxReady`, about the sandbox Pod" {
         /// The gateway's Pod does not exist yet.
@@ -199,7 +199,7 @@ reasons! {
         /// The sandbox could write to a workspace that is mounted read-only.
         WORKSPACE_WRITABLE = "WorkspaceWritable", "Check the volume driver and the container runtime of the node.";
         /// The sandbox reached no forbidden address, but none of those that it tried is known to answer. So nothing proves that NetworkPolicy is enforced.
-        UNPROVEN = "Unproven", "With `network.egress: None` the sandbox tries the Kubernetes API, which answers. With `Internet` and `All` there is no such address: check the network plugin yourself.";
+        UNPROVEN = "Unproven", "With `network.egress: None` and no `serviceAccountName`, the sandbox tries the Kubernetes API, which answers. Otherwise there is no such address: check the network plugin yourself.";
         /// An address that the sandbox must not reach refused its connection, and nothing shows that the network plugin did so: with `network.egress: None`, a plugin that rejects connections also rejects those to the Kubernetes API.
         CONNECTION_REFUSED = "ConnectionRefused", "Check the network plugin. With `Internet` and `All`, one that rejects connections looks the same as one that does not enforce NetworkPolicy.";
         /// The sandbox has not reported the result of its checks yet, or the checks have changed since.

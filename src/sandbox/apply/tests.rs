@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
@@ -167,4 +168,48 @@ async fn a_sandbox_is_stopped_while_somebody_keeps_changing_its_policy() {
     gathered.live.network_policy = edited(4);
     pass(&context, &gathered).await;
     assert_eq!(api.take_writes(), [""; 0], "no other Pod, and nothing that the policy would confine");
+}
+
+fn with_home(gathered: &mut Gathered) {
+    edit_sandbox(gathered, |sandbox| sandbox.spec.home = serde_json::from_str(r#"{"size": "5Gi"}"#).ok());
+}
+
+#[tokio::test]
+async fn a_home_is_there_before_the_pod() {
+    let (api, mut gathered) = (RecordingApi::default(), office());
+    with_home(&mut gathered);
+    assert_eq!(pass(&context(&api, "nothing"), &gathered).await.fault, None);
+    let writes = api.take_writes();
+    assert_eq!(writes[writes.len() - 2..], ["PATCH persistentvolumeclaims/writer-home", "POST assistants/pods"]);
+}
+
+#[tokio::test]
+async fn a_home_that_is_refused_or_somebody_elses_stops_nothing_that_runs() {
+    for (refused, is_theirs, expected) in
+        [("writer-home", false, reason::CHILD_REJECTED), ("nothing", true, reason::NAME_CONFLICT)]
+    {
+        let (api, mut gathered) = (RecordingApi::default(), office());
+        run(&mut gathered);
+        with_home(&mut gathered);
+        if is_theirs {
+            let metadata = ObjectMeta { name: Some("writer-home".to_owned()), ..ObjectMeta::default() };
+            api.holds(&PersistentVolumeClaim { metadata, ..PersistentVolumeClaim::default() });
+        }
+        let applied = pass(&context(&api, refused), &gathered).await;
+        assert_eq!(applied.fault.unwrap().reason, expected);
+        assert!(!api.take().iter().any(|request| request.contains("pods")), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_home_that_cannot_follow_stays_and_is_told() {
+    let (api, mut gathered) = (RecordingApi::default(), office());
+    run(&mut gathered);
+    with_home(&mut gathered);
+    run(&mut gathered);
+    let home = gathered.sandbox.as_ref().unwrap().spec.home.clone().unwrap();
+    let claim = home::build(&gathered.agent, &SandboxNames::of("writer"), &home);
+    gathered.live.home = Some(Arc::new(Observed::new(claim, SANDBOX_MANAGER)));
+    let applied = pass(&context(&api, "writer-home"), &gathered).await;
+    assert_eq!((applied.rejected_home.unwrap().reason, applied.fault), (reason::CLAIM_CHANGE_REJECTED, None));
 }

@@ -11,9 +11,11 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
+use super::mounts::{self, HOME_VOLUME, home_directories};
 use super::service::PORT_NAME;
 use crate::api::Agent;
 use crate::api::sandbox::WorkspaceAccess;
+use crate::api::sandbox_mounts::HOME_DIRECTORY;
 use crate::naming::{self, GatewayNames, LABEL_SANDBOX_GATEWAY, SandboxNames, child_of};
 use crate::openclaw::paths;
 use crate::pods::containers::{
@@ -39,6 +41,8 @@ const TEMPORARY_VOLUME: &str = "tmp";
 
 /// Where the whole claim is mounted while its directory is made.
 const CLAIM_DIRECTORY: &str = "/claim";
+/// The same of the claim with the home directory.
+const HOME_CLAIM_DIRECTORY: &str = "/home-claim";
 const SSH_DIRECTORY: &str = "/etc/creel/ssh";
 const POD_DIRECTORY: &str = "/etc/creel/pod";
 /// The file that holds the annotation [`naming::DRAIN`].
@@ -68,6 +72,7 @@ pub fn build(
     let spec = PodSpec {
         restart_policy: Some("OnFailure".to_owned()),
         runtime_class_name: plan.spec.runtime_class_name.clone(),
+        service_account_name: plan.spec.service_account_name.clone(),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         init_containers: Some(vec![
             install_container(shell_image),
@@ -85,6 +90,7 @@ pub fn build(
         (naming::ENVIRONMENT.to_owned(), json(&plan.digests)),
         (naming::SANDBOX_NAME.to_owned(), plan.sandbox.clone()),
     ]);
+    annotations.extend(plan.files_version.clone().map(|version| (naming::FILES.to_owned(), version)));
     let mut metadata = child_of(agent, &names.sandbox, labels);
     metadata.annotations = Some(annotations);
     Pod { metadata, spec: Some(spec), status: None }
@@ -128,6 +134,11 @@ fn prepare_container(shell_image: &str, plan: &PodPlan) -> Container {
         }
         mounts.push(mount(CLAIM_VOLUME, CLAIM_DIRECTORY));
     }
+    if plan.spec.home.is_some() {
+        directories
+            .extend(home_directories(plan).iter().map(|directory| format!("{HOME_CLAIM_DIRECTORY}:{directory}")));
+        mounts.push(mount(HOME_VOLUME, HOME_CLAIM_DIRECTORY));
+    }
     let arguments: Vec<&str> = std::iter::once("prepare").chain(directories.iter().map(String::as_str)).collect();
     Container {
         volume_mounts: Some(mounts),
@@ -144,7 +155,7 @@ fn sandbox_directory(plan: &PodPlan) -> String {
 /// Tries what commands must not be able to do, from where they will run.
 fn isolation_container(shell_image: &str, plan: &PodPlan, api_server: Option<SocketAddr>) -> Container {
     let mut arguments = vec![isolation::CONTAINER.to_owned()];
-    for target in isolation::targets(&plan.spec.network, api_server) {
+    for target in isolation::targets(&plan.spec, api_server) {
         arguments.extend([UNREACHABLE.to_owned(), target.to_string()]);
     }
     if plan.access == WorkspaceAccess::Ro {
@@ -176,7 +187,7 @@ fn main_container(plan: &PodPlan) -> Container {
         resources: Some(merged_resources(defaults, spec.resources.as_ref())),
         security_context: Some(security_context()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts(plan)),
+        volume_mounts: Some([mounts(plan), mounts::mounts(plan)].concat()),
         ..Container::default()
     }
 }
@@ -195,11 +206,15 @@ fn command(plan: &PodPlan) -> Vec<String> {
     command
 }
 
-/// The user's variables, and empty ones over what `envFrom` must not set; sorted, each once.
+/// The user's variables, empty ones over what `envFrom` must not set, and where the home directory is; sorted, each once.
 fn environment(plan: &PodPlan) -> Vec<EnvVar> {
     let overridden = plan.overridden().into_keys();
     let mut by_name: BTreeMap<_, _> = overridden.map(|name| (name.clone(), reserved::emptied(&name))).collect();
     by_name.extend(plan.spec.env.iter().map(|variable| (variable.name.clone(), user_variable(variable))));
+    by_name.extend(plan.spec.home.as_ref().map(|_| {
+        let home = EnvVar { name: "HOME".to_owned(), value: Some(HOME_DIRECTORY.to_owned()), value_from: None };
+        (home.name.clone(), home)
+    }));
     by_name.into_values().collect()
 }
 
@@ -273,5 +288,6 @@ fn volumes(names: &SandboxNames, plan: &PodPlan) -> Vec<Volume> {
         }),
         ..volume(CLAIM_VOLUME)
     }));
+    volumes.extend(mounts::volumes(names, plan));
     volumes
 }

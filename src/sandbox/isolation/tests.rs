@@ -9,12 +9,9 @@ fn api_server() -> SocketAddr {
     API_SERVER.parse().unwrap()
 }
 
-fn network(value: Value) -> Network {
-    serde_json::from_value(value).unwrap()
-}
-
-fn wanted(value: Value) -> Vec<SocketAddr> {
-    targets(&network(value), Some(api_server()))
+fn wanted(network: Value) -> Vec<SocketAddr> {
+    let spec = serde_json::from_value(json!({"image": "debian:12", "network": network})).unwrap();
+    targets(&spec, Some(api_server()))
 }
 
 /// Whether these are tried: the API server, and the metadata server of most clouds.
@@ -139,4 +136,19 @@ fn no_pod_no_report_an_old_report_and_one_on_another_network_prove_nothing() {
 fn what_an_earlier_version_found_open_is_open() {
     let old = format!(r#"{{"reachable":["{API_SERVER}"],"writable":[]}}"#);
     assert_eq!(verdict(json!({}), &old).reason, reason::NETWORK_POLICY_NOT_ENFORCED);
+}
+
+#[test]
+fn an_api_server_that_commands_have_a_token_for_is_not_held_against_the_network() {
+    let spec = json!({"image": "debian:12", "serviceAccountName": "cluster-reader"});
+    let wanted = targets(&serde_json::from_value(spec).unwrap(), Some(api_server()));
+    assert!(!wanted.contains(&api_server()) && wanted.len() == METADATA.len());
+    let silent: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+    let silent: Vec<_> = silent.iter().map(String::as_str).collect();
+    let mut pod = pod(&wanted, &report(&[], &[], &[], &silent));
+    let token = json!([{"name": "token", "projected": {}}]);
+    pod.spec.as_mut().unwrap().volumes = serde_json::from_value(token).unwrap();
+    let told = verified(Some(&pod), &wanted, Some(api_server()));
+    assert_eq!((told.status, told.reason), (Status::Unknown, reason::UNPROVEN));
+    assert!(told.message.contains("may reach the Kubernetes API (spec.serviceAccountName of its Sandbox)"), "{told:?}");
 }

@@ -168,3 +168,26 @@ fn a_change_that_is_refused_is_told_while_commands_run() {
     assert_eq!((state.ready.status, state.ready.reason), (Status::Unknown, reason::STARTING));
     assert!(state.ready.message.contains(words), "{}", state.ready.message);
 }
+
+#[test]
+fn a_replacement_that_could_not_mount_something_is_told_with_what_is_missing() {
+    let mut office = running();
+    office.mounted.faults =
+        vec![Fault { reason: reason::CLAIM_NOT_FOUND, message: "\"nas\" is missing".into(), carried: true }];
+    let (status, reason, message) = ready(&office);
+    assert_eq!((status, reason), (Status::True, reason::RUNNING));
+    assert!(message.contains("although \"nas\" is missing"), "{message}");
+    edit_sandbox(&mut office, |sandbox| sandbox.spec.image = "debian:12".into());
+    let (status, reason, message) = ready(&office);
+    assert_eq!((status, reason), (Status::False, reason::CLAIM_NOT_FOUND));
+    assert!(message.contains("not replaced (spec.image changed) and keeps running"), "{message}");
+    let pending = state_with(&office, &Applied::default()).pending;
+    assert_eq!(pending, "spec.image changed");
+}
+
+#[test]
+fn a_home_that_cannot_follow_is_told_though_commands_run() {
+    let rejected_home = Some(Fault { reason: reason::CLAIM_CHANGE_REJECTED, message: "no".into(), carried: false });
+    let ready = state_with(&running(), &Applied { rejected_home, ..Applied::default() }).ready;
+    assert_eq!((ready.status, ready.reason), (Status::True, reason::CLAIM_CHANGE_REJECTED));
+}

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::api::sandbox::{Egress, WorkspaceAccess};
+use crate::kubernetes::conditions::reason;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{SANDBOX_NAME, SandboxNames};
 use crate::sandbox::fixtures::{self, edit_owner, edit_pod, edit_sandbox, office, run, secret};
@@ -50,7 +51,7 @@ fn without_a_workspace_or_with_a_claim_for_many_nodes_nothing_waits() {
 
 #[test]
 fn a_pod_that_is_as_it_should_be_is_left_alone() {
-    assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new(), gives_way: false });
+    assert_eq!(decision(&running()), Decision { step: Step::Stay, changes: Vec::new(), gives_way: false, held: None });
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn rotation_decides_what_a_change_does() {
     secret(&mut office, "gitea", &[("token", "new")]);
     let changed = |step, gives_way| {
         let changes = vec!["Secret \"gitea\" key \"token\" changed".to_owned()];
-        Decision { step, changes, gives_way }
+        Decision { step, changes, gives_way, held: None }
     };
     assert_eq!(decision(&office), changed(Step::Delete(Why::Changed), true));
     edit_sandbox(&mut office, |sandbox| sandbox.spec.rotation = Rotation::WhenIdle);
@@ -291,7 +292,10 @@ fn another_access_changes_the_pod() {
     let mut office = running();
     office.used.workspace_access = Some(WorkspaceAccess::Ro);
     let changes = vec!["the workspace access changed".to_owned()];
-    assert_eq!(decision(&office), Decision { step: Step::Delete(Why::Narrowed), changes, gives_way: false });
+    assert_eq!(
+        decision(&office),
+        Decision { step: Step::Delete(Why::Narrowed), changes, gives_way: false, held: None }
+    );
 }
 
 #[test]
@@ -355,4 +359,60 @@ fn labels_and_annotations_of_ours_come_back_and_those_of_others_stay() {
     let Step::Restore { labels, annotations } = step(&office) else { unreachable!() };
     assert_eq!(labels, BTreeMap::from([("creel.dev/agent".into(), "writer".into())]));
     assert_eq!(annotations, BTreeMap::from([("creel.dev/sandbox".into(), "default".into())]));
+}
+
+fn claim_is_missing() -> Fault {
+    Fault { reason: reason::CLAIM_NOT_FOUND, message: "create it".to_owned(), carried: true }
+}
+
+#[test]
+fn a_pod_stays_while_the_next_one_could_not_mount_something_and_says_so() {
+    for rotation in [Rotation::Recreate, Rotation::WhenIdle] {
+        let mut office = running();
+        office.mounted.faults = vec![claim_is_missing()];
+        assert_eq!(decision(&office).held, None, "nothing is to be replaced");
+        edit_sandbox(&mut office, |sandbox| {
+            sandbox.spec.rotation = rotation;
+            sandbox.spec.image = "debian:12".into();
+        });
+        let held = decision(&office);
+        assert_eq!((held.step, held.gives_way, held.held), (Step::Stay, false, Some(claim_is_missing())));
+        assert_eq!(held.changes, ["spec.image changed"]);
+    }
+}
+
+#[test]
+fn what_is_taken_away_is_taken_away_whatever_is_missing_and_whatever_the_rotation() {
+    for taken in ["files", "volumes", "serviceAccountName"] {
+        let mut office = office();
+        edit_sandbox(&mut office, |sandbox| {
+            let spec = include_str!("../plan/full_spec.yaml");
+            sandbox.spec = serde_yaml::from_str(spec).unwrap();
+            (sandbox.spec.env, sandbox.spec.env_from) = (Vec::new(), Vec::new());
+            sandbox.spec.rotation = Rotation::OnDelete;
+        });
+        run(&mut office);
+        office.mounted.faults = vec![claim_is_missing()];
+        edit_sandbox(&mut office, |sandbox| match taken {
+            "files" => sandbox.spec.files.clear(),
+            "volumes" => sandbox.spec.volumes[1].read_only = true,
+            _ => sandbox.spec.service_account_name = None,
+        });
+        assert_eq!(step(&office), Step::Delete(Why::Narrowed), "{taken}");
+    }
+}
+
+#[test]
+fn the_kubelet_is_told_of_new_files_by_an_annotation() {
+    let mut office = office();
+    edit_sandbox(&mut office, |sandbox| {
+        let files = r#"[{"mountPath": "/data/x", "secretRef": {"name": "login"}}]"#;
+        sandbox.spec.files = serde_json::from_str(files).unwrap();
+    });
+    office.mounted.version = Some("one".to_owned());
+    run(&mut office);
+    assert_eq!(step(&office), Step::Stay);
+    office.mounted.version = Some("two".to_owned());
+    let annotations = [("creel.dev/files".to_owned(), "two".to_owned())].into();
+    assert_eq!(step(&office), Step::Restore { labels: BTreeMap::new(), annotations });
 }

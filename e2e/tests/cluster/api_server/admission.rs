@@ -147,6 +147,12 @@ async fn the_operator_starts_no_pod_that_has_more_rights_than_a_sandbox() {
         ] {
             is_refused(operator.creates(&operator.pod(spec)).await, what, why);
         }
+        let nfs = json!({"volumes": [{"name": "n", "nfs": {"server": "nas", "path": "/"}}]});
+        let refused = operator.creates(&operator.pod(nfs.clone())).await.expect_err("an NFS volume where it is forbidden");
+        assert!(refused.contains("PodSecurity") && !refused.contains("ValidatingAdmissionPolicy"), "{refused}");
+        operator.creates_in("default", &operator.pod(nfs.clone())).await.expect("an NFS volume of a sandbox");
+        let template = json!({"spec": {"template": {"spec": nfs}}});
+        is_refused(operator.patches("Deployment", "a-gateway", &template).await, "an NFS volume of a gateway", "a volume");
         for (what, metadata, why) in [
             ("no owner", json!({"ownerReferences": null}), NOT_OWNED),
             ("no label", json!({"labels": null}), "no label"),

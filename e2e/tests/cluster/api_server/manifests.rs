@@ -53,7 +53,7 @@ async fn the_api_server_accepts_install_yaml() {
 async fn the_api_server_accepts_every_sample() {
     in_namespace("samples", async |namespace| {
         let cluster = Cluster::open().await.expect("a cluster");
-        let mut files: Vec<_> = ["manifests/samples", "manifests/samples/moving"]
+        let mut files: Vec<_> = ["manifests/samples", "manifests/samples/moving", "manifests/samples/sandboxes"]
             .iter()
             .flat_map(|directory| std::fs::read_dir(workspace().join(directory)).expect(directory))
             .map(|file| file.expect("a file").path())

@@ -90,6 +90,79 @@ async fn a_sandbox_that_runs_stays_while_the_api_server_rejects_its_replacement(
 }
 
 #[tokio::test]
+async fn a_sandbox_that_runs_stays_while_its_replacement_could_not_mount_something() {
+    with_sandbox("mounting", async |namespace, before| {
+        let login = json!([{"mountPath": "/login", "secretRef": {"name": "login"}}]);
+        let nas = json!([{"mountPath": "/data", "persistentVolumeClaim": {"claimName": "nas"}}]);
+        for (field, mounts, why, object) in [
+            ("files", login, "SecretNotFound", "Secret \"login\" does not exist (spec.files[/login].secretRef of Sandbox \"box\"): create it"),
+            ("volumes", nas, "ClaimNotFound", "PersistentVolumeClaim \"nas\" does not exist (spec.volumes[/data].persistentVolumeClaim of Sandbox \"box\"): create it"),
+        ] {
+            set(namespace, json!({field: mounts})).await;
+            let told = reason(namespace, "a", "SandboxReady", why).await;
+            assert!(told.status == "False" && told.message.contains(object), "{told:?}");
+            assert!(told.message.contains("keeps running"), "{told:?}");
+            namespace.condition("Sandbox", "box", "Ready", SOON, |found| found.message.contains(object)).await;
+            assert_eq!(uid(&namespace.get("Pod", POD).await), uid(&before));
+            set(namespace, json!({field: null})).await;
+            reason(namespace, "a", "SandboxReady", "Running").await;
+        }
+        for (account, words) in [("nobody", "serviceaccount \"nobody\" not found"), ("theirs", "admissionPolicies.serviceAccounts")] {
+            make(namespace, &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "theirs"}})).await;
+            set(namespace, json!({"serviceAccountName": account})).await;
+            let rejected = |found: &e2e::suite::Condition| found.reason == "ReplacementRejected" && found.message.contains(words);
+            namespace.condition("Agent", "a", "SandboxReady", SOON, rejected).await;
+            assert_eq!(uid(&namespace.get("Pod", POD).await), uid(&before), "{account}");
+            namespace.delete("ServiceAccount", "theirs").await;
+        }
+        set(namespace, json!({"serviceAccountName": null})).await;
+        reason(namespace, "a", "SandboxReady", "Running").await;
+
+        set(namespace, json!({"files": [{"mountPath": "/login", "secretRef": {"name": "login"}}]})).await;
+        reason(namespace, "a", "SandboxReady", "SecretNotFound").await;
+        let secret = |value: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"}, "stringData": {"token": value}});
+        make(namespace, &secret("one")).await;
+        let pod = running(namespace, Some(&before)).await;
+        let version = |pod: &DynamicObject| pod.metadata.annotations.as_ref().and_then(|all| all.get("creel.dev/files").cloned());
+        assert!(version(&pod).is_some());
+        namespace.merge("Secret", "login", &json!({"stringData": {"token": "two"}})).await;
+        let synced = async || {
+            let now = namespace.get("Pod", POD).await;
+            if version(&now) == version(&pod) { Err(format!("{:?}", version(&now))) } else { Ok(uid(&now)) }
+        };
+        let now = namespace.eventually("the kubelet is told of the new files", SOON, synced).await;
+        assert_eq!(now, uid(&pod), "the Pod stays");
+        namespace.delete("Secret", "login").await;
+        let told = |found: &e2e::suite::Condition| found.status == "True" && found.message.contains("Secret \"login\" does not exist");
+        namespace.condition("Agent", "a", "SandboxReady", SOON, told).await;
+        assert_eq!(uid(&namespace.get("Pod", POD).await), uid(&pod), "nothing that runs is broken");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_home_is_kept_by_its_agent_and_outlives_it() {
+    with_sandbox("homely", async |namespace, before| {
+        set(namespace, json!({"home": {"size": "1Gi", "storageClassName": "no-such-class"}})).await;
+        let claim = namespace.eventually("the claim is there", SOON, async || {
+            namespace.find("PersistentVolumeClaim", "a-home").await.ok_or_else(|| "it is not".to_owned())
+        });
+        let claim = claim.await;
+        assert_eq!(claim.metadata.owner_references, None, "it outlives its Agent");
+        let replaced = async || match namespace.find("Pod", POD).await {
+            Some(pod) if uid(&pod) != uid(&before) => Ok(pod),
+            other => Err(format!("{:?}", other.map(|pod| uid(&pod)))),
+        };
+        namespace.eventually("another Pod mounts it", SOON, replaced).await;
+        set(namespace, json!({"home": null})).await;
+        running(namespace, Some(&before)).await;
+        let kept = namespace.get("PersistentVolumeClaim", "a-home").await;
+        assert_eq!(uid(&kept), uid(&claim), "a home that is not used is kept");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_full_quota_does_not_keep_a_sandbox_from_being_replaced() {
     with_sandbox("quota", async |namespace, before| {
         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "two"},

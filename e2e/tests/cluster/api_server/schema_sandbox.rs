@@ -1,8 +1,9 @@
-//! What the API server refuses of a Sandbox, and in which words. Only dry runs: nothing is made.
+//! What the API server refuses of a Sandbox, and in which words. Nearly all of it is a dry run.
 
+use e2e::suite::in_namespace;
 use serde_json::{Value, json};
 
-use super::stage::{Server, agent, merged, sandbox};
+use super::stage::{Server, agent, edit, make, merged, sandbox};
 
 /// The Sandbox with these fields is refused with these words.
 async fn refused(server: &Server, spec: Value, words: &str) {
@@ -100,4 +101,95 @@ async fn variables_and_names_follow_the_same_rules_as_those_of_a_gateway() {
     }
     let misspelt = json!({"workspaceAcess": "rw"});
     refused(&server, misspelt, "unknown field \"spec.workspaceAcess\"").await;
+}
+
+#[tokio::test]
+async fn a_mount_has_a_directory_of_its_own_and_one_source() {
+    let server = Server::new().await;
+    let secret = json!({"secretRef": {"name": "login"}});
+    let claim = json!({"persistentVolumeClaim": {"claimName": "nas"}});
+    let files = |path: &str| json!({"files": [merged(secret.clone(), json!({"mountPath": path}))]});
+    let volumes = |path: &str| json!({"volumes": [merged(claim.clone(), json!({"mountPath": path}))]});
+    for path in ["data", "/data/", "/a//b", "/a/../b", "/a/./b", "/a b", "/a:b", "/$(HOME)"] {
+        refused(&server, files(path), "mountPath must be an absolute path").await;
+        refused(&server, volumes(path), "mountPath must be an absolute path").await;
+    }
+    for path in [
+        "/proc",
+        "/dev/shm",
+        "/etc/ssl",
+        "/opt/creel",
+        "/opt",
+        "/tmp/x",
+        "/usr/bin",
+        "/home",
+        "/workspaces/a",
+        "/var/run/x",
+    ] {
+        refused(&server, files(path), "mountPath would hide what the image or Creel needs").await;
+        refused(&server, volumes(path), "mountPath would hide what the image or Creel needs").await;
+    }
+    refused(&server, files("/"), "spec.files[0].mountPath").await;
+    for path in ["/data", "/home/agent/.claude", "/usr/local/share/tools", "/opt/tools", "/var/lib/x", "/tmpx"] {
+        accepted(&server, files(path)).await;
+        accepted(&server, volumes(path)).await;
+    }
+    let both = merged(secret.clone(), json!({"mountPath": "/a", "configMapRef": {"name": "x"}}));
+    for entry in [json!({"mountPath": "/a"}), both] {
+        refused(&server, json!({"files": [entry]}), "set exactly one of secretRef and configMapRef").await;
+    }
+    let both = merged(claim.clone(), json!({"mountPath": "/a", "nfs": {"server": "nas", "path": "/x"}}));
+    for entry in [json!({"mountPath": "/a"}), both] {
+        refused(&server, json!({"volumes": [entry]}), "set exactly one of persistentVolumeClaim and nfs").await;
+    }
+    accepted(
+        &server,
+        json!({"volumes": [{"mountPath": "/a", "nfs": {"server": "nas.example.com", "path": "/x"}, "readOnly": true}]}),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_mount_hides_another_one() {
+    let server = Server::new().await;
+    let files = |paths: &[&str]| -> Value {
+        paths.iter().map(|path| json!({"mountPath": path, "configMapRef": {"name": "x"}})).collect()
+    };
+    let volumes = |paths: &[&str]| -> Value {
+        paths.iter().map(|path| json!({"mountPath": path, "persistentVolumeClaim": {"claimName": "x"}})).collect()
+    };
+    refused(&server, json!({"files": files(&["/a", "/a"])}), "Duplicate value").await;
+    refused(&server, json!({"files": files(&["/a", "/a/b"])}), "no mountPath may lie in another one").await;
+    refused(&server, json!({"volumes": volumes(&["/a/b", "/a"])}), "no mountPath may lie in another one").await;
+    let words = "no mountPath in files may be that of an entry in volumes or lie in one, nor the other way round";
+    for (file, volume) in [("/a", "/a"), ("/a/b", "/a"), ("/a", "/a/b")] {
+        refused(&server, json!({"files": files(&[file]), "volumes": volumes(&[volume])}), words).await;
+    }
+    accepted(&server, json!({"files": files(&["/a", "/ab"]), "volumes": volumes(&["/a.b", "/abc"])})).await;
+    let home = json!({"home": {"size": "1Gi"}});
+    for own in [json!({"files": files(&["/home/agent"])}), json!({"volumes": volumes(&["/home/agent"])})] {
+        accepted(&server, own.clone()).await;
+        refused(&server, merged(own, home.clone()), "home is mounted at /home/agent").await;
+    }
+    accepted(
+        &server,
+        merged(home, json!({"files": files(&["/home/agent/.a"]), "volumes": volumes(&["/home/agent/b"])})),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_home_grows_and_does_not_shrink() {
+    in_namespace("home", async |namespace| {
+        make(&namespace, &merged(sandbox("s"), json!({"spec": {"home": {"size": "2Gi", "storageClassName": "fast"}}})))
+            .await;
+        let change = async |home: Value| edit(&namespace, "Sandbox", "s", &json!({"spec": {"home": home}})).await;
+        let said = change(json!({"size": "1Gi"})).await.expect_err("the home shrank");
+        assert!(said.contains("a claim can grow but not shrink"), "{said}");
+        let said = change(json!({"storageClassName": null})).await.expect_err("the class changed");
+        assert!(said.contains("storageClassName is immutable"), "{said}");
+        change(json!({"size": "3Gi"})).await.expect("a larger home");
+        edit(&namespace, "Sandbox", "s", &json!({"spec": {"home": null}})).await.expect("no home");
+    })
+    .await;
 }

@@ -1,7 +1,8 @@
 //! The shell of an Agent in a Pod of its own. One room for each promise: `shell` (where commands run, and what they can do),
 //! `workspace` (none, ro, rw), `neighbours` (two Agents on one Sandbox), `rotation` (changed values), `changes` (what comes and goes
 //! while an Agent works), `removal` (OpenClaw's own clearing away), `isolation` (what the network lets through), `endurance` (what a long
-//! life costs), `faults` (what goes wrong between gateway and sandbox), `fence` (what runs on when its Agent or namespace is deleted), `links` (links that a command leaves in a workspace).
+//! life costs), `faults` (what goes wrong between gateway and sandbox), `fence` (what runs on when its Agent or namespace is deleted), `links` (links that a command leaves in a workspace),
+//! `mounts` (files, volumes, a home, the Kubernetes API).
 //! `calls` is what some of them make calls with.
 //!
 //! All of it on a volume of mode `ReadWriteOnce` whose root belongs to root and that ignores fsGroup: see `hardened`.
@@ -15,6 +16,7 @@ mod faults;
 pub mod fence;
 mod isolation;
 mod links;
+mod mounts;
 mod neighbours;
 mod removal;
 mod rotation;
