@@ -100,9 +100,7 @@ pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
     let report = &mut report;
     // Cargo compiles the images in a directory of their own, so nobody waits for the other: it uses the core that each leaves idle while
     // one large crate is looked at.
-    let images = async {
-        if wanted.cluster() { Some(images::build_all(Profile::E2e, progress).await) } else { None }
-    };
+    let images = async { if wanted.cluster() { Some(images::build_all(Profile::E2e, progress).await) } else { None } };
     let tests = async {
         check_sources(wanted, progress, report).await;
         tests(wanted, progress, report).await

@@ -155,8 +155,15 @@ mod tests {
 
     #[test]
     fn what_restarts_the_operator_comes_second_and_the_look_back_last() {
-        let all =
-            tests(&["whole_run::a", "contract::a", "edge::a", "alone::a", "api_server::a", "real_pods::a", "real_pods::b"]);
+        let all = tests(&[
+            "whole_run::a",
+            "contract::a",
+            "edge::a",
+            "alone::a",
+            "api_server::a",
+            "real_pods::a",
+            "real_pods::b",
+        ]);
         let stages = on_cluster(&all, |_| true, MACHINE);
         assert_eq!(
             parts(&stages),
