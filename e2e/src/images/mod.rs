@@ -97,14 +97,19 @@ impl Images {
     }
 }
 
+/// Builds every image, with what that needs.
+pub async fn build_all(profile: Profile, progress: &Progress) -> Result<Images, crate::cluster::Error> {
+    Programs::ensure_image_tools(progress).await?;
+    Ok(Images::build(profile, progress).await?)
+}
+
 /// Builds every image and brings it to the cluster's node.
 pub async fn load_all(
     cluster: &Cluster,
     profile: Profile,
     progress: &Progress,
 ) -> Result<Images, crate::cluster::Error> {
-    Programs::ensure_image_tools(progress).await?;
-    let images = Images::build(profile, progress).await?;
+    let images = build_all(profile, progress).await?;
     images.load(cluster, progress).await?;
     Ok(images)
 }

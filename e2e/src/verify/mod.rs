@@ -23,11 +23,11 @@ use stages::{CLUSTER, Machine, Stage};
 
 use crate::chart;
 use crate::cluster::{
-    Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kube_router, kwok, network_policies,
+    self, Cluster, KUBECONFIG_VARIABLE, Keep, Programs, TEST_CONFIG_OVERRIDE, kube_router, kwok, network_policies,
 };
 use crate::command::{CommandError, run as run_command};
 use crate::dependencies;
-use crate::images::{self, Profile};
+use crate::images::{self, Images, Profile};
 use crate::progress::Progress;
 use crate::suite::{EDGE_NAMESPACE, SANDBOX_ACCOUNT};
 
@@ -63,6 +63,9 @@ pub enum Part {
 /// More tests that failed in one stage are not tried again.
 const MOST_AGAIN: usize = 4;
 
+/// The images of the tests, or why there are none.
+type BuiltImages = Result<Images, cluster::Error>;
+
 /// The parts that need a cluster.
 const ON_CLUSTER: [Part; 6] = [Part::ApiServer, Part::RealPods, Part::Alone, Part::Edge, Part::WholeRun, Part::Soak];
 
@@ -95,8 +98,14 @@ impl Wanted {
 pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
     let mut report = Report::default();
     let report = &mut report;
-    check_sources(wanted, progress, report).await;
-    let (on_cluster, unit) = tests(wanted, progress, report).await;
+    // Cargo compiles the images in a directory of their own, so nobody waits for the other: it uses the core that each leaves idle while
+    // one large crate is looked at.
+    let images = async { if wanted.cluster() { Some(images::build_all(Profile::E2e, progress).await) } else { None } };
+    let tests = async {
+        check_sources(wanted, progress, report).await;
+        tests(wanted, progress, report).await
+    };
+    let ((on_cluster, unit), images) = Box::pin(future::join(tests, images)).await;
     if wanted.includes(Part::Unit) {
         report.step("programs of the unit tests", progress, Programs::ensure_ssh(progress)).await;
         let failed = run_stage(stages::unit(unit, Machine::this()), &[], progress, report).await;
@@ -105,8 +114,8 @@ pub async fn verify(wanted: &Wanted, progress: &Progress) -> Report {
         }
     }
     check_chart(wanted, progress, report).await;
-    if wanted.cluster() {
-        Box::pin(test_on_cluster(wanted, &on_cluster, progress, report)).await;
+    if let Some(images) = images {
+        Box::pin(test_on_cluster(wanted, &on_cluster, images, progress, report)).await;
         if !wanted.keep && std::env::var_os(KUBECONFIG_VARIABLE).is_none() {
             report.step("take the cluster down", progress, Cluster::down(Keep::Images, progress)).await;
         }
@@ -171,8 +180,14 @@ async fn check_chart(wanted: &Wanted, progress: &Progress, report: &mut Report) 
     }
 }
 
-async fn test_on_cluster(wanted: &Wanted, tests: &[Test], progress: &Progress, report: &mut Report) {
-    let Some(cluster) = prepare(progress, report).await else {
+async fn test_on_cluster(
+    wanted: &Wanted,
+    tests: &[Test],
+    images: BuiltImages,
+    progress: &Progress,
+    report: &mut Report,
+) {
+    let Some(cluster) = prepare(images, progress, report).await else {
         for part in ON_CLUSTER.into_iter().filter(|part| wanted.includes(*part)) {
             report.skip(&name(part), "the cluster was not prepared");
         }
@@ -250,7 +265,7 @@ async fn run_stage(
 }
 
 /// Brings up the cluster with all images and Creel in it.
-async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
+async fn prepare(images: BuiltImages, progress: &Progress, report: &mut Report) -> Option<Cluster> {
     // What an earlier run left for the look back is not of this one. Nothing there is well too.
     std::fs::remove_dir_all(chart::workspace().join("target/suite")).ok();
     let needed = async {
@@ -261,7 +276,11 @@ async fn prepare(progress: &Progress, report: &mut Report) -> Option<Cluster> {
     };
     report.step("programs of the tests", progress, needed).await?;
     let cluster = report.step("cluster", progress, Box::pin(Cluster::up(progress))).await?;
-    let images = report.step("images", progress, Box::pin(images::load_all(&cluster, Profile::E2e, progress))).await?;
+    let loaded = async {
+        let images = images?;
+        images.load(&cluster, progress).await.map(|()| images)
+    };
+    let images = report.step("images", progress, loaded).await?;
     // The tag stays the same while the image changes: the annotation makes the Deployment follow.
     let digest = ("operator.podAnnotations.image-digest", images.creel.digest.as_str());
     let proxies = ("network.proxyNamespaces[0]", EDGE_NAMESPACE);

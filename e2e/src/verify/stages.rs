@@ -22,7 +22,7 @@ pub const CLUSTER: &str = "cluster";
 /// Those tests by the modules that they are in, as they may run beside each other. Real gateways are as many as the machine holds.
 const STAGES: [&[(Part, &str)]; 4] = [
     &[(Part::RealPods, "real_pods"), (Part::ApiServer, "api_server")],
-    &[(Part::Alone, "alone"), (Part::Edge, "edge")],
+    &[(Part::Alone, "alone"), (Part::Edge, "edge"), (Part::RealPods, "contract")],
     &[(Part::WholeRun, "whole_run")],
     &[(Part::Soak, "soak")],
 ];
@@ -30,24 +30,38 @@ const STAGES: [&[(Part, &str)]; 4] = [
 /// Tests of the API server mostly wait for it.
 const API_SERVER_AT_ONCE: usize = 4;
 const WHOLE_RUN_AT_ONCE: usize = 3;
+/// Many tests that need no cluster wait for a time to pass.
+const UNIT_OF_A_CORE: usize = 2;
 
 /// Memory of a test with a real gateway: its own and its sandboxes', a second one now and then, and what Kubernetes needs for them.
 const MIB_OF_A_GATEWAY: usize = 1536;
 /// More of them only wait for each other: each start of a gateway takes ten seconds of a core.
 const GATEWAYS_OF_A_CORE: usize = 2;
 
-/// What begins first, because it takes longest: the whole of a stage takes no less.
-const LONGEST_FIRST: [&str; 9] = [
-    "cron::failures",
+/// What begins first, because it takes longest: what is left for the end of a stage is then short, and no core waits for it.
+const LONGEST_FIRST: [&str; 20] = [
     "rollout",
-    "passthrough::keys",
-    "contract",
-    "cron::recovery",
+    "cron::failures",
     "cron::run_now",
+    "sandbox::removal",
+    // Most of it is two quiet minutes.
+    "settled",
+    "passthrough",
+    "sandbox::neighbours",
+    "sandbox::rotation",
     "cron::schedule",
-    // Beside a browser, because these do not count what the operator needs.
+    "cron::leaving",
+    "cron::recovery",
+    "sandbox::changes",
+    "sandbox::faults",
+    "sandbox::workspace",
+    "refusal",
+    // Beside a browser and another gateway, because these do not count what the operator needs.
     "alone::away",
     "alone::upgrade",
+    "alone::enforced",
+    "alone::max_egress",
+    "alone::poisoned",
 ];
 
 /// What the machine has for tests.
@@ -72,7 +86,7 @@ impl Machine {
             Part::RealPods => gateways,
             Part::ApiServer => API_SERVER_AT_ONCE,
             Part::WholeRun => WHOLE_RUN_AT_ONCE,
-            Part::Unit => self.cores,
+            Part::Unit => UNIT_OF_A_CORE * self.cores,
             _ => 1,
         }
     }
@@ -141,12 +155,23 @@ mod tests {
 
     #[test]
     fn what_restarts_the_operator_comes_second_and_the_look_back_last() {
-        let all =
-            tests(&["whole_run::a", "edge::a", "alone::a", "api_server::x::a", "real_pods::y::a", "real_pods::y::b"]);
+        let all = tests(&[
+            "whole_run::a",
+            "contract::a",
+            "edge::a",
+            "alone::a",
+            "api_server::a",
+            "real_pods::a",
+            "real_pods::b",
+        ]);
         let stages = on_cluster(&all, |_| true, MACHINE);
         assert_eq!(
             parts(&stages),
-            [vec![Part::RealPods, Part::ApiServer], vec![Part::Alone, Part::Edge], vec![Part::WholeRun]]
+            [
+                vec![Part::RealPods, Part::ApiServer],
+                vec![Part::Alone, Part::Edge, Part::RealPods],
+                vec![Part::WholeRun]
+            ]
         );
         assert_eq!(stages[0].iter().map(|group| group.tests.len()).sum::<usize>(), 3);
         let wanted = on_cluster(&all, |part| part == Part::ApiServer, MACHINE);

@@ -1,4 +1,5 @@
-//! What only people with a browser may be beside: an operator that restarts, is away, or is replaced, and one that has much to do.
+//! What only people with a browser and a gateway without Creel may be beside: an operator that restarts, is away, or is replaced, and
+//! one that has much to do.
 
 mod away;
 mod bad_neighbour;

@@ -17,7 +17,7 @@ const OTHER_GATEWAY: &str = "ghcr.io/openclaw/openclaw:other";
 /// The tag of the other release: of its operator, and of what its Pods copy creel-shell from.
 const OTHER_TAG: &str = "other";
 /// What a new operator does to the Agents that it finds shows well within this.
-const WATCHED: Duration = Duration::from_secs(30);
+const WATCHED: Duration = Duration::from_secs(15);
 
 /// Each Agent with a sandbox, whose gateway it is on, and how its sandbox takes changes up.
 const WITH_SANDBOX: [(&str, &str, &str); 3] =

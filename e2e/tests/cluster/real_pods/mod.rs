@@ -6,14 +6,12 @@
 //! (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption` (a claim that others filled), `refusal` (what can't be),
 //! `fallback` (models that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone,
 //! and goes with its namespace), `devices` (who talks to a gateway over its WebSocket), `idle` (who says nothing there), `clients` (who
-//! may ask some of its Agents only), `contract` (what Creel relies on of a
-//! gateway).
+//! may ask some of its Agents only).
 
 mod access;
 mod adoption;
 mod blame;
 mod clients;
-mod contract;
 pub mod cron;
 mod delegates;
 mod devices;

@@ -1,5 +1,5 @@
 //! What Creel relies on of a gateway: each clause that the stand-in of its tests holds to is tried against the real one, in a Pod without
-//! Creel.
+//! Creel, so that operators may come and go meanwhile.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
