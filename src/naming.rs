@@ -79,6 +79,8 @@ pub const ENVIRONMENT: &str = "creel.dev/environment";
 pub const ROLLOUT: &str = "creel.dev/rollout";
 /// On a Pod: the configuration that it should read now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
+/// On a Pod: the skills that it should have now, for the same reason.
+pub const SKILLS_SYNC: &str = "creel.dev/skills-sync";
 /// On a ConfigMap: the hash of a configuration that the gateway rejected, while the last accepted one stands in.
 pub const REJECTED_HASH: &str = "creel.dev/rejected-hash";
 /// On a ConfigMap: why the gateway rejected it, in its own words.
@@ -157,6 +159,8 @@ pub struct GatewayNames {
     pub accepted: String,
     /// The ConfigMap with the clients of its relay.
     pub clients: String,
+    /// The ConfigMap with the skills of its Agents.
+    pub skills: String,
     owner: String,
 }
 
@@ -171,6 +175,7 @@ impl GatewayNames {
             device: format!("{owner}-device"),
             accepted: format!("{owner}-accepted"),
             clients: format!("{owner}-clients"),
+            skills: format!("{owner}-skills"),
             owner: owner.to_owned(),
         }
     }

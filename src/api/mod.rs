@@ -24,6 +24,7 @@ pub mod quantity;
 pub mod references;
 pub mod runs;
 pub mod sandbox;
+pub mod skills;
 pub mod tools;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};

@@ -142,6 +142,7 @@ async fn send(
         ingress,
         http_route,
         clients,
+        skills,
         config,
         deployment,
         obsolete,
@@ -175,9 +176,9 @@ async fn send(
     let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await;
     let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await;
     applied.exposed = Some(confined.and(ingress).and(http_route));
-    if let Some(clients) = clients {
-        let cached = live.config_maps.get(&clients.name_any()).map(AsRef::as_ref);
-        applied.sent |= sender.apply(clients, cached, &uid).await?;
+    for map in clients.iter().chain(skills) {
+        let cached = live.config_maps.get(&map.name_any()).map(AsRef::as_ref);
+        applied.sent |= sender.apply(map, cached, &uid).await?;
     }
     if let Some(DesiredConfig { plan, revision, map }) = config {
         (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));

@@ -29,6 +29,7 @@ use crate::pods::workspace;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::read::Versions;
+use crate::references::texts::Text;
 use crate::world::proxies;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::{gateway_owner, pods_of_gateway};
@@ -47,6 +48,8 @@ pub struct Gathered {
     /// The Agents' own sandboxes, by Agent.
     pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     pub reads: BTreeMap<SourceName, Read>,
+    /// The ConfigMaps whose text the gateway gets.
+    pub texts: BTreeMap<SourceName, Text>,
     /// The addresses of the proxies that the gateway is exposed to.
     pub proxies: BTreeSet<IpAddr>,
     /// Whether the claim that the user names exists; `None`: names none.
@@ -174,6 +177,9 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         .collect();
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
     let reads = context.references.read(&context.client, stores, &namespace, sources, &digest_key).await;
+    let agents = std::iter::once(&owner).chain(&joined);
+    let texts = agents.flat_map(|agent| references::agents::texts_of_agent(agent)).collect();
+    let texts = context.texts.read(&context.client, stores, (&namespace, &owner.name_any()), texts).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
     Ok(Gathered {
         owner,
@@ -183,6 +189,7 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         sandboxes,
         own_sandboxes,
         reads,
+        texts,
         proxies,
         existing_claim,
         live,

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::build::skills::Document;
 use super::rejections::Rejections;
 use crate::api::agent::{Gateway, ImagePullPolicy};
 use crate::api::references::SecretKeySelector;
@@ -24,6 +25,9 @@ pub use crate::world::gateway_state::AgentFault;
 /// The part of a plan that a new value of the annotation `creel.dev/restart` changes.
 pub const RESTART_PART: &str = "the annotation creel.dev/restart";
 
+/// The part of a plan that brings the volume for skills to a Pod without.
+pub const SKILLS_PART: &str = "the volume for spec.skills";
+
 /// Everything that a gateway consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -33,6 +37,8 @@ pub struct Plan {
     pub config: Option<Arc<ConfigDocument>>,
     /// Who may use which Agents with a token of its own; `None`: the gateway has no relay.
     pub clients: Option<Vec<RelayClient>>,
+    /// The skills of all workspaces; `None`: no Agent of the gateway ever had any.
+    pub skills: Option<Document>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
     /// The keys that the configuration does without, because the gateway rejected them.

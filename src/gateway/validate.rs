@@ -6,10 +6,11 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
+use super::build;
 use super::contributions::{self, ResolvedAgents, access, clients};
 use super::credentials;
 use super::gather::{Gathered, Live};
-use super::plan::{Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use super::plan::{Plan, PodPlan, RESTART_PART, SKILLS_PART, SecretVariable, hash};
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{self, GatewayNames};
@@ -27,7 +28,8 @@ use crate::settings::Settings;
 /// The plan of the gateway.
 #[must_use]
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
-    let agents = contributions::resolve(gathered);
+    let mut agents = contributions::resolve(gathered);
+    let skills = contributions::skills::document(gathered, &mut agents);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
     let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
     // A suspended gateway has no Pod that could lack anything, and what is missing must not prevent its suspension.
@@ -52,7 +54,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
     let ResolvedAgents { faults, rejections, warnings: agent_warnings, .. } = agents;
-    Plan { pod, config, clients: clients.list, faults, rejections, warnings, agent_warnings }
+    Plan { pod, config, clients: clients.list, skills, faults, rejections, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.
@@ -155,7 +157,17 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
     }
     plan.parts.extend(credentials::parts(gathered));
+    plan.parts.extend(skills_part(gathered));
     plan
+}
+
+/// The first skill recreates a Pod that an earlier version of Creel rendered without their volume, once.
+fn skills_part(gathered: &Gathered) -> Option<(String, String)> {
+    let live = &gathered.live;
+    let lacks = live.deployment.as_ref().is_some_and(|deployment| !build::skills::is_mounted(&deployment.object));
+    let first = || lacks && gathered.active_agents().any(|agent| agent.spec.skill_maps().next().is_some());
+    let is_wanted = live.parts.contains_key(SKILLS_PART) || first();
+    is_wanted.then(|| (SKILLS_PART.to_owned(), hash(&true)))
 }
 
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {

@@ -17,7 +17,12 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
-    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).collect()
+    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(sources::of_skills(agent)).collect()
+}
+
+/// The ConfigMaps whose text the gateway has for the Agent: the files of its skills.
+pub fn texts_of_agent(agent: &Agent) -> impl Iterator<Item = SourceName> {
+    agent.spec.skill_maps().map(|name| (SourceKind::ConfigMap, name.to_owned()))
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

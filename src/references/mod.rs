@@ -5,6 +5,7 @@
 //! | `agents` | what a gateway reads on behalf of an Agent | nothing |
 //! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
 //! | `read` | reads them | the network |
+//! | `texts` | reads ConfigMaps whose text is passed on | the network |
 //! | `digests` | keyed digests of what a Pod reads as environment | nothing |
 //! | `checker` | for controllers that only check whether values exist | the network |
 //! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
@@ -26,4 +27,5 @@ pub mod reserved;
 pub mod sources;
 pub mod ssh_keys;
 pub mod suggest;
+pub mod texts;
 pub mod time_zone;

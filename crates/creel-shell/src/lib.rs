@@ -7,6 +7,7 @@
 //! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
 //! | `prepare`    | creates directories on volumes, or sees to it that they exist | disk                              |
 //! | `run`        | the first process of a container                             | processes, signals                |
+//! | `skills`     | copies skills to the workspaces of their agents              | disk                              |
 //! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
 //! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |
 //! | `client`     | what OpenClaw runs instead of `ssh`                          | network, disk, a socket           |
@@ -25,3 +26,4 @@ pub mod prepare;
 pub mod relay;
 pub mod run;
 pub mod server;
+pub mod skills;

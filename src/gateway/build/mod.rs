@@ -14,6 +14,7 @@ pub mod pod_spec;
 pub mod relay;
 pub mod service;
 pub mod service_account;
+pub mod skills;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Desired {
     pub http_route: Optional<HttpRoute>,
     /// `None`: the gateway has no relay.
     pub clients: Option<ConfigMap>,
+    /// `None`: no Agent of the gateway ever had skills.
+    pub skills: Option<ConfigMap>,
     /// `None`: the configuration stays as it is.
     pub config: Option<DesiredConfig>,
     /// `None`: the Deployment stays as it is.
@@ -106,6 +109,7 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         ingress: Optional::new(ingress, gathered.live.ingress.as_ref(), owner),
         http_route: Optional::new(http_route, gathered.live.http_route.as_ref(), owner),
         clients: plan.clients.as_ref().map(|clients| relay::config_map(owner, &names, clients)),
+        skills: plan.skills.as_ref().map(|skills| skills::config_map(owner, &names, skills)),
         obsolete: obsolete(gathered, &names, config.as_ref()),
         config,
         deployment,
@@ -139,8 +143,8 @@ fn obsolete(
     }
     let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
-    let keeps =
-        |name: &String| in_use.contains(name) || mounted.contains(name) || *name == names.accepted || is_of_relay(name);
+    let is_kept = |name: &String| [&names.accepted, &names.skills].contains(&name) || is_of_relay(name);
+    let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || is_kept(name);
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }
 

@@ -1,19 +1,32 @@
 //! The gateway's Pod and its kubelet. Touches the network.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use crate::kubernetes::received::Received;
-use crate::naming::{AGENT_MANAGER, CONFIG_SYNC};
+use crate::naming::{AGENT_MANAGER, CONFIG_SYNC, SKILLS_SYNC};
+use crate::pods::fingerprint::hash;
 
 /// Annotates the Pod: the kubelet brings a changed ConfigMap to a Pod within a minute or so, and at once if the Pod itself changes. Only
 /// this Pod, never its successor.
 pub async fn trigger_sync(client: &Client, pod: &Pod, document: &str, attempt: usize) -> Result<(), kube::Error> {
-    let value = format!("{document}-{attempt}");
-    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {CONFIG_SYNC: value}}});
+    annotate(client, pod, CONFIG_SYNC, &format!("{document}-{attempt}")).await
+}
+
+/// The same for the ConfigMap with skills, once for each state of it.
+pub async fn bring_skills(client: &Client, pod: &Pod, map: &ConfigMap) -> Result<(), kube::Error> {
+    let state = hash(&map.data);
+    if pod.annotations().get(SKILLS_SYNC) == Some(&state) {
+        return Ok(());
+    }
+    annotate(client, pod, SKILLS_SYNC, &state).await
+}
+
+async fn annotate(client: &Client, pod: &Pod, annotation: &str, value: &str) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {"uid": pod.uid(), "annotations": {annotation: value}}});
     let api: Api<Received<PartialObjectMeta<Pod>>> =
         Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
     let params = PatchParams { field_manager: Some(AGENT_MANAGER.to_owned()), ..PatchParams::default() };

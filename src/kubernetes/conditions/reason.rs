@@ -88,6 +88,10 @@ reasons! {
         AGENT_NOT_FOUND = "AgentNotFound", "Create the Agent, or correct `spec.agentRef`, `spec.delegates` or the list `agents` of the client. The CronJob waits for it; the other Agents in the list can be used.";
         /// Everything that the spec names exists. `spec.delegates` of an Agent in a sandbox names one without: OpenClaw refuses to start it as a sub-agent.
         DELEGATE_NOT_IN_SANDBOX = "DelegateNotInSandbox", "Set `spec.sandbox` of the Agent that the message names, or remove it from `spec.delegates`.";
+        /// A ConfigMap in `spec.skills` is no skill that OpenClaw can read: `SKILL.md` is missing or has no valid front matter, its `name` is another one, a file is not text, or it is too large. The last valid version of the skill remains in use.
+        SKILL_INVALID = "SkillInvalid", "Correct what the message names in the ConfigMap.";
+        /// Two Agents of a gateway have a skill of the same name with different variables. OpenClaw has one set for all skills of a name, so the Agent whose name comes later does not get the skill.
+        SKILL_VARIABLES_DIFFER = "SkillVariablesDiffer", "Give both the same `env`, or rename the skill of the Agent that the message names.";
         /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
         CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";
         /// The Agent whose gateway to use does not exist.
