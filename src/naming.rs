@@ -81,6 +81,8 @@ pub const ROLLOUT: &str = "creel.dev/rollout";
 pub const CONFIG_SYNC: &str = "creel.dev/config-sync";
 /// On a Pod: the state of the files that its workspaces should have now, and which attempt this is. The kubelet syncs a Pod that changes.
 pub const FILES_SYNC: &str = "creel.dev/files-sync";
+/// On a Pod: the skills that it should have now, for the same reason.
+pub const SKILLS_SYNC: &str = "creel.dev/skills-sync";
 /// On a ConfigMap: the hash of a configuration that the gateway rejected, while the last accepted one stands in.
 pub const REJECTED_HASH: &str = "creel.dev/rejected-hash";
 /// On a ConfigMap: why the gateway rejected it, in its own words.
@@ -163,6 +165,8 @@ pub struct GatewayNames {
     pub clients: String,
     /// The ConfigMap with the files of its Agents' workspaces.
     pub files: String,
+    /// The ConfigMap with the skills of its Agents.
+    pub skills: String,
     owner: String,
 }
 
@@ -178,6 +182,7 @@ impl GatewayNames {
             accepted: format!("{owner}-accepted"),
             clients: format!("{owner}-clients"),
             files: format!("{owner}-files"),
+            skills: format!("{owner}-skills"),
             owner: owner.to_owned(),
         }
     }

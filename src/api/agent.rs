@@ -20,6 +20,7 @@ use super::passthrough::Passthrough;
 use super::pod_template::{PodTemplate, Resources};
 use super::references::{LocalReference, SecretSource};
 use super::sandbox::SandboxUse;
+use super::skills::Skill;
 use super::tools::Tools;
 use super::workspace::{Workspace, WorkspaceFile, WorkspaceStatus};
 
@@ -95,6 +96,12 @@ pub struct AgentSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["agent".into()]))]
     pub delegates: Vec<Delegate>,
+    /// The skills that the Agent has, and no others, at most 32. Other Agents of the gateway do not see their files. A change is applied without
+    /// a restart. An empty list gives it none. Default: those that OpenClaw has, and those in the Agent's workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub skills: Option<Vec<Skill>>,
     /// Where the Agent's commands run. Default: the Agent has no shell, and its file tools are confined to its workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxUse>,

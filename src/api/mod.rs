@@ -25,6 +25,7 @@ pub mod references;
 pub mod runs;
 pub mod sandbox;
 pub mod sandbox_mounts;
+pub mod skills;
 pub mod tools;
 pub mod workspace;
 

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use serde::Deserialize;
 
 use super::apply::Applied;
-use super::build::{self, deployment};
+use super::build::{self, deployment, skills};
 use super::config_sync::Synced;
 use super::config_sync::state::ConfigState;
 use super::files::Found;
@@ -26,6 +26,7 @@ use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
 use crate::references::digests::{KeyDigest, Read, SourceKind, Text};
+use crate::references::texts;
 use crate::settings::Settings;
 use crate::world::gateway_state::GatewayState;
 
@@ -94,6 +95,7 @@ pub fn gathered(yaml: &str) -> Gathered {
         sandboxes: BTreeMap::new(),
         own_sandboxes: BTreeMap::new(),
         reads: BTreeMap::new(),
+        texts: BTreeMap::new(),
         proxies: BTreeSet::new(),
         existing_claim: None,
         live: Live::default(),
@@ -135,6 +137,13 @@ pub fn config_map(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
         ((*key).to_owned(), KeyDigest { text: Some(Text::of(value.as_bytes())), ..digest })
     });
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
+}
+
+/// Puts a ConfigMap with this data into what was read.
+pub fn text(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
+    let values = data.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
+    let text = texts::Text::Values(Arc::new(values.collect()));
+    gathered.texts.insert((SourceKind::ConfigMap, name.to_owned()), text);
 }
 
 /// A Sandbox of this name.
@@ -182,6 +191,7 @@ pub fn settle(gathered: &mut Gathered) {
         digests: plan.digests,
     };
     let map = build::config_map::mounted(&gathered.owner, &names, &revision);
+    let skills = plan.skills.map(|skills| skills::config_map(&gathered.owner, &names, &skills));
     let live = &mut gathered.live;
     live.environment = deployment.spec.clone().unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
     live.deployment = Some(Arc::new(Observed::new(deployment, AGENT_MANAGER)));
@@ -190,6 +200,7 @@ pub fn settle(gathered: &mut Gathered) {
     live.parts = pod.parts;
     live.config = Some(config);
     keep(live, map);
+    skills.into_iter().for_each(|skills| keep(live, skills));
 }
 
 /// Puts a ConfigMap among the live ones.

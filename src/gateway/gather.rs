@@ -30,6 +30,7 @@ use crate::pods::workspace;
 use crate::references;
 use crate::references::digests::{Digests, Read, SourceName};
 use crate::references::read::Versions;
+use crate::references::texts::Text;
 use crate::world::proxies;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::{gateway_owner, pods_of_gateway};
@@ -48,6 +49,8 @@ pub struct Gathered {
     /// The Agents' own sandboxes, by Agent.
     pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     pub reads: BTreeMap<SourceName, Read>,
+    /// The ConfigMaps whose text the gateway gets.
+    pub texts: BTreeMap<SourceName, Text>,
     /// The addresses of the proxies that the gateway is exposed to.
     pub proxies: BTreeSet<IpAddr>,
     /// Whether the claim that the user names exists; `None`: names none.
@@ -175,9 +178,12 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))
         .collect();
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
-    let texts = references::agents::texts(std::iter::once(&*owner).chain(joined.iter().map(AsRef::as_ref)));
+    let users = || std::iter::once(&owner).chain(&joined);
+    let of_files = references::agents::texts(users().map(AsRef::as_ref));
     let reads =
-        context.references.read_texts(&context.client, stores, &namespace, (sources, &texts), &digest_key).await;
+        context.references.read_texts(&context.client, stores, &namespace, (sources, &of_files), &digest_key).await;
+    let texts = users().flat_map(|agent| references::agents::texts_of_agent(agent)).collect();
+    let texts = context.texts.read(&context.client, stores, (&namespace, &owner.name_any()), texts).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
     Ok(Gathered {
         owner,
@@ -187,6 +193,7 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         sandboxes,
         own_sandboxes,
         reads,
+        texts,
         proxies,
         existing_claim,
         live,

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::build::skills::Document as Skills;
 use super::files::document::Document;
 use super::rejections::Rejections;
 use crate::api::agent::{Gateway, ImagePullPolicy};
@@ -31,6 +32,9 @@ pub const COLD_PART: &str = "spec.gateway.config.";
 /// The part of a plan that files bring about where the Pod is of a version of Creel that keeps none.
 pub const FILES_PART: &str = "spec.workspace of an Agent";
 
+/// The part of a plan that brings the volume for skills to a Pod without.
+pub const SKILLS_PART: &str = "the volume for spec.skills";
+
 /// Everything that a gateway consists of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -42,6 +46,8 @@ pub struct Plan {
     pub clients: Option<Vec<RelayClient>>,
     /// The files of the Agents' workspaces; `None`: there are none to look after.
     pub files: Option<Document>,
+    /// The skills of all workspaces; `None`: no Agent of the gateway ever had any.
+    pub skills: Option<Skills>,
     /// What stands in each Agent's way, by Agent; the owner included. No entry: nothing.
     pub faults: BTreeMap<String, AgentFault>,
     /// The keys that the configuration does without, because the gateway rejected them.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
+use super::build;
 use super::contributions::{self, ResolvedAgents, access, clients, files};
 use super::credentials;
 use super::gather::{Gathered, Live};
-use super::plan::{COLD_PART, FILES_PART, Plan, PodPlan, RESTART_PART, SecretVariable, hash};
+use super::plan::{COLD_PART, FILES_PART, Plan, PodPlan, RESTART_PART, SKILLS_PART, SecretVariable, hash};
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::naming::{self, GatewayNames};
@@ -27,7 +28,8 @@ use crate::settings::Settings;
 /// The plan of the gateway.
 #[must_use]
 pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
-    let agents = contributions::resolve(gathered);
+    let mut agents = contributions::resolve(gathered);
+    let skills = contributions::skills::document(gathered, &mut agents);
     let own = resolve(&sources::of_gateway(&gathered.owner), &gathered.reads, &gathered.live.digests);
     let missing = own.blocking().cloned().or_else(|| missing_claim(gathered));
     // A suspended gateway has no Pod that could lack anything, and what is missing must not prevent its suspension.
@@ -57,7 +59,7 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
         agent_warnings.entry(agent).or_default().extend(warnings);
     }
     let (clients, files) = (clients.list, files.document);
-    Plan { pod, config, clients, files, faults, rejections, digests, warnings, agent_warnings }
+    Plan { pod, config, clients, files, skills, faults, rejections, digests, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.
@@ -161,6 +163,7 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
     }
     plan.parts.extend(credentials::parts(gathered));
     plan.parts.extend(files_part(gathered).map(|part| (FILES_PART.to_owned(), part)));
+    plan.parts.extend(skills_part(gathered));
     plan
 }
 
@@ -171,6 +174,15 @@ fn files_part(gathered: &Gathered) -> Option<String> {
     let is_wanted = || gathered.active_agents().any(|agent| files::has_files(gathered, agent));
     let before = live.parts.get(FILES_PART).cloned();
     before.or_else(|| (live.lacks_keeper() && is_wanted()).then(|| hash(&true)))
+}
+
+/// The first skill recreates a Pod that an earlier version of Creel rendered without their volume, once.
+fn skills_part(gathered: &Gathered) -> Option<(String, String)> {
+    let live = &gathered.live;
+    let lacks = live.deployment.as_ref().is_some_and(|deployment| !build::skills::is_mounted(&deployment.object));
+    let first = || lacks && gathered.active_agents().any(|agent| agent.spec.skill_maps().next().is_some());
+    let is_wanted = live.parts.contains_key(SKILLS_PART) || first();
+    is_wanted.then(|| (SKILLS_PART.to_owned(), hash(&true)))
 }
 
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {

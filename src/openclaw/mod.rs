@@ -17,6 +17,7 @@
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
 //! | `redact` | errors of models' endpoints, without keys                           | nothing     |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
+//! | `skill`  | what OpenClaw takes for a skill                                   | nothing     |
 //! | `places` | who may ask a gateway now                                         | memory      |
 //! | `device` | the operator's own device, and how it answers a challenge         | nothing     |
 //! | `pairing` | the devices that a gateway lets in over its WebSocket           | the network |
@@ -41,4 +42,5 @@ pub mod proof;
 pub mod redact;
 pub mod refusals;
 pub mod rpc;
+pub mod skill;
 pub mod socket;

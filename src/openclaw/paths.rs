@@ -8,7 +8,20 @@ pub const PORT: u16 = 18789;
 
 /// The gateway's command; the image's working directory holds `openclaw.mjs`. Ours stands before it as the container's first process:
 /// it takes in what the clients of sandboxes leave behind, and ends as the gateway ends.
-pub const COMMAND: [&str; 7] = [SHELL, "run", "--", "node", "openclaw.mjs", "gateway", "run"];
+/// It also copies skills from their ConfigMap to the workspaces.
+pub const COMMAND: [&str; 11] = [
+    SHELL,
+    "run",
+    "--skills",
+    "/etc/creel-skills/skills.json",
+    "--claim",
+    CLAIM_DIRECTORY,
+    "--",
+    "node",
+    "openclaw.mjs",
+    "gateway",
+    "run",
+];
 
 /// Creel's own program in the gateway's Pod.
 const SHELL: &str = "/opt/creel/creel-shell";
@@ -27,6 +40,12 @@ pub const CONFIG_FILE: &str = "openclaw.json";
 
 /// The whole path of the configuration as the gateway sees it.
 pub const CONFIG_PATH: &str = "/etc/openclaw/openclaw.json";
+
+/// Where the ConfigMap with the skills is mounted.
+pub const SKILLS_DIRECTORY: &str = "/etc/creel-skills";
+
+/// Its key, and the file's name in its mount.
+pub const SKILLS_FILE: &str = "skills.json";
 
 /// The variable that holds the token which every caller of the gateway presents.
 pub const TOKEN_VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
@@ -127,5 +146,6 @@ mod tests {
     #[test]
     fn the_configuration_is_a_file_of_its_directory() {
         assert_eq!(CONFIG_PATH, format!("{CONFIG_DIRECTORY}/{CONFIG_FILE}"));
+        assert_eq!(COMMAND[3], format!("{SKILLS_DIRECTORY}/{SKILLS_FILE}"));
     }
 }

@@ -18,8 +18,8 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
-    let files = sources::of_workspace(agent);
-    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(files).collect()
+    let texts = sources::of_workspace(agent).chain(sources::of_skills(agent));
+    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(texts).collect()
 }
 
 /// The keys of ConfigMaps whose texts are files of these Agents.
@@ -29,6 +29,11 @@ pub fn texts<'a>(agents: impl Iterator<Item = &'a Agent>) -> Texts {
         texts.entry(source.name).or_default().extend(source.key);
     }
     texts
+}
+
+/// The ConfigMaps whose text the gateway has for the Agent: the files of its skills.
+pub fn texts_of_agent(agent: &Agent) -> impl Iterator<Item = SourceName> {
+    agent.spec.skill_maps().map(|name| (SourceKind::ConfigMap, name.to_owned()))
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

@@ -153,7 +153,8 @@ impl References {
     }
 }
 
-type Data = BTreeMap<String, Vec<u8>>;
+/// The values by key.
+pub(super) type Data = BTreeMap<String, Vec<u8>>;
 
 /// The digest of each key, unless there are too many, and the texts of these.
 fn digests(data: Data, name: &SourceName, key: &DigestKey, texts: &BTreeSet<String>) -> Read {
@@ -177,7 +178,12 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
+/// The version of the object and its values; `None`: it does not exist.
+pub(super) async fn fetch(
+    client: &Client,
+    namespace: &str,
+    (kind, name): &SourceName,
+) -> Result<Option<(String, Data)>, String> {
     if !is_name(name) {
         return Ok(None);
     }

@@ -9,6 +9,7 @@ use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::passthrough::Passthrough;
 use crate::api::references::{KeySelector, SecretKeySelector, SecretSource};
 use crate::api::sandbox_mounts::FileMount;
+use crate::api::skills::Skill;
 use crate::api::workspace::WorkspaceFile;
 use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::printable::excerpt;
@@ -83,6 +84,25 @@ pub fn of_config(agent: &Agent) -> Vec<Source> {
 pub fn of_gateway_config(agent: &Agent) -> Vec<Source> {
     let gateway = agent.spec.gateway.iter();
     gateway.flat_map(|gateway| of_passthrough(&gateway.config, "spec.gateway.config", agent)).collect()
+}
+
+/// What the variables of the Agent's skills read.
+#[must_use]
+pub fn of_skills(agent: &Agent) -> Vec<Source> {
+    agent.spec.skills().iter().flat_map(|skill| of_skill(agent, skill)).collect()
+}
+
+/// What the variables of one skill read.
+pub fn of_skill(agent: &Agent, skill: &Skill) -> impl Iterator<Item = Source> {
+    skill.env.iter().map(|variable| {
+        let field = format!(
+            "spec.skills[{}].env[{}].valueFrom.secretKeyRef of Agent \"{}\"",
+            skill.name,
+            variable.name,
+            agent.name_any()
+        );
+        secret(&variable.value_from, field)
+    })
 }
 
 fn of_passthrough(config: &Passthrough, field: &str, agent: &Agent) -> Vec<Source> {

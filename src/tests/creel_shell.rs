@@ -1,5 +1,7 @@
 //! `creel-shell` understands what Pods run, and has the names by which they run it. (Its report is read in `sandbox::isolation`.)
 
+use std::path::Path;
+
 use clap::Parser;
 use creel_shell::arguments::{Arguments, Command};
 use creel_shell::files::document::{Document, Policy};
@@ -39,6 +41,11 @@ fn subcommands(command: &[String]) -> Vec<&'static str> {
         Command::Relay(_) => vec!["relay"],
         Command::Run { program, .. } if program == *command[0] => {
             ["run"].into_iter().chain(subcommands(&command[3..])).collect()
+        }
+        Command::Run { skills: Some(skills), claim: Some(claim), .. } => {
+            assert_eq!(skills, Path::new(paths::SKILLS_DIRECTORY).join(paths::SKILLS_FILE));
+            assert_eq!(claim, Path::new(paths::CLAIM_DIRECTORY));
+            vec!["run"]
         }
         Command::Run { .. } => vec!["run"],
     }

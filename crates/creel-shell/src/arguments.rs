@@ -72,6 +72,12 @@ pub enum Command {
     /// Forwards SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2, reaps orphans, and exits with the status of the program, or
     /// with 128 plus the number of the signal that ended it.
     Run {
+        /// A file with skills in JSON, by workspace: they are copied to `skills/creel.dev` in each of them whenever the file changes.
+        #[arg(long, value_name = "FILE", requires = "claim")]
+        skills: Option<PathBuf>,
+        /// Where the volume with the workspaces is mounted.
+        #[arg(long, value_name = "DIRECTORY", requires = "skills")]
+        claim: Option<PathBuf>,
         program: OsString,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,

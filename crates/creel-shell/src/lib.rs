@@ -8,6 +8,7 @@
 //! | `files`      | keeps files in the workspaces of agents as they should be     | disk, a port                      |
 //! | `prepare`    | creates directories on volumes, or sees to it that they exist | disk                              |
 //! | `run`        | the first process of a container                             | processes, signals                |
+//! | `skills`     | copies skills to the workspaces of their agents              | disk                              |
 //! | `isolation`  | tests what a sandbox must not be able to do                  | network, disk                     |
 //! | `server`     | the SSH server in a sandbox                                  | network, processes, disk          |
 //! | `client`     | what OpenClaw runs instead of `ssh`                          | network, disk, a socket           |
@@ -27,3 +28,4 @@ pub mod prepare;
 pub mod relay;
 pub mod run;
 pub mod server;
+pub mod skills;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Command::Prepare { directories, required } => {
             exit_code(prepare::require(&required).and_then(|()| prepare::prepare(&directories)))
         }
-        Command::Run { program, arguments } => run::run(&program, &arguments)
+        Command::Run { skills, claim, program, arguments } => run::run(&program, &arguments, skills.zip(claim))
             .unwrap_or_else(|error| {
                 eprintln!("{error}");
                 error.exit_status()

@@ -5,11 +5,14 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+
+use crate::skills::Skills;
 
 /// The exit statuses of a shell for a program that does not exist, and for one that cannot be executed.
 const NOT_FOUND: u8 = 127;
@@ -42,12 +45,17 @@ impl RunError {
 }
 
 /// Runs `program`, forwards signals to it and reaps orphans until it ends. Returns its status, or 128 plus the number of the signal
-/// that ended it.
-pub fn run(program: &OsString, arguments: &[OsString]) -> Result<u8, RunError> {
+/// that ended it. `skills`: the file of the skills and the claim with the workspaces, which have them before the program starts.
+pub fn run(program: &OsString, arguments: &[OsString], skills: Option<(PathBuf, PathBuf)>) -> Result<u8, RunError> {
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGCHLD]).map_err(RunError::Signals)?;
     // Needed where the Pod shares its process namespace: the first process, which gets orphans anyway, is another one there.
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
+    if let Some((file, claim)) = skills
+        && let Err(error) = (Skills { file, claim }).keep()
+    {
+        eprintln!("cannot keep the skills up to date: {error}");
+    }
     let main = start(program, arguments)?;
     for signal in signals.forever() {
         match Signal::from_named_raw(signal) {

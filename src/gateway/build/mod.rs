@@ -15,6 +15,7 @@ pub mod pod_spec;
 pub mod relay;
 pub mod service;
 pub mod service_account;
+pub mod skills;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Desired {
     pub clients: Option<ConfigMap>,
     /// `None`: no Agent has files.
     pub files: Option<ConfigMap>,
+    /// `None`: no Agent of the gateway ever had skills.
+    pub skills: Option<ConfigMap>,
     /// `None`: the configuration stays as it is.
     pub config: Option<DesiredConfig>,
     /// `None`: the Deployment stays as it is.
@@ -110,6 +113,7 @@ pub fn build(gathered: &Gathered, plan: &Plan, decision: &Decision, settings: &S
         http_route: Optional::new(http_route, gathered.live.http_route.as_ref(), owner),
         clients: plan.clients.as_ref().map(|clients| relay::config_map(owner, &names, clients)),
         files: plan.files.as_ref().map(|document| files::config_map(owner, &names, document)),
+        skills: plan.skills.as_ref().map(|skills| skills::config_map(owner, &names, skills)),
         obsolete: obsolete(gathered, plan, &names, config.as_ref()),
         config,
         deployment,
@@ -145,7 +149,7 @@ fn obsolete(
     let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
     let has_files = |name: &String| *name == names.files && plan.files.is_some();
-    let is_other = |name: &String| *name == names.accepted || is_of_relay(name) || has_files(name);
+    let is_other = |name: &String| [&names.accepted, &names.skills].contains(&name) || is_of_relay(name) || has_files(name);
     let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || is_other(name);
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::service::PORT_NAME;
-use super::{affinity, files, relay};
+use super::{affinity, files, relay, skills};
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
 use crate::openclaw::names::is_text;
@@ -126,6 +126,7 @@ fn gateway_container(plan: &PodPlan) -> Container {
             mount_read_only(CONFIG_VOLUME, paths::CONFIG_DIRECTORY),
             mount_read_only(SHELL_VOLUME, SHELL_DIRECTORY),
             mount(TEMPORARY_VOLUME, "/tmp"),
+            mount_read_only(skills::VOLUME, paths::SKILLS_DIRECTORY),
         ]),
         ..Container::default()
     }
@@ -209,6 +210,7 @@ fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
         scratch(SHELL_VOLUME, "64Mi"),
         scratch(TEMPORARY_VOLUME, "2Gi"),
         files::volume(names),
+        skills::volume(names),
     ];
     all.into_iter().chain(clients).collect()
 }

@@ -71,6 +71,10 @@ pub async fn sync(context: &Context, gathered: &Gathered, applied: &Applied) -> 
         configs.mount(&owner, config.current.hash(), written(gathered, config), &gathered.live.pods);
     }
     let Some(pod) = current(context, gathered, applied) else { return Ok(Synced { config, ..Synced::default() }) };
+    let skills = gathered.live.config_maps.get(&GatewayNames::of(&gathered.owner.name_any()).skills);
+    if let Some(skills) = skills {
+        pods::bring_skills(&context.client, pod, &skills.object).await?;
+    }
     let seen = look::look(context, gathered, pod, config.as_ref()).await?;
     let Some(config) = config else { return Ok(seen.without_config()) };
     let look = seen.look();

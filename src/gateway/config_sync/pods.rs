@@ -1,13 +1,23 @@
 //! The gateway's Pod and its kubelet. Touches the network.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use crate::kubernetes::received::Received;
-use crate::naming::AGENT_MANAGER;
+use crate::naming::{AGENT_MANAGER, SKILLS_SYNC};
+use crate::pods::fingerprint::hash;
+
+/// Brings the ConfigMap with skills to the Pod, once for each state of it.
+pub async fn bring_skills(client: &Client, pod: &Pod, map: &ConfigMap) -> Result<(), kube::Error> {
+    let state = hash(&map.data);
+    if pod.annotations().get(SKILLS_SYNC) == Some(&state) {
+        return Ok(());
+    }
+    trigger_sync(client, pod, SKILLS_SYNC, &state).await
+}
 
 /// Annotates the Pod: the kubelet brings a changed ConfigMap to a Pod within a minute or so, and at once if the Pod itself changes. Only
 /// this Pod, never its successor.

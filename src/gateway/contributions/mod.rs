@@ -3,7 +3,7 @@
 //! `access` and `clients` are of the gateway itself, so they depend on no Agent but its owner; `files` are on its claim, and no part of
 //! openclaw.json. A new feature is a file with a [`Feature`],
 //! and a line in [`FEATURES`]. A Secret or ConfigMap that it reads also belongs into
-//! [`of_agent`](crate::references::agents::of_agent): what is not named there is neither read nor watched.
+//! [`of_agent`](crate::references::agents::of_agent), or where its text counts into `texts_of_agent` beside it: what is not named there is neither read nor watched.
 
 pub mod access;
 pub mod clients;
@@ -14,6 +14,7 @@ pub mod identity;
 pub mod models;
 pub mod passthrough;
 pub mod sandbox;
+pub mod skills;
 pub mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::OfUsers;
 use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::sections::{self, Fields, Sections};
+use crate::openclaw::skill::Files;
 use crate::references::digests::{self, Digests, Fault, Source};
 
 /// What one feature adds for one Agent.
@@ -42,7 +44,9 @@ pub struct Contribution {
     pub config: Fields,
     /// Keys of the gateway that the user wrote.
     pub gateway_config: Fields,
-    /// Variables of the gateway's Pod that these two refer to.
+    /// The files of skills, by the name of the skill.
+    pub skills: BTreeMap<String, Files>,
+    /// Variables of the gateway's Pod that its keys refer to.
     pub environment: Vec<SecretVariable>,
     /// The values behind the variables.
     pub sources: Vec<Source>,
@@ -62,12 +66,13 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 8] = [
+pub const FEATURES: [Feature; 9] = [
     models::FEATURE,
     sandbox::FEATURE,
     tools::FEATURE,
     identity::FEATURE,
     delegates::FEATURE,
+    skills::FEATURE,
     heartbeat::FEATURE,
     passthrough::AGENT,
     passthrough::GATEWAY,
@@ -80,6 +85,8 @@ pub struct ResolvedAgents {
     pub entries: BTreeMap<String, Fields>,
     pub sections: Sections,
     pub of_users: OfUsers,
+    /// The files of the skills of each agent.
+    pub skills: BTreeMap<String, BTreeMap<String, Files>>,
     pub faults: BTreeMap<String, AgentFault>,
     /// What the gateway rejected of what the Agents want now.
     pub rejections: Rejections,
@@ -170,6 +177,7 @@ impl ResolvedAgents {
             sections::add(entry, contribution.entry);
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
+            self.skills.entry(agent.to_owned()).or_default().extend(contribution.skills);
             self.of_users.gateway.extend(contribution.gateway_config);
             self.of_users.agents.entry(agent.to_owned()).or_default().extend(contribution.config);
             self.environment.extend(contribution.environment);

@@ -3,7 +3,7 @@
 //!
 //! | module | tests |
 //! |---|---|
-//! | `claim_lock`, `install`, `isolation`, `prepare`, `run` | one command each |
+//! | `claim_lock`, `install`, `isolation`, `prepare`, `run`, `skills` | one command each |
 //! | `client` | `creel-shell-ssh` with OpenSSH's sshd, and with a hostile server |
 //! | `server` | `creel-shell serve` with OpenSSH's ssh, and with a client that can send everything that SSH allows |
 //! | `pair` | both together, as between a gateway and its sandbox |
@@ -21,3 +21,4 @@ mod pair;
 mod prepare;
 mod run;
 mod server;
+mod skills;

@@ -377,6 +377,27 @@ async fn keys_of_openclaw_are_accepted_whatever_they_are() {
 }
 
 #[tokio::test]
+async fn a_skill_has_a_name_of_its_own_and_variables_that_creel_does_not_set() {
+    let server = Server::new().await;
+    let key = json!({"secretKeyRef": {"name": "s", "key": "k"}});
+    let skill = |name: &str, variable: &str| json!({"name": name, "configMapRef": {"name": "notes"}, "env": [{"name": variable, "valueFrom": key}]});
+    accepted(&server, json!({"skills": []})).await;
+    accepted(&server, json!({"skills": [{"name": "weather"}, skill("brew-notes", "NOTION_API_KEY")]})).await;
+    for name in ["", "Brew", "brew_notes", "../brew", "-brew", "brew-"] {
+        refused(&server, json!({"skills": [{"name": name}]}), "spec.skills[0].name").await;
+    }
+    refused(&server, json!({"skills": [{"name": "a"}, {"name": "a"}]}), "Duplicate value").await;
+    for variable in ["OPENCLAW_GATEWAY_TOKEN", "CREEL_X", "LD_PRELOAD", "HOME", "NODE_OPTIONS"] {
+        refused(&server, json!({"skills": [skill("a", variable)]}), "this variable is reserved").await;
+    }
+    refused(&server, json!({"skills": [skill("a", "1X")]}), "spec.skills[0].env[0].name").await;
+    let plain = json!({"skills": [{"name": "a", "env": [{"name": "KEY", "value": "v"}]}]});
+    refused(&server, plain, "valueFrom").await;
+    let many: Vec<_> = (0..33).map(|number| json!({"name": format!("s{number}")})).collect();
+    refused(&server, json!({"skills": many}), "must have at most 32 items").await;
+}
+
+#[tokio::test]
 async fn a_device_is_named_by_its_public_key_or_its_id() {
     let server = Server::new().await;
     let (key, id) = ("A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg", "0a".repeat(32));

@@ -2,7 +2,8 @@
 //!
 //! One room for each promise: `access` (who may connect, and by which API), `hardened` (the Pod),
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
-//! openclaw.json), `profiles` (models to switch between), `tools` (what an Agent may use), `delegates` (to whom it hands work), `workspace_files` (who it is), `blame`
+//! openclaw.json), `profiles` (models to switch between), `tools` (what an Agent may use), `delegates` (to whom it hands work),
+//! `workspace_files` (who it is), `skills` (what it can look up), `blame`
 //! (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption` (a claim that others filled), `refusal` (what can't be),
 //! `fallback` (models that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone,
 //! and goes with its namespace), `devices` (who talks to a gateway over its WebSocket), `idle` (who says nothing there), `clients` (who
@@ -25,6 +26,7 @@ mod refusal;
 mod rollout;
 pub mod sandbox;
 pub mod settled;
+mod skills;
 mod successor;
 mod tools;
 mod workspace_files;

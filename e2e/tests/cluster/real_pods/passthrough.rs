@@ -62,7 +62,11 @@ async fn keys_of_a_gateway_are_applied_recreate_it_or_are_refused() {
 
         let hooks = json!({"enabled": false, "token": reference("search")});
         let diagnostics = json!({"otel": {"enabled": false}});
-        set(&namespace, &json!({"skills": skill("search"), "hooks": hooks, "diagnostics": diagnostics})).await;
+        let config = json!({"skills": skill("search"), "hooks": hooks, "diagnostics": diagnostics});
+        // One rollout for all of it.
+        let skills = gated_skill(&namespace).await;
+        let spec = json!({"gateway": {"config": config}, "skills": skills});
+        namespace.merge("Agent", "support", &json!({"spec": spec})).await;
         let next = namespace.replaced("support", &pod).await;
         namespace.ready("support").await;
         let status = namespace.get("Agent", "support").await.data["status"]["gateway"].clone();
@@ -71,6 +75,7 @@ async fn keys_of_a_gateway_are_applied_recreate_it_or_are_refused() {
             ["spec.gateway.config.diagnostics changed", "the set of Secrets in spec.gateway.config and spec.config"];
         assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
         in_force(&namespace, "support", "skills.entries.notes.apiKey").await;
+        has_gated_skill(&namespace).await;
 
         let next = blame::each_answers_for_their_own_keys(&namespace, &next).await;
         blame::what_is_valid_and_never_applied_is_its_authors(&namespace, &next).await;
@@ -86,6 +91,31 @@ fn reference(secret: &str) -> Value {
 
 fn skill(secret: &str) -> Value {
     json!({"entries": {"notes": {"apiKey": reference(secret)}}})
+}
+
+/// The only skill of an Agent, which OpenClaw hides without its variable.
+async fn gated_skill(namespace: &TestNamespace) -> Value {
+    let requires = json!({"openclaw": {"requires": {"env": ["SEARCH_KEY"]}}});
+    let text = format!("---\ndescription: Searching with a key.\nmetadata: {requires}\n---\nSearch.\n");
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gated"}, "data": {"SKILL.md": text}});
+    namespace.apply(&map.to_string()).await;
+    json!([{"name": "gated", "configMapRef": {"name": "gated"}, "env": [variable("SEARCH_KEY", reference("search"))]}])
+}
+
+fn variable(name: &str, mut reference: Value) -> Value {
+    reference["name"] = name.into();
+    reference
+}
+
+async fn has_gated_skill(namespace: &TestNamespace) {
+    namespace
+        .eventually("the skill with a key is in the prompt", SOON, async || {
+            let prompt = namespace.ask_and_see("support", "gated", "with a skill").await.prompt.0;
+            let has_it = prompt.contains("Searching with a key.");
+            has_it.then_some(()).ok_or(format!("a prompt of {} bytes without it", prompt.len()))
+        })
+        .await;
 }
 
 /// Merges these keys into `spec.gateway.config`.

@@ -26,6 +26,9 @@ const LIMITS: &str = "it limits what agents can do in the gateway's own process"
 const OWN_WORKSPACE: &str = "an agent reads its own workspace only";
 const SANDBOX: &str = "it runs a program in the gateway's own process: put it into the image of a Sandbox";
 
+/// Stands for any key in an owned path.
+const ANY: &str = "*";
+
 /// Keys that name code or a program that the gateway runs itself, wherever they are.
 const PROGRAMS: [&str; 8] = [
     "agentRuntime",
@@ -107,6 +110,7 @@ pub const GATEWAY: &[Owned] = &[
     ("security.installPolicy", LIMITS),
     ("session.dmScope", "it keeps what people say to an agent apart"),
     ("session.store", "sessions are on the claim of spec.gateway.storage"),
+    ("skills.entries.*.env", "use env in spec.skills of the Agent that has the skill"),
     ("telemetry", NO_FIELD),
     ("tools.agentToAgent", LIMITS),
     ("tools.deny", "use spec.tools.deny of each Agent"),
@@ -155,6 +159,7 @@ pub const AGENT: &[Owned] = &[
     ("silentReply", DEFAULTS),
     ("skipOptionalBootstrapFiles", DEFAULTS),
     ("startupContext", DEFAULTS),
+    ("skills", "use spec.skills"),
     ("subagents.allowAgents", "use spec.delegates"),
     ("timeoutSeconds", DEFAULTS),
     ("tools.allow", "use spec.tools.allow"),
@@ -190,7 +195,12 @@ impl Place {
     /// Whether Creel writes something below this path, so that it has to be an object.
     #[must_use]
     pub fn is_shared(self, path: &str) -> bool {
-        self.owned().iter().any(|(owned, _)| *owned != path && is_within(owned, path))
+        let is_above = |owned: &str| {
+            let mut keys = owned.split('.');
+            path.split('.').all(|key| keys.next().is_some_and(|owned| owned == ANY || owned == key))
+                && keys.next().is_some()
+        };
+        self.owned().iter().any(|(owned, _)| is_above(owned))
     }
 }
 
@@ -202,7 +212,8 @@ fn names_a_program(path: &str) -> bool {
 
 /// Whether `path` is `above` or below it.
 pub(super) fn is_within(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let mut keys = path.split('.');
+    above.split('.').all(|above| keys.next().is_some_and(|key| above == ANY || above == key))
 }
 
 /// What users wrote of these rendered fields: all that Creel does not own.
