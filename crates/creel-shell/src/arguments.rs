@@ -116,6 +116,7 @@ pub struct Files {
 }
 
 impl Files {
+    #[must_use]
     pub fn settings(self) -> Option<files::Settings> {
         let (document, listen) = self.document.zip(self.listen)?;
         Some(files::Settings { document, listen })

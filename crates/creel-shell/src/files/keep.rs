@@ -1,5 +1,7 @@
 //! Brings one file in line with the document by its policy. Touches the disk through `place` and `record`.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use super::document::{File, Policy};
@@ -37,32 +39,37 @@ fn seed(place: &Place<'_>, file: &File) -> Result<State, PlaceError> {
         place.write(section::with(&file.content, section.unwrap_or_default()).as_bytes())?;
         return Ok(State::in_step(&file.content));
     };
-    let body = match (section, std::str::from_utf8(&found.bytes)) {
-        (Some(section), Ok(text)) => {
-            if let Some(replaced) = section::replaced(text, section) {
-                place.write(replaced.as_bytes())?;
-            }
-            section::without(text).into_bytes()
-        }
-        _ => found.bytes,
-    };
-    Ok(if body == file.content.as_bytes() {
+    if let (Some(section), Ok(text)) = (section, std::str::from_utf8(&found.bytes))
+        && let Some(replaced) = section::replaced(text, section)
+    {
+        place.write(replaced.as_bytes())?;
+    }
+    let body = body(file, &found.bytes);
+    Ok(if *body == *file.content.as_bytes() {
         State::in_step(&file.content)
     } else {
         State::Evolved { hash: hash(&body), since: found.changed }
     })
 }
 
+/// What the file holds beside Creel's section.
+fn body<'a>(file: &File, found: &'a [u8]) -> Cow<'a, [u8]> {
+    match (&file.section, std::str::from_utf8(found)) {
+        (Some(_), Ok(text)) => Cow::Owned(section::without(text).into_bytes()),
+        _ => Cow::Borrowed(found),
+    }
+}
+
 /// A file that is not as it should be is put back. What neither Creel nor the operator wrote is kept beside it first.
 fn manage(place: &Place<'_>, directory: &str, file: &File, record: &mut Record, now: i64) -> Result<State, PlaceError> {
     let wanted = section::with(&file.content, file.section.as_deref().unwrap_or_default());
-    let own = hash(wanted.as_bytes());
+    let own = hash(file.content.as_bytes());
     let mut entry = record.of(directory, &file.path);
     let found = place.read()?.map(|content| content.bytes);
     let is_right = found.as_deref() == Some(wanted.as_bytes());
     if let Some(found) = found.filter(|_| !is_right) {
-        let theirs = hash(&found);
-        if !entry.is_own(&theirs) {
+        let theirs = hash(&body(file, &found));
+        if theirs != own && !entry.is_own(&theirs) {
             place.write_beside(KEPT, &found)?;
             entry.kept = Some(Kept { hash: theirs, since: now });
         }

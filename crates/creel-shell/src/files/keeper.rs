@@ -67,7 +67,7 @@ impl Keeper {
         let mut before = std::mem::take(&mut self.seen);
         let mut report = Report { revision: self.document.revision.clone(), agents: HashMap::new() };
         for agent in &self.document.agents {
-            let files = report.agents.entry(agent.name.clone()).or_insert_with(Vec::new);
+            let files = report.agents.entry(agent.name.clone()).or_default();
             for file in &agent.files {
                 let key = (agent.directory.clone(), file.path.clone());
                 let before = before.remove(&key);

@@ -61,6 +61,7 @@ pub enum State {
 }
 
 impl State {
+    #[must_use]
     pub fn in_step(content: &str) -> Self {
         Self::InStep { hash: hash(content.as_bytes()) }
     }
