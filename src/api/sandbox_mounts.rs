@@ -84,7 +84,7 @@ pub struct VolumeMount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimReference {
-    /// The name of the PersistentVolumeClaim, in the same namespace. Example: `nas`.
+    /// The name of the `PersistentVolumeClaim`, in the same namespace. Example: `nas`.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
