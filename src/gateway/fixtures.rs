@@ -107,6 +107,12 @@ pub fn gathered(yaml: &str) -> Gathered {
                 let provider: Provider = serde_json::from_value(value).unwrap();
                 gathered.providers.insert(provider.name_any(), Arc::new(provider));
             }
+            Some("ConfigMap") => {
+                let map: ConfigMap = serde_json::from_value(value).unwrap();
+                let data = map.data.clone().unwrap_or_default();
+                let data: Vec<_> = data.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                text(&mut gathered, &map.name_any(), &data);
+            }
             Some("Sandbox") => {
                 let sandbox: Sandbox = serde_json::from_value(value).unwrap();
                 gathered.sandboxes.insert(sandbox.name_any(), Arc::new(sandbox));
