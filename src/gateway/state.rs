@@ -149,6 +149,7 @@ fn member(agent: &Arc<Agent>, reconciled: &Reconciled<'_>) -> Member {
         spec: SpecVersion::of(&**agent),
         fault: plan.faults.get(&agent.name_any()).cloned(),
         warnings: warnings(agent, plan),
+        channel_faults: plan.channel_faults.get(&agent.name_any()).cloned().unwrap_or_default(),
         lacking: credentials::lacking(agent, gathered, &synced.unavailable),
         suspended: agent.spec.suspend,
     }

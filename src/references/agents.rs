@@ -17,7 +17,8 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
-    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).collect()
+    let channels = agent.spec.channels.iter().flat_map(|channel| sources::of_channel(agent, channel));
+    gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(channels).collect()
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

@@ -5,6 +5,7 @@
 //! [`of_agent`](crate::references::agents::of_agent): what is not named there is neither read nor watched.
 
 pub mod access;
+pub mod channels;
 pub mod clients;
 pub mod delegates;
 pub mod heartbeat;
@@ -25,6 +26,7 @@ use super::rejections::Rejections;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::OfUsers;
+use crate::openclaw::config::channels::Accounts;
 use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::sections::{self, Fields, Sections};
 use crate::references::digests::{self, Digests, Fault, Source};
@@ -40,7 +42,13 @@ pub struct Contribution {
     pub config: Fields,
     /// Keys of the gateway that the user wrote.
     pub gateway_config: Fields,
-    /// Variables of the gateway's Pod that these two refer to.
+    /// Accounts of its channels by id.
+    pub accounts: Accounts,
+    /// Keys of these accounts that the user wrote, by account.
+    pub channel_config: Fields,
+    /// What keeps channels off the gateway, by the name of the channel.
+    pub channel_faults: BTreeMap<String, Fault>,
+    /// Variables of the gateway's Pod that these refer to.
     pub environment: Vec<SecretVariable>,
     /// The values behind the variables.
     pub sources: Vec<Source>,
@@ -60,13 +68,14 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 8] = [
+pub const FEATURES: [Feature; 9] = [
     models::FEATURE,
     sandbox::FEATURE,
     tools::FEATURE,
     identity::FEATURE,
     delegates::FEATURE,
     heartbeat::FEATURE,
+    channels::FEATURE,
     passthrough::AGENT,
     passthrough::GATEWAY,
 ];
@@ -77,12 +86,15 @@ pub struct ResolvedAgents {
     /// The fields of each agent's entry.
     pub entries: BTreeMap<String, Fields>,
     pub sections: Sections,
+    pub accounts: Accounts,
     pub of_users: OfUsers,
     pub faults: BTreeMap<String, AgentFault>,
     /// What the gateway rejected of what the Agents want now.
     pub rejections: Rejections,
     /// What is wrong and yet blocks nothing, by Agent.
     pub warnings: BTreeMap<String, Vec<Fault>>,
+    /// What keeps channels off the gateway, by Agent and channel.
+    pub channel_faults: BTreeMap<String, BTreeMap<String, Fault>>,
     /// Variables that the Pod's environment needs for them.
     pub environment: BTreeSet<SecretVariable>,
     /// The digests behind the variables.
@@ -168,6 +180,13 @@ impl ResolvedAgents {
             sections::add(entry, contribution.entry);
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
+            self.accounts.extend(contribution.accounts);
+            if !contribution.channel_config.is_empty() {
+                self.of_users.channels.insert(agent.to_owned(), contribution.channel_config);
+            }
+            if !contribution.channel_faults.is_empty() {
+                self.channel_faults.insert(agent.to_owned(), contribution.channel_faults);
+            }
             self.of_users.gateway.extend(contribution.gateway_config);
             self.of_users.agents.entry(agent.to_owned()).or_default().extend(contribution.config);
             self.environment.extend(contribution.environment);

@@ -4,7 +4,7 @@
 //! `rollout` (what recreates it, and what does not), `live` (edits that are live without a restart), `passthrough` (keys of
 //! openclaw.json), `profiles` (models to switch between), `tools` (what an Agent may use), `delegates` (to whom it hands work), `blame`
 //! (whose keys a gateway rejects), `successor` (a Pod that is gone), `adoption` (a claim that others filled), `refusal` (what can't be),
-//! `fallback` (models that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone,
+//! `channels` (where people talk to an Agent), `fallback` (models that fail), `sandbox` (where commands run), `cron` (what Agents do by a schedule), `settled` (what is left alone,
 //! and goes with its namespace), `devices` (who talks to a gateway over its WebSocket), `idle` (who says nothing there), `clients` (who
 //! may ask some of its Agents only), `contract` (what Creel relies on of a
 //! gateway).
@@ -12,6 +12,7 @@
 mod access;
 mod adoption;
 mod blame;
+mod channels;
 mod clients;
 mod contract;
 pub mod cron;
