@@ -23,7 +23,7 @@
 //! | [`world`] | what Creel sees and concludes: stores, facts, triggers |
 //! | [`declarations`] | what CronJobs want of their gateways |
 //! | [`fence`] | one policy per namespace that outlives the Agents' own |
-//! | [`gateway`], [`sandbox`], [`jobs`], [`devices`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs, one per gateway whose devices are looked after |
+//! | [`gateway`], [`sandbox`], [`jobs`], [`devices`], [`channels`] | one per Agent that owns a gateway, one per Agent with a sandbox, one per gateway with jobs, one per gateway whose devices are looked after, one per gateway with channels |
 //! | [`agent`], [`sandbox_template`], [`cron_job`], [`provider`] | one per object of that kind: its status |
 //! | [`operator`] | builds the controllers on shared stores; leader election; one shutdown |
 //!
@@ -31,6 +31,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod channels;
 pub mod cron_job;
 pub mod declarations;
 pub mod devices;

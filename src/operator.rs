@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::agent;
+use crate::channels;
 use crate::cron_job;
 use crate::devices;
 use crate::fence::fences::Fences;
@@ -272,6 +273,7 @@ fn controllers(
     };
     let jobs = jobs::context::Context::new(world(), admin.clone());
     let devices = devices::context::Context::new(client, world(), admin.clone());
+    let channels = channels::context::Context::new(world(), admin.clone());
     let cron_jobs = cron_job::context::Context::new(client, world(), admin.clone(), &settings.identity);
     let providers =
         provider::driver::Context { client: client.clone(), stores: Arc::clone(stores), references: references()? };
@@ -284,6 +286,7 @@ fn controllers(
         .controller(&stores.sandboxes, templates)
         .controller(&stores.agents, jobs)
         .controller(&stores.agents, devices)
+        .controller(&stores.agents, channels)
         .controller(&stores.cron_jobs, cron_jobs)
         .controller(&stores.providers, providers))
 }

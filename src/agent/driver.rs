@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::gather::{Gathered, gather};
-use super::{devices, report, status};
+use super::{channels, devices, report, status};
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
 use crate::kubernetes::backoff::resync;
@@ -51,6 +51,7 @@ fn next(agent: &Agent, gathered: &Gathered) -> (AgentStatus, Option<Duration>) {
     let now = Timestamp::now();
     let (mut next, again) = status::status(agent, &place, sandbox, gathered.joined(agent), now);
     devices::put(&mut next, agent, &gathered.devices, now);
+    channels::put(&mut next, agent, &gathered.channels(agent), now);
     next.heartbeat = gathered.heartbeat().or(next.heartbeat).filter(|_| agent.spec.heartbeat.is_some());
     (next, again)
 }

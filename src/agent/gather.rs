@@ -5,12 +5,14 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::channels;
 use super::status::GatewayLookup;
 use crate::api::Agent;
 use crate::api::heartbeat::HeartbeatStatus;
 use crate::kubernetes::conditions::{reason, whole_seconds};
 use crate::openclaw::cron::run::Run;
 use crate::references::digests::Fault;
+use crate::world::channels_found::ChannelsFound;
 use crate::world::devices_found::DevicesFound;
 use crate::world::facts::{Fact, Facts};
 use crate::world::gateway_state::GatewayFound;
@@ -26,6 +28,7 @@ pub struct Gathered {
     heartbeat: Option<Run>,
     /// The devices of the gateway that it owns, if Creel looks after them.
     pub devices: Fact<Option<Arc<DevicesFound>>>,
+    channels: Fact<Option<Arc<ChannelsFound>>>,
 }
 
 impl Gathered {
@@ -50,6 +53,17 @@ impl Gathered {
             }
             Ok(_) | Err(_) => agent.status.as_ref().map(|status| status.joined_agents.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What is known of the channels of the Agent.
+    #[must_use]
+    pub fn channels(&self, agent: &Agent) -> channels::Found {
+        let member = match &self.gateway {
+            Ok(Fact::Known(Ok(state))) => state.agents.get(&agent.name_any()),
+            _ => None,
+        };
+        let faults = member.filter(|member| member.spec.is_of(agent)).map(|member| member.channel_faults.clone());
+        channels::Found { gateway: self.channels.clone(), faults }
     }
 
     /// The heartbeat that ended last.
@@ -93,6 +107,7 @@ pub fn gather(stores: &Stores, facts: &Facts, agent: &Agent) -> Gathered {
             Some(_) => Fact::Known(None),
             None => facts.devices.of(&namespace, &name),
         },
+        channels: facts.channels.of(&namespace, &owner),
         heartbeat: jobs.and_then(|jobs| jobs.heartbeats.get(&name).cloned()),
     }
 }

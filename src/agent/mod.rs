@@ -6,9 +6,11 @@
 //! | `context` | what all reconciles share | nothing |
 //! | `gather` | what the facts say of the Agent | memory |
 //! | `status` | what is known of the gateway and the sandbox → conditions | nothing |
+//! | `channels` | what is known of the Agent's channels → status, condition and Events | nothing |
 //! | `devices` | what is known of the gateway's devices → status, condition and Events | nothing |
 //! | `report` | writes the status and Events | the network |
 
+pub mod channels;
 pub mod context;
 pub mod devices;
 pub mod driver;

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::devices;
+use super::{channels, devices};
 use crate::api::Agent;
 use crate::api::agent::AgentStatus;
 use crate::kubernetes::events;
@@ -17,7 +17,8 @@ pub async fn report(context: &Context, agent: &Agent, next: &AgentStatus) -> Res
     }
     let before = agent.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let of_devices = devices::events(agent.status.as_ref(), next);
-    for event in events::of_ready(before, &next.conditions).into_iter().chain(of_devices) {
+    let of_channels = channels::event_of(agent.status.as_ref(), next);
+    for event in events::of_ready(before, &next.conditions).into_iter().chain(of_devices).chain(of_channels) {
         if let Err(error) = context.events.publish(agent, &event).await {
             tracing::debug!(agent = agent.name_any(), %error, "cannot publish an Event");
         }

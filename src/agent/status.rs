@@ -112,6 +112,7 @@ pub fn status(
             }
             _ => before.workspace,
         },
+        channels: before.channels,
         joined_agents: joined,
     };
     (status, again)
@@ -236,7 +237,13 @@ fn references(agent: &Agent, place: &GatewayLookup<'_>) -> Desired {
 /// Whether the reason speaks of something that the spec names.
 fn is_reference(reason: &str) -> bool {
     reason.ends_with("NotFound")
-        || [reason::REFERENCE_UNREADABLE, reason::SECRET_KEY_EMPTY, reason::CLIENT_TOKEN_SHARED].contains(&reason)
+        || [
+            reason::REFERENCE_UNREADABLE,
+            reason::SECRET_KEY_EMPTY,
+            reason::CLIENT_TOKEN_SHARED,
+            reason::BOT_TOKEN_SHARED,
+        ]
+        .contains(&reason)
 }
 
 /// The gateway's condition, seen from one Agent: a configuration that holds a last good state is not its present spec.

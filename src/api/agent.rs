@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Quantity;
 use super::access::{ControlUi, HttpApis};
 use super::adopt::{self, Adopt};
+use super::channels::{Channel, ChannelStatus};
 use super::clients::{Auth, Client};
 use super::delegates::Delegate;
 use super::devices::{Device, DevicesStatus};
@@ -108,6 +109,12 @@ pub struct AgentSpec {
     /// Wakes the Agent at regular intervals in its main session to check whether anything needs attention. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// The channels on which people talk to the Agent, such as a Telegram bot, at most 16. A change is applied without a restart, unless it
+    /// brings a Secret key that is new to the gateway. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub channels: Vec<Channel>,
     /// Keys of this agent's entry in openclaw.json that have no field here, at most 64 KiB. A change is applied without a restart, unless it
     /// brings a Secret key that is new to the gateway. In place of any value, `{valueFrom: {secretKeyRef: {name, key}}}` takes it from a
     /// Secret. Keys that Creel sets are rejected; the condition names the field to use instead. Default: none.
@@ -331,7 +338,8 @@ pub struct AgentStatus {
     /// `Ready`: the summary; `Reconciling`: Creel is still working; `Stalled`: a person must act; `ReferencesResolved`: everything that
     /// the spec names exists; `GatewayReady`: the gateway answers; `ConfigApplied`: the gateway itself confirmed the configuration;
     /// `Exposed`: the Ingress or HTTPRoute is there; `SandboxReady`: commands can run; `IsolationVerified`: the checks from inside the
-    /// sandbox found it isolated; `DevicesReady`: the devices of the spec are paired, and no other one waits for approval.
+    /// sandbox found it isolated; `DevicesReady`: the devices of the spec are paired, and no other one waits for approval;
+    /// `ChannelsReady`: the channels of the spec are connected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -353,6 +361,11 @@ pub struct AgentStatus {
     /// The files in the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<WorkspaceStatus>,
+    /// How each channel of `spec.channels` fares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub channels: Vec<ChannelStatus>,
     /// The Agents that joined this Agent's gateway, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined_agents: Vec<String>,

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod adopt;
 pub mod agent;
+pub mod channels;
 pub mod clients;
 mod crds;
 pub mod cron_job;

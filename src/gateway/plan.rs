@@ -54,6 +54,8 @@ pub struct Plan {
     pub rejections: Rejections,
     /// Of the values behind the variables of the configuration, with which it counts as rejected or not.
     pub digests: Digests,
+    /// What keeps channels off the gateway, by Agent and channel.
+    pub channel_faults: BTreeMap<String, BTreeMap<String, Fault>>,
     /// What is wrong with the gateway's own environment and yet blocks nothing.
     pub warnings: Vec<Fault>,
     /// The same of what each Agent's Providers need, by Agent.
@@ -74,6 +76,8 @@ pub struct PodPlan {
     pub provider_env: Vec<SecretVariable>,
     /// Variables that hold the Secrets of users' keys of openclaw.json, sorted by name.
     pub config_env: Vec<SecretVariable>,
+    /// Variables that hold the tokens of channels, sorted by name.
+    pub channel_env: Vec<SecretVariable>,
     /// What a running gateway does not take up of these keys, by the first key.
     pub cold: BTreeMap<String, Value>,
     /// The name of the claim.
@@ -146,6 +150,7 @@ impl PodPlan {
             ("the set of Provider credentials", json!(self.provider_env)),
             ("the reserved variables of spec.gateway.envFrom", json!(self.overridden())),
             ("the set of Secrets in spec.gateway.config and spec.config", json!(self.config_env)),
+            ("the set of Secrets in spec.channels", json!(self.channel_env)),
             (RESTART_PART, json!(self.restart)),
         ]);
         let cold = self.cold.iter().map(|(key, value)| (format!("{COLD_PART}{}", excerpt(key)), hash(value)));
@@ -155,7 +160,7 @@ impl PodPlan {
 
     /// The variables that Agents and their Providers need.
     pub fn of_agents(&self) -> impl Iterator<Item = &SecretVariable> {
-        self.provider_env.iter().chain(&self.config_env)
+        self.provider_env.iter().chain(&self.config_env).chain(&self.channel_env)
     }
 
     /// Reserved variables that `envFrom` would set, and that Creel sets only because of that.
@@ -187,6 +192,7 @@ mod tests {
             ssh_key: SecretKeySelector { name: "concierge-secret".into(), key: "ssh-key".into() },
             provider_env: vec![SecretVariable::new(&EnvName::provider_key("openai"), "openai", "api-key")],
             config_env: Vec::new(),
+            channel_env: Vec::new(),
             cold: BTreeMap::new(),
             claim: "concierge-claim".into(),
             layout: Layout::default(),

@@ -156,6 +156,7 @@ fn member(agent: &Arc<Agent>, reconciled: &Reconciled<'_>) -> Member {
         spec: SpecVersion::of(&**agent),
         fault: plan.faults.get(&agent.name_any()).cloned(),
         warnings: warnings(agent, plan),
+        channel_faults: plan.channel_faults.get(&agent.name_any()).cloned().unwrap_or_default(),
         lacking: credentials::lacking(agent, gathered, &synced.unavailable),
         files: files::status::of(agent, plan.files.as_ref(), files),
         suspended: agent.spec.suspend,

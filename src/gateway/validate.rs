@@ -18,7 +18,7 @@ use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::sections::Sections;
 use crate::openclaw::config::{self, Gateway, passthrough};
 use crate::openclaw::live;
-use crate::openclaw::names::{is_of_agents, is_of_config, is_text};
+use crate::openclaw::names::{is_of_agents, is_of_channel, is_of_config, is_text};
 use crate::openclaw::paths;
 use crate::references::digests::{Digests, Fault, resolve};
 use crate::references::reserved;
@@ -54,12 +54,12 @@ pub fn validate(gathered: &Gathered, settings: &Settings) -> Plan {
     let pod = blocking.map_or(Ok(planned), Err);
     let of_users = agents.of_users;
     let config = config.map(|document| Arc::new(ConfigDocument::new(document).written_by(of_users)));
-    let ResolvedAgents { faults, rejections, digests, warnings: mut agent_warnings, .. } = agents;
+    let ResolvedAgents { faults, rejections, digests, warnings: mut agent_warnings, channel_faults, .. } = agents;
     for (agent, warnings) in files.warnings {
         agent_warnings.entry(agent).or_default().extend(warnings);
     }
     let (clients, files) = (clients.list, files.document);
-    Plan { pod, config, clients, files, skills, faults, rejections, digests, warnings, agent_warnings }
+    Plan { pod, config, clients, files, skills, faults, rejections, digests, channel_faults, warnings, agent_warnings }
 }
 
 /// What `envFrom` loads and Creel alone sets.
@@ -101,8 +101,9 @@ fn missing_claim(gathered: &Gathered) -> Option<Fault> {
 /// What the Pod consists of. Variables that are no longer needed stay until something else recreates the Pod: an Agent that
 /// leaves must not restart the others.
 fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, digests: Digests) -> PodPlan {
-    let (config_env, provider_env) =
+    let (config_env, others): (_, Vec<_>) =
         agents.environment.iter().cloned().partition(|variable| is_of_config(&variable.variable));
+    let (channel_env, provider_env) = others.into_iter().partition(|variable| is_of_channel(&variable.variable));
     let needed = PodPlan {
         image: image(gathered, settings),
         gateway: gathered.owner.spec.gateway.clone().unwrap_or_default(),
@@ -110,6 +111,7 @@ fn pod_plan(gathered: &Gathered, settings: &Settings, agents: &ResolvedAgents, d
         ssh_key: sources::ssh_key(&gathered.owner),
         provider_env,
         config_env,
+        channel_env,
         cold: passthrough::reload::cold(&agents.of_users.gateway),
         claim: sources::claim(&gathered.owner),
         layout: sources::layout(&gathered.owner),
@@ -131,10 +133,10 @@ fn with_accepted(mut plan: PodPlan, gathered: &Gathered) -> PodPlan {
     let accepted = live.last_good(&GatewayNames::of(&gathered.owner.name_any()));
     let read = accepted.map(|accepted| live::variables(accepted.value())).unwrap_or_default();
     let is_read = |variable: &SecretVariable| read.iter().any(|name| name.as_str() == variable.variable);
-    let known: BTreeSet<String> = plan.config_env.iter().map(|variable| variable.variable.clone()).collect();
+    let known: BTreeSet<String> = plan.of_agents().map(|variable| variable.variable.clone()).collect();
     let missing = |variable: &SecretVariable| {
         let name = &variable.variable;
-        is_of_config(name) && !is_text(name) && !known.contains(name) && is_read(variable)
+        (is_of_config(name) || is_of_channel(name)) && !is_text(name) && !known.contains(name) && is_read(variable)
     };
     add(&mut plan, live, live.secret_variables().filter(missing));
     plan
@@ -147,11 +149,16 @@ fn add(plan: &mut PodPlan, live: &Live, variables: impl Iterator<Item = SecretVa
         if let Some(digest) = live.digests.0.get(&id) {
             plan.digests.0.entry(id).or_insert_with(|| digest.clone());
         }
-        let list = if is_of_config(&variable.variable) { &mut plan.config_env } else { &mut plan.provider_env };
+        let list = match variable.variable.as_str() {
+            name if is_of_config(name) => &mut plan.config_env,
+            name if is_of_channel(name) => &mut plan.channel_env,
+            _ => &mut plan.provider_env,
+        };
         list.push(variable);
     }
     plan.provider_env.sort();
     plan.config_env.sort();
+    plan.channel_env.sort();
 }
 
 /// The parts of the spec, and those that outlive what brought them about: removing the annotation restarts nothing, nor does a Secret that
@@ -213,7 +220,8 @@ fn render(gathered: &Gathered, agents: &ResolvedAgents, access: Sections) -> Opt
     let mut sections = agents.sections.clone();
     sections.extend(access);
     let (layout, of_users) = (sources::layout(&gathered.owner), agents.of_users.clone());
-    let gateway = Gateway { system_agent, layout, agents: agents.entries.clone(), sections, of_users };
+    let (entries, accounts) = (agents.entries.clone(), agents.accounts.clone());
+    let gateway = Gateway { system_agent, layout, agents: entries, sections, accounts, of_users };
     Some(config::render(&gateway))
 }
 

@@ -57,6 +57,8 @@ types! {
     ISOLATION_VERIFIED = "IsolationVerified", "Agent with a sandbox";
     /// The devices of `spec.gateway.devices` are paired, and no other device waits for approval.
     DEVICES_READY = "DevicesReady", "Agent with `spec.gateway.devices`, the Control UI or an annotation about a device";
+    /// Every channel of `spec.channels` is connected, or switched off.
+    CHANNELS_READY = "ChannelsReady", "Agent with `spec.channels`";
     /// Every Secret and key that the Provider names exists.
     CREDENTIALS_RESOLVED = "CredentialsResolved", "Provider";
     /// The gateway has exactly the job that the CronJob describes.

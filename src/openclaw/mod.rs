@@ -14,8 +14,9 @@
 //! | `exit`   | why a gateway ended, from its exit code and last log lines        | nothing     |
 //! | `answer` | reads what gateways say: bounded, and lenient where a part is not understood | nothing |
 //! | `credentials` | which Providers the running gateway has no credentials for   | the network |
+//! | `channels` | how the accounts of a gateway's channels fare              | the network |
 //! | `cron`   | the gateway's scheduler: jobs, their runs, and the calls for them     | the network |
-//! | `redact` | errors of models' endpoints, without keys                           | nothing     |
+//! | `redact` | errors of models' endpoints and of channels, without keys          | nothing     |
 //! | `rpc`    | the gateway's admin calls over HTTP                               | the network |
 //! | `skill`  | what OpenClaw takes for a skill                                   | nothing     |
 //! | `places` | who may ask a gateway now                                         | memory      |
@@ -25,6 +26,7 @@
 
 pub mod answer;
 pub mod bootstrap;
+pub mod channels;
 pub mod config;
 pub mod credentials;
 pub mod cron;

@@ -36,6 +36,12 @@ impl EnvName {
         Self(format!("{CONFIG_TEXT}{}", digits(secret, key)))
     }
 
+    /// The variable with this key of a Secret, where an account of a channel has a SecretRef.
+    #[must_use]
+    pub fn channel(secret: &str, key: &str) -> Self {
+        Self(format!("{CHANNEL}{}", digits(secret, key)))
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,6 +51,13 @@ impl EnvName {
 const PROVIDER: &str = "CREEL_PROVIDER_";
 const CONFIG_REFERENCE: &str = "CREEL_CONFIG_";
 const CONFIG_TEXT: &str = "CREEL_TEXT_";
+const CHANNEL: &str = "CREEL_CHANNEL_";
+
+/// Whether the variable holds a Secret that a channel of an Agent names.
+#[must_use]
+pub fn is_of_channel(variable: &str) -> bool {
+    variable.starts_with(CHANNEL)
+}
 
 /// Whether the variable holds a Secret that a user's keys of openclaw.json name.
 #[must_use]
@@ -59,10 +72,10 @@ pub fn is_text(variable: &str) -> bool {
     variable.starts_with(CONFIG_TEXT)
 }
 
-/// Whether the variable holds a Secret that Agents or their Providers name.
+/// Whether the variable holds a Secret that Agents, their channels or their Providers name.
 #[must_use]
 pub fn is_of_agents(variable: &str) -> bool {
-    variable.starts_with(PROVIDER) || is_of_config(variable)
+    variable.starts_with(PROVIDER) || is_of_config(variable) || is_of_channel(variable)
 }
 
 /// Names a key of a Secret in letters that a variable may have: both may be longer than that.

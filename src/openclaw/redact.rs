@@ -1,4 +1,4 @@
-//! Errors of models' endpoints, without what may be a key: some repeat the header that they refuse. Pure.
+//! Errors of models' endpoints and of vendors of channels, without what may be a key: some repeat the header that they refuse. Pure.
 
 /// Stands for what was taken out.
 const REDACTED: &str = "[redacted]";
@@ -30,6 +30,27 @@ pub fn redact(text: &str) -> String {
     redacted
 }
 
+/// The text without tokens of bots: digits, a colon, and at least so many characters as a key has.
+#[must_use]
+pub fn without_bot_tokens(text: &str) -> String {
+    let is_of_token = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    let (mut redacted, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once(':') {
+        let number = before.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        let end = after.find(|letter| !is_of_token(letter)).unwrap_or(after.len());
+        if number.len() < before.len() && end >= KEY_LENGTH {
+            redacted.push_str(number);
+            redacted.push_str(REDACTED);
+            rest = &after[end..];
+        } else {
+            redacted.push_str(before);
+            redacted.push(':');
+            rest = after;
+        }
+    }
+    redacted + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +73,12 @@ mod tests {
         ] {
             assert_eq!(redact(said), expected);
         }
+    }
+
+    #[test]
+    fn tokens_of_bots_are_taken_out_and_addresses_stay() {
+        assert_eq!(without_bot_tokens("/bot12:AAHdqTcvCH1v-W_x/getMe: 401"), "/bot[redacted]/getMe: 401");
+        let address = "connect ECONNREFUSED 10.0.0.1:8081 at 12:30:59, code:UNABLE_TO_VERIFY";
+        assert_eq!(without_bot_tokens(address), address);
     }
 }

@@ -18,6 +18,8 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     let providers = agent.spec.providers().into_iter().filter_map(|name| provider(&name));
     let models = providers.flat_map(|provider| sources::of_provider(&provider));
     let config = sources::of_config(agent).into_iter().chain(sources::of_gateway_config(agent));
+    let channels = agent.spec.channels.iter().flat_map(|channel| sources::of_channel(agent, channel));
+    let config = config.chain(channels);
     let texts = sources::of_workspace(agent).chain(sources::of_skills(agent));
     gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(texts).collect()
 }

@@ -4,6 +4,7 @@ use kube::ResourceExt;
 
 use super::digests::{Source, SourceKind};
 use crate::api::agent::Gateway;
+use crate::api::channels::Channel;
 use crate::api::clients::Client;
 use crate::api::environment::{EnvFromSource, EnvVar};
 use crate::api::passthrough::Passthrough;
@@ -103,6 +104,16 @@ pub fn of_skill(agent: &Agent, skill: &Skill) -> impl Iterator<Item = Source> {
         );
         secret(&variable.value_from, field)
     })
+}
+
+/// What a channel of the Agent reads: the token of its bot, and what its keys of openclaw.json name.
+#[must_use]
+pub fn of_channel(agent: &Agent, channel: &Channel) -> Vec<Source> {
+    let Some(telegram) = &channel.telegram else { return Vec::new() };
+    let field = format!("spec.channels[{}].telegram", channel.name);
+    let token = format!("{field}.botToken.secretKeyRef of Agent \"{}\"", agent.name_any());
+    let config = of_passthrough(&telegram.config, &format!("{field}.config"), agent);
+    std::iter::once(secret(&telegram.bot_token, token)).chain(config).collect()
 }
 
 fn of_passthrough(config: &Passthrough, field: &str, agent: &Agent) -> Vec<Source> {

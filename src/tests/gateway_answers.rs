@@ -16,12 +16,14 @@ use super::answering;
 use super::small_world::{NAMESPACE, SmallWorld};
 use super::stand_in::{OWNER, admin, seen, world};
 use crate::agent;
-use crate::api::{Agent, CronJob};
+use crate::api::{Agent, AgentStatus, CronJob};
+use crate::channels;
 use crate::cron_job;
 use crate::declarations::fixtures;
 use crate::devices;
 use crate::jobs;
 use crate::kubernetes::recording_api::RecordingApi;
+use crate::openclaw::config::channels::account_id;
 use crate::openclaw::rpc::Endpoint;
 use crate::world::facts::Facts;
 use crate::world::runtime::Reconciler;
@@ -150,15 +152,28 @@ fn devices() -> impl Strategy<Value = Value> {
     (pending, any_json()).prop_map(|(pending, paired)| json!({"pending": pending, "paired": [paired]}))
 }
 
+fn channels() -> impl Strategy<Value = Value> {
+    let names = &["accountId", "enabled", "configured", "connected", "lifecycle", "lastError"];
+    let account = (some_of(names), any::<bool>()).prop_map(|(mut account, is_known)| {
+        if is_known {
+            account["accountId"] = json!(account_id(OWNER, "main"));
+        }
+        account
+    });
+    let accounts = prop::collection::vec(account, 0..5);
+    accounts.prop_map(|accounts| json!({"channelAccounts": {"telegram": accounts}}))
+}
+
 fn answers() -> impl Strategy<Value = Answers> {
     let error = some_of(&["code", "message", "retryAfterMs", "details"]);
-    let lists = (page("jobs", job()), page("entries", run()), devices());
-    (lists, any_json(), error).prop_map(|((jobs, runs, devices), any, error)| {
+    let lists = (page("jobs", job()), page("entries", run()), devices(), channels());
+    (lists, any_json(), error).prop_map(|((jobs, runs, devices, channels), any, error)| {
         let ok = |payload: Value| json!({"id": "1", "ok": true, "payload": payload});
         BTreeMap::from([
             ("cron.list".to_owned(), ok(jobs)),
             ("cron.runs".to_owned(), ok(runs)),
             ("device.pair.list".to_owned(), ok(devices)),
+            ("channels.status".to_owned(), ok(channels)),
             ("cron.add".to_owned(), json!({"ok": false, "error": error})),
             ("cron.update".to_owned(), ok(any.clone())),
             ("cron.remove".to_owned(), any),
@@ -166,7 +181,7 @@ fn answers() -> impl Strategy<Value = Answers> {
     })
 }
 
-/// The statuses of the CronJob and its Agent after one reconcile of the gateway's jobs and one of its devices.
+/// The statuses of the CronJob and its Agent after one reconcile of the gateway's jobs, one of its devices and one of its channels.
 async fn statuses(world: &SmallWorld, address: SocketAddr) -> (Value, Value) {
     let endpoint =
         Endpoint { address, token: "a-token".into(), namespace: NAMESPACE.into(), run: "uid-of-the-pod/0".into() };
@@ -177,12 +192,22 @@ async fn statuses(world: &SmallWorld, address: SocketAddr) -> (Value, Value) {
     let gathered = cron_job::gather::gather(job, &stores, &facts);
     let (status, _) = cron_job::status::status(job, &gathered.view(job), Timestamp::now());
     let heartbeat = agent::gather::gather(&stores, &facts, &world.agents[0]).heartbeat();
-    let devices =
-        devices::context::Context::new(&RecordingApi::default().client(|_| None), (stores, facts.clone()), admin());
+    let devices = devices::context::Context::new(
+        &RecordingApi::default().client(|_| None),
+        (stores.clone(), facts.clone()),
+        admin(),
+    );
     devices.reconcile(Arc::new(world.agents[0].clone())).await.unwrap();
     let found = facts.devices.of(NAMESPACE, OWNER).known().flatten();
     let devices = found.map(|found| found.status.clone());
-    (serde_json::to_value(status).unwrap(), json!({"heartbeat": heartbeat, "gateway": devices}))
+    let channels = channels::context::Context::new((stores, facts.clone()), admin());
+    channels.reconcile(Arc::new(world.agents[0].clone())).await.unwrap();
+    let found = agent::channels::Found { gateway: facts.channels.of(NAMESPACE, OWNER), faults: Some(BTreeMap::new()) };
+    let mut next = AgentStatus::default();
+    agent::channels::put(&mut next, &world.agents[0], &found, Timestamp::now());
+    assert_eq!(next.channels.len(), 1);
+    let of_agent = json!({"heartbeat": heartbeat, "gateway": devices, "channels": next.channels});
+    (serde_json::to_value(status).unwrap(), of_agent)
 }
 
 /// The schema of the status of this kind.
@@ -231,6 +256,8 @@ fn whatever_a_gateway_answers_the_statuses_are_within_the_schemas_bounds() {
     let mut world = SmallWorld { cron_jobs: vec![fixtures::cron_job(JOB, "{every: 10m}")], ..world() };
     world.agents[0].spec.heartbeat = serde_json::from_value(json!({"every": "30m"})).unwrap();
     world.agents[0].spec.gateway = serde_json::from_value(json!({"devices": []})).unwrap();
+    let bot = json!({"botToken": {"secretKeyRef": {"name": "tg", "key": "token"}}, "allowFrom": ["1"]});
+    world.agents[0].spec.channels = serde_json::from_value(json!([{"name": "main", "telegram": bot}])).unwrap();
     world.providers[0].spec.models[0].cost =
         serde_json::from_value(json!({"input": "9999999999999999", "output": "1"})).unwrap();
     let schemas = (schema::<CronJob>(), schema::<Agent>());

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 11] = [
     &["references", "pods"],
     &["world"],
     &["declarations", "fence"],
-    &["gateway", "agent", "sandbox", "sandbox_template", "jobs", "devices", "cron_job", "provider"],
+    &["gateway", "agent", "sandbox", "sandbox_template", "jobs", "devices", "channels", "cron_job", "provider"],
     &["operator"],
     &["lib"],
     &["main"],

@@ -17,7 +17,7 @@ use crate::references::digests::{Source, SourceKind, SourceName};
 use crate::references::sources;
 use crate::world::queues::{Controller, Trigger};
 use crate::world::stores::{Stores, named};
-use crate::world::triggers::{Watched, gateway_owner, of_change, providers_of, sandbox_name};
+use crate::world::triggers::{Watched, agents_on_gateway, gateway_owner, of_change, providers_of, sandbox_name};
 use crate::{declarations, gateway, sandbox, sandbox_template};
 
 /// An object that a reconcile looks at, whether it is there or not.
@@ -147,7 +147,9 @@ fn all_reads(world: &SmallWorld, stores: &Stores) -> Vec<(Trigger, Reads)> {
         if agent.spec.gateway_ref.is_none() {
             all.push((key(Controller::Gateway, name.clone()), gateway_reads(stores, agent)));
             all.push((key(Controller::Jobs, name.clone()), jobs_reads(world, stores, &name)));
-            all.push((key(Controller::Devices, name.clone()), Reads::from([Seen::Agent(name)])));
+            all.push((key(Controller::Devices, name.clone()), Reads::from([Seen::Agent(name.clone())])));
+            let on_gateway = agents(agents_on_gateway(stores, NAMESPACE, &name)).collect();
+            all.push((key(Controller::Channels, name), on_gateway));
         }
     }
     let needing_the_fence = agents(stores.agents.state())

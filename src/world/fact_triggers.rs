@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::channels_found::ChannelsFound;
 use super::devices_found::DevicesFound;
 use super::facts::{Concerns, Fact, RefreshRequests};
 use super::gateway_state::GatewayFound;
@@ -16,7 +17,7 @@ use super::stores::Stores;
 use super::triggers::{agents_on_gateway, cron_jobs_on_gateway};
 
 impl Concerns for Option<Arc<Gateway>> {
-    /// The jobs and the devices of the gateway, and its CronJobs, which tell whether it answers.
+    /// The jobs, the devices and the channels of the gateway, and its CronJobs, which tell whether it answers.
     fn concerns(
         namespace: &str,
         owner: &str,
@@ -27,6 +28,7 @@ impl Concerns for Option<Arc<Gateway>> {
         let mut triggers = cron_jobs_on_gateway(stores, namespace, owner);
         triggers.insert(Trigger::new(Controller::Jobs, namespace, owner));
         triggers.insert(Trigger::new(Controller::Devices, namespace, owner));
+        triggers.insert(Trigger::new(Controller::Channels, namespace, owner));
         triggers
     }
 }
@@ -96,6 +98,21 @@ impl Concerns for Option<Arc<DevicesFound>> {
         _stores: &Stores,
     ) -> BTreeSet<Trigger> {
         BTreeSet::from([Trigger::new(Controller::Agent, namespace, owner)])
+    }
+}
+
+impl Concerns for Option<Arc<ChannelsFound>> {
+    /// The status of each Agent on the gateway that has channels.
+    fn concerns(
+        namespace: &str,
+        owner: &str,
+        _before: &Fact<Self>,
+        _after: &Self,
+        stores: &Stores,
+    ) -> BTreeSet<Trigger> {
+        let agents = agents_on_gateway(stores, namespace, owner).into_iter();
+        let talking = agents.filter(|agent| !agent.spec.channels.is_empty());
+        talking.map(|agent| Trigger::new(Controller::Agent, namespace, agent.name_any())).collect()
     }
 }
 

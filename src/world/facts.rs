@@ -10,6 +10,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
+use super::channels_found::ChannelsFound;
 use super::devices_found::DevicesFound;
 use super::gateway_state::GatewayFound;
 use super::gateways::Gateway;
@@ -139,6 +140,8 @@ pub struct Facts {
     pub jobs: Board<Arc<JobsFound>>,
     /// By the Agent that owns the gateway: its devices, if Creel looks after them.
     pub devices: Board<Option<Arc<DevicesFound>>>,
+    /// By the Agent that owns the gateway: the channels of its Agents, if there are any.
+    pub channels: Board<Option<Arc<ChannelsFound>>>,
     /// By the Agent that owns the gateway.
     refreshes: Board<RefreshRequests>,
     publisher: Publisher,
@@ -154,6 +157,7 @@ impl Facts {
             sandbox_states: Board::new(&publisher),
             jobs: Board::new(&publisher),
             devices: Board::new(&publisher),
+            channels: Board::new(&publisher),
             refreshes: Board::new(&publisher),
             publisher,
         }

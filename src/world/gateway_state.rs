@@ -36,6 +36,8 @@ pub struct Member {
     pub fault: Option<AgentFault>,
     /// What it needs and is missing, and yet disturbs nothing that runs.
     pub warnings: Vec<Fault>,
+    /// What keeps channels off the gateway, by the name of the channel.
+    pub channel_faults: BTreeMap<String, Fault>,
     /// Why it cannot answer although the gateway does: what the gateway's process lacks.
     pub lacking: Option<Fault>,
     /// The files in its workspace.

@@ -22,6 +22,7 @@
 //! | `registry` | every watched kind, one line each | the network |
 
 pub mod attempt;
+pub mod channels_found;
 pub mod devices_found;
 pub mod fact_triggers;
 pub mod facts;

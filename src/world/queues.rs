@@ -15,6 +15,8 @@ use crate::naming::FENCE_NAME;
 pub enum Controller {
     /// The status of an Agent.
     Agent,
+    /// The channels of one gateway, by the Agent that owns it.
+    Channels,
     /// A CronJob: its status, and the runs that it asks for.
     CronJob,
     /// The devices of one gateway, by the Agent that owns it.
@@ -33,8 +35,9 @@ pub enum Controller {
 }
 
 impl Controller {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Agent,
+        Self::Channels,
         Self::CronJob,
         Self::Devices,
         Self::Fence,
@@ -50,6 +53,7 @@ impl Controller {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
+            Self::Channels => "channels",
             Self::CronJob => "cron-job",
             Self::Devices => "devices",
             Self::Fence => "fence",

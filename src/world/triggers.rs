@@ -111,7 +111,7 @@ impl Watched for Agent {
         triggers
     }
 
-    /// Its own status, its gateway and the devices there, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses
+    /// Its own status, its gateway and the devices and channels there, its sandbox, the jobs of its gateway, the Providers and the Sandbox that it uses
     /// (they count their Agents), and the fence, which goes after the last Agent. If others joined it: their status and sandboxes. And all
     /// CronJobs of the gateway: which models they may name depends on the Agents there.
     fn concerns(&self, stores: &Stores) -> BTreeSet<Trigger> {
@@ -123,6 +123,7 @@ impl Watched for Agent {
             trigger(Controller::Gateway, owner.clone()),
             trigger(Controller::Jobs, owner.clone()),
             trigger(Controller::Devices, name.clone()),
+            trigger(Controller::Channels, owner.clone()),
             Trigger::fence(&namespace),
         ]);
         let joined = agents_on_gateway(stores, &namespace, &name);

@@ -89,6 +89,23 @@ impl Client {
         }
     }
 
+    /// Makes the bot with this token; until then the token is unauthorized.
+    pub async fn make_bot(&self, token: &str) -> Result<(), ClientError> {
+        self.send(Method::PUT, &format!("/bots/{token}"), Some("{}".to_owned())).await.map(drop)
+    }
+
+    /// A person writes to the bot.
+    pub async fn write_to_bot(&self, token: &str, person: i64, text: &str) -> Result<(), ClientError> {
+        let body = serde_json::json!({"from": person, "text": text}).to_string();
+        self.send(Method::POST, &format!("/bots/{token}/messages"), Some(body)).await.map(drop)
+    }
+
+    /// What the bot has sent, oldest first, each with `chat_id` and `text`.
+    pub async fn sent_by_bot(&self, token: &str) -> Result<Vec<serde_json::Value>, ClientError> {
+        let response = self.send(Method::GET, &format!("/bots/{token}/messages"), None).await?;
+        response.json().await.map_err(|source| ClientError::Unreachable { url: self.base.clone(), source })
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<String>) -> Result<reqwest::Response, ClientError> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.clone(), &url);

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::bot_api::Bots;
 use super::failure::error_body;
 use super::journal::{
     Filter, Journal, MAX_HEADER, MAX_HEADERS, MAX_PROMPT, MAX_TEXT, MAX_TOOLS, Prompt, Recorded, cut,
@@ -100,11 +101,18 @@ struct State {
     readers: Semaphore,
     scripts: Mutex<Scripts>,
     journal: Mutex<Journal>,
+    bots: Bots,
 }
 
 impl State {
     fn new(options: Options) -> Self {
-        Self { options, readers: Semaphore::new(READERS), scripts: Mutex::default(), journal: Mutex::default() }
+        Self {
+            options,
+            readers: Semaphore::new(READERS),
+            scripts: Mutex::default(),
+            journal: Mutex::default(),
+            bots: Bots::default(),
+        }
     }
 
     // A panic while a lock is held would be a defect elsewhere; the lists stay usable, so poison is ignored.
@@ -151,12 +159,14 @@ async fn respond(state: &State, request: Request<Incoming>) -> Result<Response<B
         (_, path) if path.starts_with("/scripts/") => script(state, request).await,
         (&Method::POST, path) if path.ends_with("/chat/completions") => chat(state, request).await,
         (&Method::GET, path) if path.ends_with("/models") => models(state, &request).await,
+        (_, path) if path.starts_with("/bot") => bot(state, request).await,
         _ => {
             let message = format!("Unknown request URL: {method} {path}. Please check the URL for typos.");
             fail(&failure(404, message), "", None)
         }
     };
-    if path != "/healthz" {
+    // The path of a call of a bot has its token.
+    if path != "/healthz" && !path.starts_with("/bot") {
         tracing::info!(%method, path, status = answer.status().as_u16(), "answered");
     }
     Ok(answer)
@@ -303,6 +313,24 @@ async fn script(state: &State, request: Request<Incoming>) -> Response<Body> {
         }
         _ => fail(&failure(405, "A script takes PUT and DELETE; GET /scripts lists all.".into()), "", None),
     }
+}
+
+async fn bot(state: &State, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let read = {
+        let _permit = state.readers.acquire().await;
+        read(state, body).await
+    };
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(refusal) => return refusal,
+    };
+    let path = head.uri.path();
+    let (status, body) = match (path.strip_prefix("/bots/"), path.strip_prefix("/bot")) {
+        (Some(call), _) => state.bots.control(head.method.as_str(), call, &bytes),
+        (None, call) => state.bots.call(call.unwrap_or_default(), &bytes).await,
+    };
+    reply(status, &body)
 }
 
 fn requests(state: &State, query: &str) -> Response<Body> {

@@ -55,12 +55,12 @@ pub use fence::{Departure, FENCE, OURS, beside};
 pub use fixtures::{
     agent, agent_with, cron_job, in_sandbox, joined_agent, keyless_provider, provider, sandbox, secret,
 };
-pub use models::{NAMESPACE as MODELS_NAMESPACE, model_server};
+pub use models::{NAMESPACE as MODELS_NAMESPACE, bot_api_root, model_server};
 pub use namespace::{SOON, START, TestNamespace, in_namespace};
 pub use objects::{Condition, condition, resource, side_by_side};
 pub use pods::RunningPod;
 pub use rendered::directory as rendered_directory;
 pub use secrets::{MARKER, MARKER_BASE64, random, secret_value};
-pub use shared::{SANDBOX_ACCOUNT, Shared, on_shared};
+pub use shared::{BOTS, SANDBOX_ACCOUNT, Shared, on_shared};
 pub use wait::{eventually, stays};
 pub use worst::Worst;

@@ -15,6 +15,13 @@ use crate::model_server::{self, SERVICE, manifest};
 /// Where it runs.
 pub const NAMESPACE: &str = "creel-e2e-models";
 
+/// The root of its Bot API, for gateways.
+#[must_use]
+pub fn bot_api_root() -> String {
+    let (service, port) = SERVICE;
+    format!("http://{service}.{NAMESPACE}.svc.cluster.local:{port}")
+}
+
 /// A client of the model server, which answers.
 pub async fn model_server(client: &Client) -> model_server::Client {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);

@@ -2,7 +2,9 @@
 //! recreates a gateway, ends it or fills it has one of its own instead. Touches the network.
 //!
 //! The names of a test's objects are its own (`TestNamespace::named`), and its Providers have no credentials: a new one would recreate
-//! the gateway's Pod under all other tests.
+//! the gateway's Pod under all other tests. For the same reason the first of these gateways has the tokens of two bots from the beginning.
+
+use std::fmt::Write as _;
 
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -16,6 +18,10 @@ pub const NAMESPACE: &str = "creel-e2e-gateways";
 const PROVIDER: &str = "main";
 /// The ServiceAccount that sandboxes may run as, in the words of the chart.
 pub const SANDBOX_ACCOUNT: &str = "creel-e2e-gateways/reader";
+
+/// Bots whose tokens the gateway for Agents without a shell has, each in the key `token` of the Secret of its name: as a token of Telegram,
+/// and one that it does not know unless a test makes it.
+pub const BOTS: [(&str, &str); 2] = [("bot", "7:creel-secret-bot"), ("other-bot", "8:creel-secret-other-bot")];
 
 /// A gateway for tests of one kind, so that no single process has to do it all.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +60,17 @@ impl TestNamespace {
         apply_namespace(&self.client, NAMESPACE).await;
         self.make_key().await;
         self.apply(&provider(PROVIDER, &base_url("shared", PROVIDER))).await;
-        self.apply(&agent(owner, &format!("{PROVIDER}/small"))).await;
+        let mut host = agent(owner, &format!("{PROVIDER}/small"));
+        if owner == Shared::Plain.owner() {
+            host += "  channels:\n";
+            for (name, token) in BOTS {
+                self.apply(&secret(name, "token", token)).await;
+                let token = format!("{{secretKeyRef: {{name: {name}, key: token}}}}");
+                let bot = format!("{{botToken: {token}, dmPolicy: disabled, config: {{enabled: false}}}}");
+                let _ = writeln!(host, "  - {{name: {name}, telegram: {bot}}}");
+            }
+        }
+        self.apply(&host).await;
         let answers = |ready: &super::objects::Condition| ready.status == "True";
         self.condition("Agent", owner, "GatewayReady", START, answers).await;
     }

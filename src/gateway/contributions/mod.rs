@@ -6,6 +6,7 @@
 //! [`of_agent`](crate::references::agents::of_agent), or where its text counts into `texts_of_agent` beside it: what is not named there is neither read nor watched.
 
 pub mod access;
+pub mod channels;
 pub mod clients;
 pub mod delegates;
 pub mod files;
@@ -28,6 +29,7 @@ use super::rejections::Rejections;
 use crate::api::Agent;
 use crate::kubernetes::conditions::reason;
 use crate::openclaw::config::OfUsers;
+use crate::openclaw::config::channels::Accounts;
 use crate::openclaw::config::passthrough::author::Author;
 use crate::openclaw::config::sections::{self, Fields, Sections};
 use crate::openclaw::skill::Files;
@@ -46,7 +48,13 @@ pub struct Contribution {
     pub gateway_config: Fields,
     /// The files of skills, by the name of the skill.
     pub skills: BTreeMap<String, Files>,
-    /// Variables of the gateway's Pod that its keys refer to.
+    /// Accounts of its channels by id.
+    pub accounts: Accounts,
+    /// Keys of these accounts that the user wrote, by account.
+    pub channel_config: Fields,
+    /// What keeps channels off the gateway, by the name of the channel.
+    pub channel_faults: BTreeMap<String, Fault>,
+    /// Variables of the gateway's Pod that these refer to.
     pub environment: Vec<SecretVariable>,
     /// The values behind the variables.
     pub sources: Vec<Source>,
@@ -66,7 +74,7 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 9] = [
+pub const FEATURES: [Feature; 11] = [
     models::FEATURE,
     sandbox::FEATURE,
     tools::FEATURE,
@@ -74,6 +82,7 @@ pub const FEATURES: [Feature; 9] = [
     delegates::FEATURE,
     skills::FEATURE,
     heartbeat::FEATURE,
+    channels::FEATURE,
     passthrough::AGENT,
     passthrough::GATEWAY,
 ];
@@ -84,6 +93,7 @@ pub struct ResolvedAgents {
     /// The fields of each agent's entry.
     pub entries: BTreeMap<String, Fields>,
     pub sections: Sections,
+    pub accounts: Accounts,
     pub of_users: OfUsers,
     /// The files of the skills of each agent.
     pub skills: BTreeMap<String, BTreeMap<String, Files>>,
@@ -92,6 +102,8 @@ pub struct ResolvedAgents {
     pub rejections: Rejections,
     /// What is wrong and yet blocks nothing, by Agent.
     pub warnings: BTreeMap<String, Vec<Fault>>,
+    /// What keeps channels off the gateway, by Agent and channel.
+    pub channel_faults: BTreeMap<String, BTreeMap<String, Fault>>,
     /// Variables that the Pod's environment needs for them.
     pub environment: BTreeSet<SecretVariable>,
     /// The digests behind the variables.
@@ -178,6 +190,13 @@ impl ResolvedAgents {
             warnings.extend(contribution.warnings);
             self.sections.extend(contribution.sections);
             self.skills.entry(agent.to_owned()).or_default().extend(contribution.skills);
+            self.accounts.extend(contribution.accounts);
+            if !contribution.channel_config.is_empty() {
+                self.of_users.channels.insert(agent.to_owned(), contribution.channel_config);
+            }
+            if !contribution.channel_faults.is_empty() {
+                self.channel_faults.insert(agent.to_owned(), contribution.channel_faults);
+            }
             self.of_users.gateway.extend(contribution.gateway_config);
             self.of_users.agents.entry(agent.to_owned()).or_default().extend(contribution.config);
             self.environment.extend(contribution.environment);

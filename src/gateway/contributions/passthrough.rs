@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::{Contribution, Feature};
+use super::{Contribution, Feature, channels};
 use crate::api::Agent;
+use crate::api::channels::Channel;
 use crate::api::passthrough::Passthrough;
 use crate::api::references::SecretKeySelector;
 use crate::gateway::gather::Gathered;
@@ -36,6 +37,45 @@ const NAMED: usize = 5;
 /// Different keys of Secrets: each is a variable of the gateway.
 const MOST_SECRETS: usize = 64;
 
+/// Bytes of the keys of a channel in openclaw.json.
+const CHANNEL_LIMIT: usize = 16 << 10;
+
+/// Keys that an Agent has for the account of a channel.
+#[derive(Debug, Default)]
+pub(super) struct ChannelKeys {
+    /// By account.
+    pub config: Fields,
+    pub environment: Vec<SecretVariable>,
+}
+
+/// What is rendered of the keys for this account of a channel of the Agent.
+pub(super) fn of_channel(
+    agent: &Agent,
+    channel: &Channel,
+    account: &str,
+    config: &Passthrough,
+) -> Result<ChannelKeys, Fault> {
+    let field = format!("spec.channels[{}].telegram.config of Agent \"{}\"", channel.name, agent.name_any());
+    if config.is_empty() {
+        return Ok(ChannelKeys::default());
+    }
+    if !fits(config, CHANNEL_LIMIT) {
+        return Err(too_large(&field, CHANNEL_LIMIT));
+    }
+    let below = |path: &str| path.split_once('.').map_or(path, |(_, below)| below).to_owned();
+    let of_account = Fields::from_iter([(account.to_owned(), Value::Object(config.0.clone()))]);
+    let Passed { fields, variables, .. } = read(Place::Channels, &of_account).map_err(|mut refused| {
+        refused.iter_mut().for_each(|refusal| refusal.path = below(&refusal.path));
+        refusal(&field, &refused)
+    })?;
+    Ok(ChannelKeys { config: fields, environment: secret_variables(&variables) })
+}
+
+fn too_large(field: &str, limit: usize) -> Fault {
+    let message = format!("{field} has more than {} KiB in openclaw.json: shorten it", limit >> 10);
+    Fault { reason: reason::CONFIG_TOO_LARGE, message, carried: false }
+}
+
 /// A part of an Agent's spec.
 struct Part {
     place: Place,
@@ -49,9 +89,12 @@ const OF_AGENT: Part = Part { place: Place::Agent, field: "spec.config", limit: 
 const OF_GATEWAY: Part =
     Part { place: Place::Gateway, field: "spec.gateway.config", limit: 256 << 10, sources: sources::of_gateway_config };
 
-/// Whose keys the feature adds, if it is one of these two.
+/// Whose keys the feature adds, if users write some.
 #[must_use]
 pub fn author(feature: &Feature, agent: &str) -> Option<Author> {
+    if feature.name == channels::FEATURE.name {
+        return Some(Author::Channels(agent.to_owned()));
+    }
     let parts = [(AGENT, OF_AGENT), (GATEWAY, OF_GATEWAY)];
     parts.iter().find(|(of, _)| of.name == feature.name).map(|(_, part)| part.author(agent))
 }
@@ -108,6 +151,7 @@ impl Part {
         match self.place {
             Place::Gateway => Author::Gateway,
             Place::Agent => Author::Agent(agent.to_owned()),
+            Place::Channels => Author::Channels(agent.to_owned()),
         }
     }
 
@@ -120,8 +164,7 @@ impl Part {
         let fault = |reason, message| Fault { reason, message, carried: false };
         let field = self.field_of(agent);
         if !fits(config, self.limit) {
-            let message = format!("{field} has more than {} KiB in openclaw.json: shorten it", self.limit >> 10);
-            return Err(fault(reason::CONFIG_TOO_LARGE, message));
+            return Err(too_large(&field, self.limit));
         }
         let Passed { fields, variables, plain_secrets } =
             read(self.place, &config.0).map_err(|refused| refusal(&field, &refused))?;
@@ -156,6 +199,7 @@ impl Part {
         let config = match self.place {
             Place::Gateway => agent.spec.gateway.as_ref().map(|gateway| &gateway.config),
             Place::Agent => Some(&agent.spec.config),
+            Place::Channels => None,
         };
         let passed = config.and_then(|config| read(self.place, &config.0).ok());
         passed.map(|passed| secret_variables(&passed.variables)).unwrap_or_default()

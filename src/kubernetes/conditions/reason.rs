@@ -102,6 +102,8 @@ reasons! {
         SKILL_VARIABLES_DIFFER = "SkillVariablesDiffer", "Give both the same `env`, or rename the skill of the Agent that the message names.";
         /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
         CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";
+        /// A bot in `spec.channels` is also that of another channel of this Agent or of an older Agent, which keeps it. The channel is left out.
+        BOT_TOKEN_SHARED = "BotTokenShared", "Give each channel a bot of its own, or remove the channel that the message names.";
         /// The Agent whose gateway to use does not exist.
         GATEWAY_NOT_FOUND = "GatewayNotFound", "Create the Agent that `spec.gatewayRef` names, or create a new Agent with another `gatewayRef`.";
         /// The Agent whose gateway to join has no gateway of its own.
@@ -240,6 +242,24 @@ reasons! {
         DEVICE_REQUEST_UNANSWERED = "DeviceRequestUnanswered", "After an approval, connect the device. If the gateway does not let it in, use the new id in `status.gateway.pendingDevices`.";
         /// The gateway refused what an annotation asks for.
         DEVICE_REQUEST_REJECTED = "DeviceRequestRejected", "The message has the gateway's explanation.";
+    }
+    "Channels", "`ChannelsReady` of an Agent, and the `reason` in its `status.channels`; the faults of references and `CredentialsUnavailable` are there, too" {
+        /// Every channel is connected, or switched off.
+        CHANNELS_CONNECTED = "ChannelsConnected", "";
+        /// The channel receives messages.
+        CHANNEL_CONNECTED = "ChannelConnected", "";
+        /// The gateway has not connected the channel yet.
+        CHANNEL_CONNECTING = "ChannelConnecting", "If it stays, check that the gateway can reach `api.telegram.org` on port 443, or the server of `apiRoot`.";
+        /// The channel is switched off with `enabled: false` in its `config`.
+        CHANNEL_DISABLED = "ChannelDisabled", "";
+        /// The vendor rejects the token. The gateway does not try again before the channel changes.
+        CHANNEL_UNAUTHORIZED = "ChannelUnauthorized", "Put the token that BotFather gives into the Secret: the gateway is then recreated.";
+        /// Another program fetches the messages of the same bot: a gateway in another namespace or cluster, or OpenClaw elsewhere.
+        CHANNEL_CONFLICT = "ChannelConflict", "Stop the other program, or give the channel a bot of its own.";
+        /// The gateway cannot reach the vendor. It tries again.
+        CHANNEL_UNREACHABLE = "ChannelUnreachable", "The message has the error. Check that the gateway can reach `api.telegram.org` on port 443, or the server of `apiRoot`.";
+        /// The gateway gave up on the channel.
+        CHANNEL_FAILED = "ChannelFailed", "The message has the explanation of the gateway.";
     }
     "CronJob: the job", "`Declared` and `Ready` of a CronJob; `InvalidSchedule` also on `ReferencesResolved` of an Agent, for `spec.heartbeat.every`" {
         /// The gateway has exactly this job.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `access` | how the gateway is reached: its page for browsers, proxies, HTTP APIs |
 //! | `agents` | what an agent's entry says of its model, its heartbeat, its face and its sub-agents |
+//! | `channels` | accounts of channels, and the agents that they are bound to |
 //! | `document` | the rendered file: value, text and hash |
 //! | `models` | Providers and their models |
 //! | `passthrough` | keys that users write themselves |
@@ -19,6 +20,7 @@
 
 pub mod access;
 pub mod agents;
+pub mod channels;
 pub mod document;
 pub mod models;
 pub mod passthrough;
@@ -32,6 +34,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use self::channels::Accounts;
 use self::sections::{Fields, Sections};
 use super::layout::Layout;
 use super::marker;
@@ -47,6 +50,8 @@ pub struct Gateway {
     pub agents: BTreeMap<String, Fields>,
     /// What the agents need outside of their entries.
     pub sections: Sections,
+    /// The accounts of the agents' channels.
+    pub accounts: Accounts,
     /// Keys that users wrote, all of which Creel does without.
     pub of_users: OfUsers,
 }
@@ -57,6 +62,8 @@ pub struct OfUsers {
     pub gateway: Fields,
     /// Keys of entries by agent; of an agent that has none, too.
     pub agents: BTreeMap<String, Fields>,
+    /// Keys of accounts of channels, by agent and account.
+    pub channels: BTreeMap<String, Fields>,
 }
 
 impl OfUsers {
@@ -65,6 +72,10 @@ impl OfUsers {
         let mut document = Value::Object(self.gateway.clone());
         if !self.agents.is_empty() {
             document["agents"]["entries"] = json!(self.agents);
+        }
+        let accounts: Fields = self.channels.values().flatten().map(|(id, keys)| (id.clone(), keys.clone())).collect();
+        if !accounts.is_empty() {
+            passthrough::add_under(&mut document, channels::below_channels(Value::Object(accounts)));
         }
         document
     }
@@ -107,6 +118,7 @@ pub fn render(gateway: &Gateway) -> Value {
         "plugins": {"entries": {"admin-http-rpc": {"enabled": true}}},
     });
     gateway.sections.write(&mut document);
+    channels::write(&mut document, &gateway.accounts);
     passthrough::add_under(&mut document, gateway.of_users.document());
     marker::with_marker(document)
 }

@@ -72,6 +72,7 @@ pub(in crate::openclaw) fn gateway() -> Gateway {
             ("writer".to_owned(), fields("local/qwen3", &[])),
         ]),
         sections: Sections::default(),
+        accounts: Accounts::new(),
         of_users: OfUsers::default(),
     };
     provide(&mut gateway, "openai", &openai());

@@ -24,6 +24,7 @@ mod replacement;
 mod resources;
 mod rights;
 mod schema_agent;
+mod schema_channels;
 mod schema_cron_job;
 mod schema_provider;
 mod schema_sandbox;

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use super::stage::{Server, agent, merged, provider};
 
 /// The Agent with these fields is refused with these words.
-async fn refused(server: &Server, spec: Value, words: &str) {
+pub(super) async fn refused(server: &Server, spec: Value, words: &str) {
     let object = merged(agent("a"), json!({"spec": spec}));
     let said = server.dry_run(&object).await.expect_err(&format!("{object} was accepted"));
     assert!(said.contains(words), "{object} was refused, but in other words: {said}");
 }
 
-async fn accepted(server: &Server, spec: Value) {
+pub(super) async fn accepted(server: &Server, spec: Value) {
     let object = merged(agent("a"), json!({"spec": spec}));
     server.dry_run(&object).await.unwrap_or_else(|said| panic!("{object} was refused: {said}"));
 }

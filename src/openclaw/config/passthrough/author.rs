@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Place;
 use crate::openclaw::config::OfUsers;
+use crate::openclaw::config::channels::{account_at, agent_of};
+use crate::openclaw::config::sections::Fields;
 
 /// Where the entries of agents are.
 const ENTRIES: &str = "agents.entries.";
+/// Stands for the accounts of an agent.
+const CHANNELS: &str = "channels of ";
 
 /// Whose keys of openclaw.json. As text, the path that they are below.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +22,8 @@ pub enum Author {
     Gateway,
     /// Of the agent with this id: keys of its entry.
     Agent(String),
+    /// Of the agent with this id: keys of the accounts of its channels.
+    Channels(String),
 }
 
 impl Author {
@@ -27,6 +33,7 @@ impl Author {
         match self {
             Self::Gateway => Place::Gateway,
             Self::Agent(_) => Place::Agent,
+            Self::Channels(_) => Place::Channels,
         }
     }
 }
@@ -36,13 +43,16 @@ impl From<Author> for String {
         match author {
             Author::Gateway => Self::new(),
             Author::Agent(id) => format!("{ENTRIES}{id}"),
+            Author::Channels(id) => format!("{CHANNELS}{id}"),
         }
     }
 }
 
 impl From<String> for Author {
     fn from(path: String) -> Self {
-        path.strip_prefix(ENTRIES).map_or(Self::Gateway, |id| Self::Agent(id.to_owned()))
+        let of_agent = path.strip_prefix(ENTRIES).map(|id| Self::Agent(id.to_owned()));
+        let of_channels = || path.strip_prefix(CHANNELS).map(|id| Self::Channels(id.to_owned()));
+        of_agent.or_else(of_channels).unwrap_or(Self::Gateway)
     }
 }
 
@@ -114,6 +124,12 @@ fn owner(path: &str, written: &OfUsers) -> Option<Owner> {
         let is_user = Place::Agent.remedy(below).is_none();
         return Some(if is_user { Owner::User(Author::Agent(id.to_owned())) } else { Owner::Creel });
     }
+    if let Some((id, below)) = account_at(path)
+        && let Some(agent) = agent_of(id)
+    {
+        let is_user = Place::Channels.remedy(&format!("{id}.{below}")).is_none();
+        return Some(if is_user { Owner::User(Author::Channels(agent.to_owned())) } else { Owner::Creel });
+    }
     if Place::Gateway.remedy(path).is_some() {
         return Some(Owner::Creel);
     }
@@ -124,10 +140,11 @@ fn owner(path: &str, written: &OfUsers) -> Option<Owner> {
 impl OfUsers {
     /// What this author wrote.
     #[must_use]
-    pub fn keys(&self, author: &Author) -> Option<&super::Fields> {
+    pub fn keys(&self, author: &Author) -> Option<&Fields> {
         match author {
             Author::Gateway => Some(&self.gateway),
             Author::Agent(id) => self.agents.get(id),
+            Author::Channels(id) => self.channels.get(id),
         }
     }
 
@@ -138,25 +155,28 @@ impl OfUsers {
             Author::Agent(id) => {
                 self.agents.remove(id);
             }
+            Author::Channels(id) => {
+                self.channels.remove(id);
+            }
         }
     }
 
     /// Everybody who may have written something.
     pub fn authors(&self) -> impl Iterator<Item = Author> {
-        std::iter::once(Author::Gateway).chain(self.agents.keys().cloned().map(Author::Agent))
+        let agents = self.agents.keys().cloned().map(Author::Agent);
+        let channels = self.channels.keys().cloned().map(Author::Channels);
+        std::iter::once(Author::Gateway).chain(agents).chain(channels)
     }
 
     /// Whose keys are others than before.
     fn changed_since(&self, before: &Self) -> BTreeSet<Author> {
-        let differ = |place, now, before| super::remainder(place, now) != super::remainder(place, before);
-        let nothing = super::Fields::new();
-        let agents = self
-            .agents
-            .iter()
-            .filter(|(id, keys)| differ(Place::Agent, keys, before.agents.get(*id).unwrap_or(&nothing)))
-            .map(|(id, _)| Author::Agent(id.clone()));
-        let gateway = differ(Place::Gateway, &self.gateway, &before.gateway).then_some(Author::Gateway);
-        gateway.into_iter().chain(agents).collect()
+        let differ =
+            |place, now: &Fields, before: &Fields| super::remainder(place, now) != super::remainder(place, before);
+        let changed = |author: &Author| {
+            let keys = |written: &Self| written.keys(author).cloned().unwrap_or_default();
+            differ(author.place(), &keys(self), &keys(before))
+        };
+        self.authors().filter(changed).collect()
     }
 }
 
@@ -170,7 +190,11 @@ mod tests {
     /// What the owner of a gateway and its agents `a` and `b` wrote.
     fn written(gateway: &Value, a: &Value, b: &Value) -> OfUsers {
         let fields = |value: &Value| value.as_object().unwrap().clone();
-        OfUsers { gateway: fields(gateway), agents: [("a".to_owned(), fields(a)), ("b".to_owned(), fields(b))].into() }
+        OfUsers {
+            gateway: fields(gateway),
+            agents: [("a".to_owned(), fields(a)), ("b".to_owned(), fields(b))].into(),
+            ..OfUsers::default()
+        }
     }
 
     /// Who is at fault of the owner, who wrote `hooks`, and of the agents, all of whose keys are new.
@@ -254,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_an_account_are_their_agents_and_those_that_creel_writes_are_nobodys() {
+        let keys = json!({"creel_a_main": {"bogus": 1}}).as_object().unwrap().clone();
+        let all = OfUsers { channels: [("a".to_owned(), keys)].into(), ..OfUsers::default() };
+        let account = "channels.telegram.accounts.creel_a_main";
+        let words = format!("{account}: must not have additional properties: \"bogus\"");
+        assert_eq!(blamed(&words, &all, &OfUsers::default()), Some(Author::Channels("a".to_owned())));
+        assert_eq!(blamed(&format!("{account}.allowFrom: no"), &all, &OfUsers::default()), None);
+        assert_eq!(blamed("channels.telegram.accounts.own.bogus: no", &all, &all), None);
+    }
+
+    #[test]
     fn nobody_is_at_fault_for_what_creel_alone_writes() {
         let edited = written(&json!({}), &json!({"x": 1}), &json!({}));
         for of_creel in [
@@ -285,7 +320,8 @@ mod tests {
 
     #[test]
     fn an_author_is_the_path_of_the_keys_and_back() {
-        for (author, path) in [(Author::Gateway, ""), (Author::Agent("a".to_owned()), "agents.entries.a")] {
+        let [agent, channels] = [Author::Agent, Author::Channels].map(|author| author("a".to_owned()));
+        for (author, path) in [(Author::Gateway, ""), (agent, "agents.entries.a"), (channels, "channels of a")] {
             assert_eq!(String::from(author.clone()), path);
             assert_eq!(Author::from(path.to_owned()), author);
         }

@@ -14,12 +14,15 @@ mod read;
 pub mod reload;
 mod secret_inputs;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use serde_json::map::Entry;
 
 pub use self::owned::{Place, remainder};
 pub use self::read::{Passed, Refusal, Why, read};
 use super::OfUsers;
+use super::channels;
 use super::sections::Fields;
 use crate::api::passthrough::{below, item};
 
@@ -31,7 +34,11 @@ pub(super) fn add_under(rendered: &mut Value, of_user: Value) {
             Entry::Vacant(place) => {
                 place.insert(value);
             }
-            Entry::Occupied(place) => add_under(place.into_mut(), value),
+            Entry::Occupied(place) => match (place.into_mut(), value) {
+                // Only the bindings of accounts are both Creel's and the users'.
+                (Value::Array(rendered), Value::Array(items)) => rendered.extend(items),
+                (rendered, value) => add_under(rendered, value),
+            },
         }
     }
 }
@@ -42,7 +49,13 @@ pub fn read_back(document: &Value) -> OfUsers {
     let of_users = |place, rendered: &Value| rendered.as_object().map(|fields| remainder(place, fields));
     let entries = document.pointer("/agents/entries").and_then(Value::as_object);
     let agents = entries.into_iter().flatten();
+    let mut channels: BTreeMap<String, Fields> = BTreeMap::new();
+    for (id, account) in channels::read_back(document) {
+        let keys = remainder(Place::Channels, &Fields::from_iter([(id.clone(), Value::Object(account.clone()))]));
+        channels.entry(channels::agent_of(id).unwrap_or_default().to_owned()).or_default().extend(keys);
+    }
     OfUsers {
+        channels,
         gateway: of_users(Place::Gateway, document).unwrap_or_default(),
         agents: agents.filter_map(|(id, entry)| Some((id.clone(), of_users(Place::Agent, entry)?))).collect(),
     }
@@ -52,8 +65,11 @@ pub fn read_back(document: &Value) -> OfUsers {
 #[must_use]
 pub fn paths(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    let OfUsers { gateway, agents } = read_back(document);
+    let OfUsers { gateway, agents, channels } = read_back(document);
     leaves("", &gateway, &mut found);
+    for keys in channels.values() {
+        leaves("channels.telegram.accounts", keys, &mut found);
+    }
     for (id, fields) in agents {
         leaves(&format!("agents.entries.{id}"), &fields, &mut found);
     }

@@ -3,8 +3,9 @@
 //! Whatever Creel renders is here. So is what would undo it: what keeps agents apart, off the gateway's own process and off its secrets,
 //! and what the operator needs to ask a gateway.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::channels::{BINDINGS, account_at, is_above_accounts, is_binding, is_reserved};
 use super::super::sections::Fields;
 use crate::api::passthrough::below;
 
@@ -15,6 +16,8 @@ pub enum Place {
     Gateway,
     /// In the entry of one agent.
     Agent,
+    /// In the accounts of one agent's channels, by the id of the account.
+    Channels,
 }
 
 /// A path that users cannot write, anything below it included, and what to do instead.
@@ -175,6 +178,35 @@ pub const AGENT: &[Owned] = &[
     ("workspace", "it is on the claim of the gateway"),
 ];
 
+const CHANNEL: &str = "use spec.channels of the Agent";
+const POLLS: &str = "the gateway fetches the messages, so nothing has to reach it";
+const OWN_AGENT: &str = "a channel is bound to its own Agent; use spec.delegates";
+
+/// Paths in the account of a channel.
+pub const CHANNELS_OWNED: &[Owned] = &[
+    ("$include", "write the keys of the included file here"),
+    ("accounts", "add an entry to spec.channels for each bot"),
+    ("allowFrom", "use allowFrom of the channel"),
+    ("apiRoot", "use apiRoot of the channel"),
+    ("botToken", "use botToken of the channel"),
+    ("configWrites", NO_FIELD),
+    ("defaultAccount", "each channel is an account of its own"),
+    ("dmPolicy", "use dmPolicy of the channel"),
+    ("execApprovals", LIMITS),
+    ("groupAllowFrom", "use groupAllowFrom of the channel"),
+    ("groupPolicy", "use groupPolicy of the channel"),
+    ("groups", "use groups of the channel"),
+    ("network.dangerouslyAllowPrivateNetwork", "the host of apiRoot may have a private address as it is"),
+    ("tokenFile", "use botToken of the channel"),
+    ("trustedLocalFileRoots", LIMITS),
+    ("webhookCertPath", POLLS),
+    ("webhookHost", POLLS),
+    ("webhookPath", POLLS),
+    ("webhookPort", POLLS),
+    ("webhookSecret", POLLS),
+    ("webhookUrl", POLLS),
+];
+
 impl Place {
     /// Its owned paths.
     #[must_use]
@@ -182,32 +214,51 @@ impl Place {
         match self {
             Self::Gateway => GATEWAY,
             Self::Agent => AGENT,
+            Self::Channels => CHANNELS_OWNED,
         }
     }
 
     /// What to do instead of writing this path; `None`: users may write it.
     #[must_use]
     pub fn remedy(self, path: &str) -> Option<&'static str> {
+        let path = self.below_account(path)?;
         let owned = self.owned().iter().find(|(owned, _)| is_within(path, owned)).map(|(_, remedy)| *remedy);
-        owned.or_else(|| names_a_program(path).then_some(SANDBOX))
+        owned.or_else(|| match self {
+            Self::Gateway if account_at(path).is_some_and(|(id, _)| is_reserved(id)) => Some(CHANNEL),
+            Self::Channels => (last(path) == "agentId").then_some(OWN_AGENT),
+            Self::Gateway | Self::Agent => names_a_program(path).then_some(SANDBOX),
+        })
     }
 
     /// Whether Creel writes something below this path, so that it has to be an object.
     #[must_use]
     pub fn is_shared(self, path: &str) -> bool {
+        // An account.
+        let Some(path) = self.below_account(path) else { return true };
         let is_above = |owned: &str| {
             let mut keys = owned.split('.');
             path.split('.').all(|key| keys.next().is_some_and(|owned| owned == ANY || owned == key))
                 && keys.next().is_some()
         };
-        self.owned().iter().any(|(owned, _)| is_above(owned))
+        self.owned().iter().any(|(owned, _)| is_above(owned)) || (self == Self::Gateway && is_above_accounts(path))
     }
+
+    /// The path in its account; `None`: it is that of an account.
+    fn below_account(self, path: &str) -> Option<&str> {
+        match self {
+            Self::Channels => path.split_once('.').map(|(_, below)| below),
+            Self::Gateway | Self::Agent => Some(path),
+        }
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// Whether the last key of the path names code or a program.
 fn names_a_program(path: &str) -> bool {
-    let key = path.rsplit('.').next().unwrap_or(path);
-    PROGRAMS.contains(&key) && !is_within(path, CHANNELS)
+    PROGRAMS.contains(&last(path)) && !is_within(path, CHANNELS)
 }
 
 /// Whether `path` is `above` or below it.
@@ -227,6 +278,13 @@ fn below_path(place: Place, path: &str, rendered: &Fields) -> Fields {
         let path = below(path, key);
         if place.remedy(&path).is_some() {
             return None;
+        }
+        if place == Place::Gateway
+            && path == BINDINGS
+            && let Value::Array(bindings) = value
+        {
+            let rest: Vec<&Value> = bindings.iter().filter(|binding| !is_binding(binding)).collect();
+            return (!rest.is_empty()).then(|| (key.clone(), json!(rest)));
         }
         let Value::Object(fields) = value else {
             return (!place.is_shared(&path)).then(|| (key.clone(), value.clone()));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::super::channels::is_reserved;
 use super::super::sections::Fields;
 use super::owned::Place;
 use super::secret_inputs::{is_secret, takes_reference};
@@ -87,6 +88,10 @@ impl Reader {
     }
 
     fn text(&mut self, path: &str, text: &str) -> Value {
+        let binds = self.place == Place::Gateway && path.starts_with("bindings[") && path.ends_with(".accountId");
+        if binds && is_reserved(text) {
+            return self.refuse(path, Why::Owned("use spec.channels of the Agent"));
+        }
         if let Some(variable) = substituted(text).first() {
             return self.refuse(path, Why::Variable((*variable).to_owned()));
         }

@@ -152,13 +152,15 @@ fn what_a_running_gateway_does_not_take_up_is_told_by_its_first_key() {
     assert_eq!(json!(reload::cold(&config)), wanted);
 }
 
-/// The guide has the same tables.
+/// The guides have the same tables.
 #[test]
-fn the_guide_names_every_owned_path_with_its_remedy() {
+fn the_guides_name_every_owned_path_with_its_remedy() {
     let guide = include_str!("../../../../docs/guides/passthrough.md");
     let (_, tables) = guide.split_once("\nIn `spec.gateway.config`:\n").unwrap();
     let (gateway, agent) = tables.split_once("\nIn `spec.config`:\n").unwrap();
-    for (table, place) in [(gateway, Place::Gateway), (agent, Place::Agent)] {
+    let channels = include_str!("../../../../docs/guides/channels.md");
+    let (_, channels) = channels.split_once("\n## Keys that Creel sets\n").unwrap();
+    for (table, place) in [(gateway, Place::Gateway), (agent, Place::Agent), (channels, Place::Channels)] {
         for (path, remedy) in place.owned() {
             let row = |line: &&str| line.contains(&format!("`{path}`")) && line.ends_with(&format!("| {remedy} |"));
             assert_eq!(table.lines().filter(row).count(), 1, "{path}");
