@@ -206,7 +206,9 @@ pub fn settle(gathered: &mut Gathered) {
     live.parts = pod.parts;
     live.config = Some(config);
     keep(live, map);
-    skills.into_iter().for_each(|skills| keep(live, skills));
+    if let Some(skills) = skills {
+        keep(live, skills);
+    }
 }
 
 /// Puts a ConfigMap among the live ones.

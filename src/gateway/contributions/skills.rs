@@ -212,5 +212,5 @@ fn does_not_fit(agent: &str, skill: &str) -> Fault {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests;
