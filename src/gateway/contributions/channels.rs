@@ -80,7 +80,7 @@ fn not_rejected(
 ) -> Result<(), Fault> {
     let author = Author::Channels(agent.name_any());
     let digests = resolve(&contribution.sources, &gathered.reads, &gathered.live.digests).digests;
-    let circumstances = Circumstances { digests: &digests, ..gathered.live.circumstances() };
+    let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &digests };
     let keys = Keys { author: &author, fields: &contribution.channel_config, variables, circumstances };
     let Some(words) = gathered.live.rejections.message(keys) else { return Ok(()) };
     let message = format!(
@@ -150,7 +150,9 @@ fn last_good(gathered: &Gathered, at_fault: &AtFault<'_>) -> Contribution {
     let is_named = |variable: &&SecretVariable| named.iter().any(|name| name.as_str() == variable.variable);
     let variables: Vec<SecretVariable> = kept.environment.iter().filter(is_named).cloned().collect();
     let author = Author::Channels(at_fault.name.clone());
-    let (fields, circumstances) = (&kept.channel_config, gathered.live.circumstances());
+    let digests = resolve(&kept.sources, &gathered.reads, &gathered.live.digests).digests;
+    let circumstances = Circumstances { image: gathered.live.image.as_deref(), digests: &digests };
+    let fields = &kept.channel_config;
     let keys = Keys { author: &author, fields, variables: &variables, circumstances };
     // What the gateway accepted before and rejects now is left out.
     if gathered.live.rejections.message(keys).is_some() { Contribution::default() } else { kept }

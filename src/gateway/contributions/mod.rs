@@ -74,7 +74,7 @@ pub struct Feature {
 }
 
 /// Every feature. Of several faults of an Agent its status reports the first in this order.
-pub const FEATURES: [Feature; 11] = [
+pub const FEATURES: [Feature; 10] = [
     models::FEATURE,
     sandbox::FEATURE,
     tools::FEATURE,
