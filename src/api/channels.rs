@@ -27,7 +27,7 @@ pub struct Channel {
 #[x_kube(validation = Rule::new("(has(self.dmPolicy) && self.dmPolicy != 'allowlist') || (has(self.allowFrom) && self.allowFrom.size() > 0)").message("dmPolicy allowlist needs at least one user in allowFrom"))]
 #[x_kube(validation = Rule::new("!has(self.dmPolicy) || self.dmPolicy != 'open' || (has(self.allowFrom) && '*' in self.allowFrom)").message("dmPolicy open needs \"*\" in allowFrom: anyone on Telegram can then use the Agent"))]
 pub struct Telegram {
-    /// The token of the bot, as BotFather gives it. A bot belongs to one Agent: of several Agents with one token, the oldest one has it. A
+    /// The token of the bot, as `@BotFather` gives it. A bot belongs to one Agent: of several Agents with one token, the oldest one has it. A
     /// changed token recreates the Pod of the gateway, and so does a Secret key that is new to the gateway.
     pub bot_token: SecretSource,
     /// The users who can write to the bot, by the number that Telegram has for each, at most 256. `"*"` stands for everyone. A change is

@@ -149,7 +149,8 @@ fn obsolete(
     let mounted: BTreeSet<String> = live.labelled_pods.iter().filter_map(|pod| mounted_config(pod)).collect();
     let is_of_relay = |name: &String| *name == names.clients && relay::is_wanted(&gathered.owner);
     let has_files = |name: &String| *name == names.files && plan.files.is_some();
-    let is_other = |name: &String| [&names.accepted, &names.skills].contains(&name) || is_of_relay(name) || has_files(name);
+    let is_other =
+        |name: &String| [&names.accepted, &names.skills].contains(&name) || is_of_relay(name) || has_files(name);
     let keeps = |name: &String| in_use.contains(name) || mounted.contains(name) || is_other(name);
     live.config_maps.iter().filter(|(name, _)| !keeps(name)).map(|(_, map)| map.clone()).collect()
 }

@@ -192,7 +192,7 @@ pub fn secret_variable(name: &str, secret: &str, key: &str, optional: bool) -> E
 fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
     let clients = (!plan.gateway.clients().is_empty()).then(|| relay::volume(names));
-    let all = [
+    let all = vec![
         Volume {
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                 claim_name: plan.claim.clone(),

@@ -65,7 +65,9 @@ pub(super) fn of_channel(
     let below = |path: &str| path.split_once('.').map_or(path, |(_, below)| below).to_owned();
     let of_account = Fields::from_iter([(account.to_owned(), Value::Object(config.0.clone()))]);
     let Passed { fields, variables, .. } = read(Place::Channels, &of_account).map_err(|mut refused| {
-        refused.iter_mut().for_each(|refusal| refusal.path = below(&refusal.path));
+        for refusal in &mut refused {
+            refusal.path = below(&refusal.path);
+        }
         refusal(&field, &refused)
     })?;
     Ok(ChannelKeys { config: fields, environment: secret_variables(&variables) })

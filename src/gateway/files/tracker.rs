@@ -121,8 +121,8 @@ mod tests {
         Subject { pod: "pod".into(), revision: revision.into() }
     }
 
-    fn report(revision: &str) -> Option<Report> {
-        Some(Report { revision: revision.into(), agents: BTreeMap::new() })
+    fn report(revision: &str) -> Report {
+        Report { revision: revision.into(), agents: BTreeMap::new() }
     }
 
     #[test]
@@ -130,10 +130,10 @@ mod tests {
         let (tracker, now) = (FilesTracker::default(), Instant::now());
         let mut memory = tracker.recall("owner", subject("two"), now);
         assert!(memory.is_due(now));
-        memory.record(report("one"), now);
+        memory.record(Some(report("one")), now);
         assert_eq!((memory.report(), memory.next_question(now)), (None, POLL));
-        memory.record(report("two"), now);
-        assert_eq!((memory.report(), memory.next_question(now)), (report("two").map(Arc::new), RECHECK));
+        memory.record(Some(report("two")), now);
+        assert_eq!((memory.report(), memory.next_question(now)), (Some(Arc::new(report("two"))), RECHECK));
         assert!(!memory.is_due(now + POLL) && memory.is_due(now + RECHECK));
         tracker.remember("owner", memory);
         assert!(tracker.recall("owner", subject("two"), now).report().is_some());
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!([2, 3, 4].map(|_| memory.take_due_sync(later)), [Some(2), Some(3), Some(4)]);
         assert_eq!(memory.take_due_sync(later), None);
         let mut memory = Memory::new(subject("one"), now);
-        memory.record(report("one"), now);
+        memory.record(Some(report("one")), now);
         assert_eq!(memory.take_due_sync(now), None);
     }
 }

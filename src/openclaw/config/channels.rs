@@ -86,14 +86,14 @@ pub(super) fn write(document: &mut Value, accounts: &Accounts) {
     if accounts.is_empty() {
         return;
     }
-    add_under(document, below_channels(json!(accounts)));
+    add_under(document, below_channels(&json!(accounts)));
     let binding =
         |id: &String| Some(json!({"agentId": agent_of(id)?, "match": {"channel": "telegram", "accountId": id}}));
     document[BINDINGS] = accounts.keys().filter_map(binding).collect();
 }
 
 /// The accounts as a document.
-pub(super) fn below_channels(accounts: Value) -> Value {
+pub(super) fn below_channels(accounts: &Value) -> Value {
     json!({"channels": {"telegram": {"accounts": accounts}}})
 }
 

@@ -75,7 +75,7 @@ impl OfUsers {
         }
         let accounts: Fields = self.channels.values().flatten().map(|(id, keys)| (id.clone(), keys.clone())).collect();
         if !accounts.is_empty() {
-            passthrough::add_under(&mut document, channels::below_channels(Value::Object(accounts)));
+            passthrough::add_under(&mut document, channels::below_channels(&Value::Object(accounts)));
         }
         document
     }

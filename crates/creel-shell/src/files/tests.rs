@@ -196,7 +196,7 @@ fn what_is_in_a_files_place_is_told_and_left_alone_and_the_others_are_kept() {
         assert_eq!(fs::read_to_string(&secret).unwrap(), "of somebody else");
         fs::remove_file(claim.path("SOUL.md")).unwrap();
 
-        mknodat(CWD, &claim.path("SOUL.md"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        mknodat(CWD, claim.path("SOUL.md"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert_eq!(fault(&mut claim.keeper()), "a FIFO is in its place: remove it from the workspace");
         fs::remove_file(claim.path("SOUL.md")).unwrap();
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::sandbox::fixtures::{self, edit_sandbox, office, plan};
 
 /// The Pod of a Sandbox with these fields.
-fn pod(fields: Value) -> Pod {
+fn pod(fields: &Value) -> Pod {
     let mut office = office();
     let mut spec = serde_json::to_value(&office.sandbox.as_ref().unwrap().spec).unwrap();
     spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -45,7 +45,7 @@ fn files() -> Value {
 
 #[test]
 fn files_are_whole_directories_that_only_the_shell_sees_and_only_reads() {
-    let pod = pod(files());
+    let pod = pod(&files());
     let ours = |of: &str| mounted(&pod, of).into_iter().filter(|mount| mount.starts_with("files-")).collect::<Vec<_>>();
     assert_eq!(ours("shell"), ["files-0 /home/agent/.claude ro", "files-1 /opt/tools ro"]);
     assert_eq!(["prepare", "isolation"].map(ours), [const { Vec::<String>::new() }; 2]);
@@ -65,7 +65,7 @@ fn files_are_whole_directories_that_only_the_shell_sees_and_only_reads() {
 
 #[test]
 fn a_volume_that_is_only_read_is_attached_so() {
-    let pod = pod(json!({"volumes": [
+    let pod = pod(&json!({"volumes": [
         {"mountPath": "/data", "persistentVolumeClaim": {"claimName": "nas"}, "readOnly": true},
         {"mountPath": "/export", "nfs": {"server": "nas.example.com", "path": "/notes"}},
     ]}));
@@ -83,7 +83,7 @@ fn a_volume_that_is_only_read_is_attached_so() {
 fn a_home_is_a_directory_of_the_users_own_on_the_claim_with_what_is_mounted_over() {
     let mut fields = files();
     fields["home"] = json!({"size": "5Gi"});
-    let pod = pod(fields);
+    let pod = pod(&fields);
     assert!(mounted(&pod, "shell").contains(&"home /home/agent of home".to_owned()));
     assert!(mounted(&pod, "prepare").contains(&"home /home-claim".to_owned()));
     let prepared = container(&pod, "prepare").command.unwrap();
@@ -109,7 +109,7 @@ fn the_claim_of_a_home_outlives_its_agent() {
 
 #[test]
 fn only_the_shell_has_a_token_and_only_of_the_account_that_is_named() {
-    let pod = pod(json!({"serviceAccountName": "cluster-reader"}));
+    let pod = pod(&json!({"serviceAccountName": "cluster-reader"}));
     let spec = pod.spec.as_ref().unwrap();
     assert_eq!(spec.service_account_name.as_deref(), Some("cluster-reader"));
     assert_eq!(spec.automount_service_account_token, Some(false), "nothing else mounts it");
@@ -119,7 +119,7 @@ fn only_the_shell_has_a_token_and_only_of_the_account_that_is_named() {
     }
     let sources = volume(&pod, "token")["projected"]["sources"].clone();
     assert_eq!(sources[0], json!({"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}));
-    assert!(has_token(&pod) && !has_token(&self::pod(json!({}))));
+    assert!(has_token(&pod) && !has_token(&self::pod(&json!({}))));
 }
 
 #[test]
@@ -137,6 +137,6 @@ fn what_is_taken_away_is_told_from_what_is_added_or_moved() {
         (json!({}), account("reader"), false),
         (json!({"home": {"size": "1Gi"}}), json!({}), false),
     ] {
-        assert_eq!(withdraws(&pod(before.clone()), &pod(after.clone())), is_less, "{before} {after}");
+        assert_eq!(withdraws(&pod(&before), &pod(&after)), is_less, "{before} {after}");
     }
 }
