@@ -143,7 +143,7 @@ async fn while_a_turn_runs(namespace: &TestNamespace, agent: &str, provider: &st
             if asked { Ok(()) } else { Err("it is not asked".to_owned()) }
         };
         namespace.eventually("the model is asked", SOON, asked).await;
-        meanwhile().await;
+        Box::pin(meanwhile()).await;
     };
-    beside(namespace.try_ask(agent, agent, "last", WORDS), meanwhile).await;
+    beside(Box::pin(namespace.try_ask(agent, agent, "last", WORDS)), Box::pin(meanwhile)).await;
 }

@@ -70,10 +70,10 @@ async fn states(namespace: &TestNamespace, agent: &str, expected: &[(&str, &str)
     let expected: Value = expected.iter().map(|(path, state)| json!([path, state])).collect();
     namespace
         .eventually("the states of the files", SOON, async || {
-            let status = namespace.get("Agent", agent).await.data["status"]["workspace"]["files"].clone();
-            let files = status.as_array().into_iter().flatten();
-            let states: Value = files.map(|file| json!([file["path"], file["state"]])).collect();
-            if states == expected { Ok(()) } else { Err(status.to_string()) }
+            let told = namespace.get("Agent", agent).await.data["status"]["workspace"]["files"].clone();
+            let files = told.as_array().into_iter().flatten();
+            let found: Value = files.map(|file| json!([file["path"], file["state"]])).collect();
+            if found == expected { Ok(()) } else { Err(told.to_string()) }
         })
         .await;
 }

@@ -16,9 +16,9 @@ pub async fn while_a_command_runs(
     let arguments = json!({"command": format!("{PROGRAM} 1000"), "yieldMs": 110_000});
     let meanwhile = async {
         namespace.runs_in_sandbox(agent, PROGRAM).await;
-        meanwhile().await;
+        Box::pin(meanwhile()).await;
     };
-    beside(namespace.try_tool(owner, agent, "exec", arguments), meanwhile).await;
+    beside(Box::pin(namespace.try_tool(owner, agent, "exec", arguments)), Box::pin(meanwhile)).await;
 }
 
 /// Waits until the Pods with these labels, the Agent's sandbox among them, have ended under a policy. The command ends as soon as it was
