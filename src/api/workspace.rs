@@ -68,7 +68,7 @@ pub struct ConfigMapKeySelector {
 /// What Creel observed of a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct WorkspaceStatus {
-    /// The files of `spec.workspace.files` in their order, and files that Creel creates by itself if something is wrong with them.
+    /// The files of `spec.workspace.files` in their order, and the files that Creel adds, if something is wrong with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 40))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::gateway::fixtures::{gathered, plan, secret};
 
 /// How many settings wait for a feature. It only ever falls.
-const WAITING: usize = 20;
+const WAITING: usize = 16;
 
 /// Where a setting is.
 #[derive(Debug, Deserialize)]

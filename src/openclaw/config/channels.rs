@@ -92,6 +92,15 @@ pub(super) fn write(document: &mut Value, accounts: &Accounts) {
     document[BINDINGS] = accounts.keys().filter_map(binding).collect();
 }
 
+/// Puts the bindings that users wrote behind Creel's.
+pub(super) fn add_bindings(document: &mut Value, of_users: &Value) {
+    let of_users = of_users.get(BINDINGS).and_then(Value::as_array);
+    let bindings = document.get_mut(BINDINGS).and_then(Value::as_array_mut);
+    if let Some((bindings, of_users)) = bindings.zip(of_users) {
+        bindings.extend_from_slice(of_users);
+    }
+}
+
 /// The accounts as a document.
 pub(super) fn below_channels(accounts: &Value) -> Value {
     json!({"channels": {"telegram": {"accounts": accounts}}})

@@ -119,7 +119,9 @@ pub fn render(gateway: &Gateway) -> Value {
     });
     gateway.sections.write(&mut document);
     channels::write(&mut document, &gateway.accounts);
-    passthrough::add_under(&mut document, gateway.of_users.document());
+    let of_users = gateway.of_users.document();
+    channels::add_bindings(&mut document, &of_users);
+    passthrough::add_under(&mut document, of_users);
     marker::with_marker(document)
 }
 

@@ -34,11 +34,7 @@ pub(super) fn add_under(rendered: &mut Value, of_user: Value) {
             Entry::Vacant(place) => {
                 place.insert(value);
             }
-            Entry::Occupied(place) => match (place.into_mut(), value) {
-                // Only the bindings of accounts are both Creel's and the users'.
-                (Value::Array(rendered), Value::Array(items)) => rendered.extend(items),
-                (rendered, value) => add_under(rendered, value),
-            },
+            Entry::Occupied(place) => add_under(place.into_mut(), value),
         }
     }
 }
