@@ -26,6 +26,7 @@ pub struct WorkspaceFile {
     #[schemars(length(min = 1, max = 240), regex(pattern = r"^[^\x00-\x1f\x7f\\]+$"))]
     #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.split('/').exists(part, part == '' || part == '.' || part == '..')").message("the path must be relative and stay in the workspace, without empty parts, '.' or '..', for example notes/house.md"))]
     #[x_kube(validation = Rule::new("!self.endsWith('.kept') && !self.endsWith('.creel-new')").message("names that end with .kept or .creel-new are used by Creel: choose another one"))]
+    #[x_kube(validation = Rule::new("self != 'skills' && self != 'skills/creel.dev' && !self.startsWith('skills/creel.dev/')").message("skills/creel.dev is where Creel puts the skills of the Agent: use spec.skills, or choose another path"))]
     pub path: String,
     /// The text of the file, at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]

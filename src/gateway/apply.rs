@@ -93,7 +93,7 @@ pub async fn apply(
     };
     match fences.disputed(sender, &gathered.owner) {
         Some(disputed) if disputed.confines => {
-            stops |= applied.stopped.is_none();
+            stops |= !applied.deployment.as_ref().is_some_and(|deployment| deployment.sent);
             applied.stopped = Some(contested(&disputed));
         }
         disputed => {
@@ -180,9 +180,17 @@ async fn send(
     let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await;
     let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await;
     applied.exposed = Some(confined.and(ingress).and(http_route));
-    for map in clients.iter().chain(files).chain(skills) {
+    for map in clients {
         let cached = live.config_maps.get(&map.name_any()).map(AsRef::as_ref);
         applied.sent |= sender.apply(map, cached, &uid).await?;
+    }
+    // The gateway works without them, and with all that follows.
+    for map in files.iter().chain(skills) {
+        let cached = live.config_maps.get(&map.name_any()).map(AsRef::as_ref);
+        match sender.apply(map, cached, &uid).await {
+            Err(error) if let Some(fault) = fault(&error) => applied.fault = Some(fault),
+            sent => applied.sent |= sent?,
+        }
     }
     if let Some(DesiredConfig { plan, revision, map }) = config {
         (applied.plan, applied.config) = (Some(plan.clone()), Some(revision.clone()));

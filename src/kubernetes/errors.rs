@@ -33,9 +33,13 @@ pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     status.code == 403 && causes.iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
 }
 
-/// A namespace is a moment younger than the account that its Pods run as by default.
+/// A namespace is a moment younger than the account that its Pods run as by default, and so is the API server's knowledge of the account
+/// that Creel has made for a gateway. Any other account is of the user, who may have misspelt it.
 fn is_account_to_come(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.message.contains("error looking up service account"))
+    let kube::Error::Api(status) = error else { return false };
+    let account = status.message.split_once("error looking up service account ").map(|(_, account)| account);
+    let account = account.and_then(|account| account.split(':').next());
+    account.is_some_and(|account| account.ends_with("/default") || account.ends_with("-gateway"))
 }
 
 /// An admission webhook that was asked said no; with which code is up to it.

@@ -172,9 +172,10 @@ impl AdminClient {
         self.call_as(gateway, CONFIG_GET, &json!({}), proof::Reader::new(ours)).await
     }
 
-    /// What the sidecar of a gateway, at this address, says of the files in its workspaces: JSON.
-    pub async fn files(&self, address: SocketAddr, token: &SecretString) -> Result<Vec<u8>, RpcError> {
-        let request = self.http.get(format!("http://{address}/files")).bearer_auth(token.expose_secret());
+    /// What the sidecar of a gateway, at this port, says of the files in its workspaces: JSON.
+    pub async fn files(&self, gateway: &Endpoint, port: u16) -> Result<Vec<u8>, RpcError> {
+        let url = format!("http://{}:{port}/files", location::host(gateway.pod()));
+        let request = self.http.get(url).bearer_auth(gateway.token.expose_secret());
         let response = request.timeout(FILES_TIMEOUT).send().await.map_err(unreachable)?;
         if response.status() != StatusCode::OK {
             return Err(RpcError::Malformed("it is no report about files"));

@@ -14,7 +14,7 @@ use super::validate::Blocked;
 use crate::api::sandbox::Rotation;
 use crate::kubernetes::managed_fields;
 use crate::kubernetes::pod_status::{container, has_ended, node};
-use crate::naming::{DRAIN, DRAIN_SINCE, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER};
+use crate::naming::{DRAIN, DRAIN_SINCE, FILES, LABEL_GATEWAY, PLAN, RENDERING, SANDBOX_MANAGER};
 use crate::pods::fingerprint::changed;
 use crate::pods::workspace;
 use crate::references::digests::{Fault, SourceKind, changes};
@@ -219,11 +219,14 @@ fn restore(pod: &Pod, wanted: &Pod) -> Step {
     restore_step(lost(pod.labels(), wanted.labels()), annotations)
 }
 
-/// Of a Pod that waits for its replacement: what selects it. Its annotations tell of the plan before.
+/// Of a Pod that waits for its replacement: what selects it, and the version of the files that it mounts. Its other annotations tell of the
+/// plan before.
 fn restore_labels(pod: &Pod, wanted: &Pod) -> Step {
     let ours: BTreeMap<_, _> = wanted.labels().iter().filter(|(key, _)| is_ours(key)).collect();
     let labels = lost(pod.labels(), &ours.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect());
-    restore_step(labels, BTreeMap::new())
+    let files = wanted.annotations().get_key_value(FILES).filter(|_| pod.annotations().contains_key(FILES));
+    let files = files.filter(|(_, version)| pod.annotations().get(FILES) != Some(version));
+    restore_step(labels, files.map(|(key, version)| (key.clone(), version.clone())).into_iter().collect())
 }
 
 fn is_ours(label: &str) -> bool {

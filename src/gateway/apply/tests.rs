@@ -347,9 +347,12 @@ async fn a_deployment_that_somebody_goes_on_changing_while_its_pod_is_stopped_st
     host.spec.as_mut().unwrap().template.spec.as_mut().unwrap().host_network = Some(true);
     for version in 0..6 {
         gathered.live.deployment = Some(edited_by(&host, version));
+        api.take();
         let stopped = sender.apply(&gathered).await.0.stopped;
         assert_eq!(stopped.is_some(), version >= 3, "{version}");
         if stopped.is_some() {
+            let is_scaled = api.take_writes().contains(&"PATCH deployments/concierge-gateway".to_owned());
+            assert!(is_scaled, "{version}");
             gathered.live.pods.clear();
         }
     }

@@ -14,8 +14,8 @@ use crate::gateway::files::document::Document;
 use crate::naming::GatewayNames;
 use crate::pods::containers::mount_read_only;
 
-/// The port on which the sidecar reports, to the operator alone.
-pub const PORT: u16 = 18791;
+/// The port on which the sidecar reports, to the operator alone. OpenClaw itself uses some that follow its own.
+pub const PORT: u16 = 18780;
 
 /// As creel-shell calls it: the operator sends the token.
 pub const TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";

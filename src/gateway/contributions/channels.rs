@@ -116,7 +116,7 @@ fn taken(gathered: &Gathered, agent: &Agent, bot: &Bot<'_>) -> Option<Fault> {
 }
 
 /// The oldest first.
-fn by_age(one: &Agent, other: &Agent) -> Ordering {
+pub(super) fn by_age(one: &Agent, other: &Agent) -> Ordering {
     let age = |agent: &Agent| (agent.metadata.creation_timestamp.as_ref().map(|time| time.0), agent.name_any());
     age(one).cmp(&age(other))
 }

@@ -23,7 +23,7 @@ const MOST: usize = 768 * 1024;
 /// What the Agents' `spec.workspace` and `spec.delegates` say.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
-    /// `None`: no Agent has files.
+    /// `None`: no Agent ever had files. The sidecar does what it was told last, so it is told of none.
     pub document: Option<Document>,
     /// By Agent.
     pub warnings: BTreeMap<String, Vec<Fault>>,
@@ -59,7 +59,7 @@ pub fn resolve(gathered: &Gathered) -> Resolved {
     }
     let unparsable = before.iter().flat_map(|before| &before.agents);
     agents.extend(unparsable.filter(|files| gathered.unparsable.contains(&files.name)).cloned());
-    resolved.document = (!agents.is_empty()).then(|| Document::new(agents));
+    resolved.document = (!agents.is_empty() || before.is_some()).then(|| Document::new(agents));
     resolved
 }
 

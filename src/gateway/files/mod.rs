@@ -12,7 +12,6 @@ pub mod report;
 pub mod status;
 pub mod tracker;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,8 +68,7 @@ async fn sync_pod(context: &Context, pod: &Pod, memory: &mut tracker::Memory, no
 /// `None`: it does not answer.
 async fn ask(context: &Context, process: &Process) -> Option<Report> {
     let gateway = process.endpoint.as_ref().ok()?;
-    let address = SocketAddr::new(gateway.address.ip(), PORT);
-    match context.admin.files(address, &gateway.token).await {
+    match context.admin.files(gateway, PORT).await {
         Ok(body) => serde_json::from_slice(&body).ok(),
         Err(error) => {
             tracing::debug!(pod = process.pod, %error, "the sidecar does not say how the files are");

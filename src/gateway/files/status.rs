@@ -78,7 +78,7 @@ fn status(file: &FileReport) -> FileStatus {
     };
     FileStatus {
         hash: hash.map(|hash| hash.chars().take(HASH).collect()),
-        since: since.and_then(|since| Timestamp::from_second(since).ok()).map(Time),
+        since: since.and_then(|since| Timestamp::from_second(since.max(0)).ok()).map(Time),
         message: message.map(|message| printable(&message).chars().take(MESSAGE).collect()),
         ..bare(&file.path, state)
     }

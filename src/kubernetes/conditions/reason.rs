@@ -98,7 +98,7 @@ reasons! {
         WORKSPACE_FILE_TRUNCATED = "WorkspaceFileTruncated", "Shorten the file that the message names, or raise the limit.";
         /// A ConfigMap in `spec.skills` is no skill that OpenClaw can read: `SKILL.md` is missing or has no valid front matter, its `name` is another one, a file is not text, or it is too large. The last valid version of the skill remains in use.
         SKILL_INVALID = "SkillInvalid", "Correct what the message names in the ConfigMap.";
-        /// Two Agents of a gateway have a skill of the same name with different variables. OpenClaw has one set for all skills of a name, so the Agent whose name comes later does not get the skill.
+        /// Two Agents of a gateway have a skill of the same name with different variables. OpenClaw has one set for all skills of a name, so the younger Agent does not get the skill.
         SKILL_VARIABLES_DIFFER = "SkillVariablesDiffer", "Give both the same `env`, or rename the skill of the Agent that the message names.";
         /// A client in `spec.gateway.auth.clients` has the token of another client or of the gateway. It is refused.
         CLIENT_TOKEN_SHARED = "ClientTokenShared", "Give the client that the message names a token of its own.";

@@ -160,5 +160,7 @@ async fn each_new_connection_and_no_other_goes_where_the_gateway_is_known_to_be(
     let other = endpoint(listener.local_addr().unwrap());
     let error = admin.send(&other, METHOD, &json!({})).await.unwrap_err();
     assert_eq!(error.to_string(), "the gateway is not asked: its Pod is gone");
+    let error = admin.files(&other, listener.local_addr().unwrap().port()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the gateway is not asked: its Pod is gone");
     assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody was called");
 }

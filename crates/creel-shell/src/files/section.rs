@@ -4,14 +4,20 @@ const BEGIN: &str = "<!-- creel:begin (Creel keeps this section in step; changes
 const BEGIN_MARK: &str = "<!-- creel:begin";
 const END: &str = "<!-- creel:end -->\n";
 
-/// The text without the section.
+/// The text without the section. Of a section that has lost its end nothing but its first line is known to be Creel's.
 pub fn without(text: &str) -> String {
-    let Some(begin) = text.find(BEGIN_MARK) else { return text.to_owned() };
-    let end = text[begin..].find(END.trim_end()).map(|end| begin + end + END.trim_end().len());
-    let (before, after) = (&text[..begin], end.map_or("", |end| &text[end..]));
-    // One empty line was put before the section, and one line end after it.
-    let before = before.strip_suffix("\n\n").map(|before| format!("{before}\n")).unwrap_or(before.to_owned());
-    before + after.strip_prefix('\n').unwrap_or(after)
+    let end_mark = END.trim_end();
+    let whole = text.match_indices(end_mark).find_map(|(end, _)| Some((text[..end].rfind(BEGIN_MARK)?, end + end_mark.len())));
+    let first_line = || {
+        let begin = text.find(BEGIN_MARK)?;
+        Some((begin, text[begin..].find('\n').map_or(text.len(), |line_end| begin + line_end)))
+    };
+    let Some((begin, end)) = whole.or_else(first_line) else { return text.to_owned() };
+    let (before, after) = (&text[..begin], &text[end..]);
+    let after = after.strip_prefix('\n').unwrap_or(after);
+    // One line end was put before a section at the end of the text.
+    let before = before.strip_suffix('\n').filter(|before| after.is_empty() || before.ends_with('\n')).unwrap_or(before);
+    format!("{before}{after}")
 }
 
 /// The text with this section at its end; an empty one is left out.
@@ -19,11 +25,7 @@ pub fn with(text: &str, section: &str) -> String {
     if section.is_empty() {
         return text.to_owned();
     }
-    let separator = match text {
-        "" => "",
-        text if text.ends_with('\n') => "\n",
-        _ => "\n\n",
-    };
+    let separator = if text.is_empty() { "" } else { "\n" };
     let line_end = if section.ends_with('\n') { "" } else { "\n" };
     format!("{text}{separator}{BEGIN}{section}{line_end}{END}")
 }
@@ -44,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_section_comes_changes_and_goes_and_the_text_around_it_stays() {
-        for text in ["", "# Rules\n", "# Rules\n\nBe kind.\n"] {
+        for text in ["", "# Rules", "# Rules\n", "# Rules\n\nBe kind.\n\n"] {
             let first = with(text, "one");
             assert_eq!(without(&first), text);
             assert_eq!(replaced(&first, "one"), None);
@@ -64,8 +66,10 @@ mod tests {
     }
 
     #[test]
-    fn a_section_without_its_end_is_written_anew() {
+    fn what_follows_a_section_without_its_end_stays() {
         let text = "before\n\n<!-- creel:begin -->\nhalf";
-        assert_eq!(replaced(text, "one").unwrap(), with("before\n", "one"));
+        assert_eq!(replaced(text, "one").unwrap(), with("before\nhalf", "one"));
+        let quoted = with("Leave `<!-- creel:begin` alone.\nBe kind.\n", "one");
+        assert_eq!(replaced(&quoted, "one"), None);
     }
 }

@@ -392,7 +392,7 @@ async fn a_skill_has_a_name_of_its_own_and_variables_that_creel_does_not_set() {
     }
     refused(&server, json!({"skills": [skill("a", "1X")]}), "spec.skills[0].env[0].name").await;
     let plain = json!({"skills": [{"name": "a", "env": [{"name": "KEY", "value": "v"}]}]});
-    refused(&server, plain, "valueFrom").await;
+    refused(&server, plain, "unknown field").await;
     let many: Vec<_> = (0..33).map(|number| json!({"name": format!("s{number}")})).collect();
     refused(&server, json!({"skills": many}), "must have at most 32 items").await;
 }
