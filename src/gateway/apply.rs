@@ -180,7 +180,7 @@ async fn send(
     let ingress = expose(sender, ingress, live.ingress.as_deref(), &uid, applied).await;
     let http_route = expose(sender, http_route, live.http_route.as_deref(), &uid, applied).await;
     applied.exposed = Some(confined.and(ingress).and(http_route));
-    for map in clients {
+    if let Some(map) = clients {
         let cached = live.config_maps.get(&map.name_any()).map(AsRef::as_ref);
         applied.sent |= sender.apply(map, cached, &uid).await?;
     }

@@ -25,7 +25,7 @@ const PATH: &str = "/api/v1/admin/rpc";
 
 /// For the connection, with the question where the gateway is, and for the whole call. The gateway answers `config.get` within milliseconds, unless a turn keeps
 /// its one thread busy.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// For the report about files: nothing else keeps its sender busy.

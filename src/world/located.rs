@@ -18,7 +18,7 @@ use crate::kubernetes::received::{self, Received};
 use crate::openclaw::location::{Locate, NotLocated};
 
 /// How long the API server may take. The connection to the gateway waits for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Asks the API server for the Pods of gateways.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ pub async fn ask(
     }
     let answer = match client.config_get(gateway, document.value()).await {
         // It was not asked: what it said last is what is known.
-        Err(RpcError::Busy | RpcError::Crowded) => return memory.last(),
+        Err(RpcError::Busy | RpcError::Crowded | RpcError::NotLocated(_)) => return memory.last(),
         Err(error) => ConfigState::Unreachable(error.to_string()),
         Ok(answer) => {
             memory.seen.clone_from(&answer.file);

@@ -7,7 +7,8 @@ const END: &str = "<!-- creel:end -->\n";
 /// The text without the section. Of a section that has lost its end nothing but its first line is known to be Creel's.
 pub fn without(text: &str) -> String {
     let end_mark = END.trim_end();
-    let whole = text.match_indices(end_mark).find_map(|(end, _)| Some((text[..end].rfind(BEGIN_MARK)?, end + end_mark.len())));
+    let whole =
+        text.match_indices(end_mark).find_map(|(end, _)| Some((text[..end].rfind(BEGIN_MARK)?, end + end_mark.len())));
     let first_line = || {
         let begin = text.find(BEGIN_MARK)?;
         Some((begin, text[begin..].find('\n').map_or(text.len(), |line_end| begin + line_end)))
@@ -16,7 +17,8 @@ pub fn without(text: &str) -> String {
     let (before, after) = (&text[..begin], &text[end..]);
     let after = after.strip_prefix('\n').unwrap_or(after);
     // One line end was put before a section at the end of the text.
-    let before = before.strip_suffix('\n').filter(|before| after.is_empty() || before.ends_with('\n')).unwrap_or(before);
+    let before =
+        before.strip_suffix('\n').filter(|before| after.is_empty() || before.ends_with('\n')).unwrap_or(before);
     format!("{before}{after}")
 }
 
