@@ -280,6 +280,11 @@ async fn a_gateway_is_stopped_while_somebody_keeps_changing_what_confines_it() {
         assert_eq!(stopped.is_some(), version >= 3, "{version}");
         let expected = if version == 3 { vec![policy, stop] } else { vec![policy] };
         assert_eq!(api.take_writes(), expected, "{version}");
+        if version == 3 {
+            let mut scaled = gathered.live.deployment.as_ref().unwrap().object.clone();
+            scaled.spec.as_mut().unwrap().replicas = Some(0);
+            gathered.live.deployment = Some(Arc::new(Observed::new(scaled, AGENT_MANAGER)));
+        }
         if let Some((reason, message)) = stopped {
             assert_eq!(reason, reason::CONTESTED);
             let words = ["\"reloader\"", "NetworkPolicy \"concierge-gateway\"", "are stopped"];
