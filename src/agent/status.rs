@@ -242,6 +242,8 @@ fn is_reference(reason: &str) -> bool {
             reason::SECRET_KEY_EMPTY,
             reason::CLIENT_TOKEN_SHARED,
             reason::BOT_TOKEN_SHARED,
+            reason::SKILL_INVALID,
+            reason::WORKSPACE_FILE_INVALID,
         ]
         .contains(&reason)
 }

@@ -71,9 +71,10 @@ pub struct SandboxSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
     #[x_kube(validation = Rule::new(ARE_APART).message(ARE_APART_MESSAGE))]
     pub volumes: Vec<VolumeMount>,
-    /// A home directory at `/home/agent`, which is `HOME` of commands and kept when the Pod is replaced: a claim `<agent>-home` for each Agent.
-    /// It is kept when the Agent or the Sandbox is deleted, too. It starts out empty, and hides what the image has there. Default: none; only
-    /// `/tmp` and `/workspaces` can be written to, and are gone with the Pod.
+    /// A directory at `/home/agent` that is kept when the Pod is replaced: a claim `<agent>-home` for each Agent. It is kept when the Agent or
+    /// the Sandbox is deleted, too. It starts out empty, and hides what the image has there. OpenClaw sets `HOME` of commands to the workspace:
+    /// name this directory to tools that look there, for example with `GIT_CONFIG_GLOBAL` in `env`. Default: none; only `/tmp` and
+    /// `/workspaces` can be written to, and are gone with the Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
     /// The ServiceAccount of the same namespace as which commands can use the Kubernetes API, with a token that is renewed and ends with the
