@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    ConfigMap, ConfigMapProjection, PodSpec, ProjectedVolumeSource, Volume, VolumeMount, VolumeProjection,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, ConfigMapVolumeSource, PodSpec, Volume, VolumeMount};
 
 use super::metadata;
 use crate::api::Agent;
@@ -37,13 +35,9 @@ pub fn mount() -> VolumeMount {
 
 #[must_use]
 pub fn volume(names: &GatewayNames) -> Volume {
-    let map = ConfigMapProjection { name: names.files.clone(), items: None, optional: Some(true) };
-    let sources = vec![VolumeProjection { config_map: Some(map), ..VolumeProjection::default() }];
-    Volume {
-        name: VOLUME.to_owned(),
-        projected: Some(ProjectedVolumeSource { sources: Some(sources), default_mode: None }),
-        ..Volume::default()
-    }
+    let source =
+        ConfigMapVolumeSource { name: names.files.clone(), optional: Some(true), ..ConfigMapVolumeSource::default() };
+    Volume { name: VOLUME.to_owned(), config_map: Some(source), ..Volume::default() }
 }
 
 /// Whether the sidecar of this Pod keeps files: that of an earlier version of Creel does not.
