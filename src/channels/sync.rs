@@ -69,8 +69,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
     }
     let (found, is_well) = match ask(context, &name, &gateway.endpoint).await {
         Ok(found) => found,
-        // It was not asked: what is known of it stays.
-        Err(RpcError::Busy | RpcError::Crowded) => return SOON,
+        Err(error) if error.is_unasked() => return SOON,
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "cannot ask a gateway about its channels");
             (unknown(context, &namespace, &name, format!("Cannot ask the gateway: {error}")), false)

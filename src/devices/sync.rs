@@ -96,8 +96,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Result<Duration, Reconci
             context.idle_until(&namespace, &name, inputs, Instant::now() + again);
             Ok(again)
         }
-        // It was not asked: what is known of it stays.
-        Err(RpcError::Busy | RpcError::Crowded) => Ok(UNREACHABLE),
+        Err(error) if error.is_unasked() => Ok(UNREACHABLE),
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "cannot look at the devices of a gateway");
             publish(Some(failed(reason::ADMIN_UNREACHABLE, &format!("Cannot ask the gateway: {error}"))));

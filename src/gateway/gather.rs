@@ -153,6 +153,13 @@ impl Gathered {
     pub fn active_agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
         std::iter::once(&self.owner).chain(self.joined.iter().filter(|agent| !agent.spec.suspend))
     }
+
+    /// Those of them that are older than this one: what only one Agent can have is the oldest one's.
+    pub fn older_agents(&self, than: &Agent) -> impl Iterator<Item = &Arc<Agent>> {
+        let age = |agent: &Agent| (agent.metadata.creation_timestamp.as_ref().map(|time| time.0), agent.name_any());
+        let younger = age(than);
+        self.active_agents().filter(move |agent| age(agent) < younger)
+    }
 }
 
 /// Reads everything for the gateway of `owner`.

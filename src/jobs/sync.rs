@@ -86,8 +86,7 @@ async fn reconcile(owner: &Agent, context: &Context) -> Duration {
             context.facts.jobs.publish(&namespace, &name, Arc::new(found));
             again
         }
-        // It was not asked: what is known of it stays.
-        Err(RpcError::Busy | RpcError::Crowded) => UNREACHABLE,
+        Err(error) if error.is_unasked() => UNREACHABLE,
         Err(error) => {
             tracing::info!(gateway = name, namespace, %error, "cannot list the jobs of a gateway");
             let before = context.facts.jobs.of(&namespace, &name).known();

@@ -108,6 +108,14 @@ pub enum RpcError {
     Crowded,
 }
 
+impl RpcError {
+    /// Whether the gateway was not asked at all, so that what is known of it stays.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        matches!(self, Self::Busy | Self::Crowded | Self::NotLocated(_))
+    }
+}
+
 /// Where a gateway answers, and the token that it wants.
 #[derive(Clone, Debug)]
 pub struct Endpoint {

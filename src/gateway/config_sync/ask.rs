@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::state::{ConfigState, Memory};
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::proof::Verdict;
-use crate::openclaw::rpc::{AdminClient, Endpoint, RpcError};
+use crate::openclaw::rpc::{AdminClient, Endpoint};
 
 /// Whether the gateway runs this document. What it said lately is not asked again.
 pub async fn ask(
@@ -19,8 +19,7 @@ pub async fn ask(
         return state;
     }
     let answer = match client.config_get(gateway, document.value()).await {
-        // It was not asked: what it said last is what is known.
-        Err(RpcError::Busy | RpcError::Crowded | RpcError::NotLocated(_)) => return memory.last(),
+        Err(error) if error.is_unasked() => return memory.last(),
         Err(error) => ConfigState::Unreachable(error.to_string()),
         Ok(answer) => {
             memory.seen.clone_from(&answer.file);

@@ -8,6 +8,7 @@
 //! | `failed_starts` | whether the gateway can't start, and why | nothing |
 //! | `decide` | what all of it calls for | nothing |
 //! | `act` | does that: writes a configuration, replaces the Pod | the network |
+//! | `syncs` | when a Pod is annotated for a changed ConfigMap | nothing |
 //! | `tracker` | what is remembered of all gateways | nothing |
 //! | `pods` | has the kubelet sync a Pod, or deletes it | the network |
 
@@ -18,6 +19,7 @@ mod failed_starts;
 mod look;
 pub mod pods;
 pub mod state;
+pub mod syncs;
 pub mod tracker;
 
 use std::collections::BTreeSet;

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::syncs::Syncs;
 use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::config::reload;
 
-/// When the Pod is annotated: at once when the gateway is first seen without the change, then this long after it.
-const SYNC_AFTER: [Duration; 4] =
-    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 /// A gateway that answers and has not taken up a configuration for this long never will: its file watcher is dead.
 const STALLED_AFTER: Duration = Duration::from_mins(3);
 /// A gateway that has read a configuration and does not run with it after this time cannot: it stays with the one before, without a word
@@ -73,8 +71,7 @@ pub struct Memory {
     read_since: Option<Instant>,
     /// Since when it says that it has not read it. While it says nothing, nothing is known of that.
     pending_since: Option<Instant>,
-    /// How often its Pod was annotated.
-    syncs: usize,
+    syncs: Syncs,
     /// The file that this run of the gateway had seen before ours was written: a rejection of that one does not concern ours.
     pub(super) before: Option<String>,
     /// The file that it saw last.
@@ -97,7 +94,7 @@ impl Memory {
             since: now,
             read_since: None,
             pending_since: None,
-            syncs: 0,
+            syncs: Syncs::new(now),
             before,
             seen,
             answer: None,
@@ -186,12 +183,7 @@ impl Memory {
 
     /// Whether it is time to annotate the Pod once more: then which time this is, counted from one.
     pub fn take_due_sync(&mut self, now: Instant) -> Option<usize> {
-        let after = SYNC_AFTER.get(self.syncs)?;
-        if now < self.since + *after {
-            return None;
-        }
-        self.syncs += 1;
-        Some(self.syncs)
+        self.syncs.take_due(now)
     }
 }
 

@@ -3,7 +3,6 @@
 //! A channel whose Secret is missing, or whose bot another Agent has, is left out and stands in nobody's way: the Agent answers over HTTP
 //! all the same. Only keys of openclaw.json that cannot be used are the Agent's fault, as everywhere.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
@@ -98,8 +97,7 @@ fn taken(gathered: &Gathered, agent: &Agent, bot: &Bot<'_>) -> Option<Fault> {
         return None;
     }
     let own = bots(agent).take_while(|other| other.id != bot.id).find(|other| has_it(other));
-    let others = gathered.active_agents().filter(|other| by_age(other, agent) == Ordering::Less);
-    let of_others = others.flat_map(|other| bots(other).map(move |bot| (other.name_any(), bot)));
+    let of_others = gathered.older_agents(agent).flat_map(|other| bots(other).map(move |bot| (other.name_any(), bot)));
     let whose =
         own.map(|other| (agent.name_any(), other)).or_else(|| of_others.into_iter().find(|(_, bot)| has_it(bot)))?;
     let (name, other) = whose;
@@ -113,12 +111,6 @@ fn taken(gathered: &Gathered, agent: &Agent, bot: &Bot<'_>) -> Option<Fault> {
         other.channel.name
     );
     Some(Fault { reason: reason::BOT_TOKEN_SHARED, message, carried: false })
-}
-
-/// The oldest first.
-pub(super) fn by_age(one: &Agent, other: &Agent) -> Ordering {
-    let age = |agent: &Agent| (agent.metadata.creation_timestamp.as_ref().map(|time| time.0), agent.name_any());
-    age(one).cmp(&age(other))
 }
 
 fn token_of(gathered: &Gathered, telegram: &Telegram) -> Option<TokenDigest> {

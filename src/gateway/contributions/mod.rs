@@ -1,9 +1,8 @@
 //! What each feature of an Agent adds to its gateway, one file each. Pure.
 //!
 //! `access` and `clients` are of the gateway itself, so they depend on no Agent but its owner; `files` are on its claim, and no part of
-//! openclaw.json. A new feature is a file with a [`Feature`],
-//! and a line in [`FEATURES`]. A Secret or ConfigMap that it reads also belongs into
-//! [`of_agent`](crate::references::agents::of_agent), or where its text counts into `texts_of_agent` beside it: what is not named there is neither read nor watched.
+//! openclaw.json. A new feature is a file with a [`Feature`], and a line in [`FEATURES`]. A Secret or ConfigMap that it reads also belongs
+//! into [`of_agent`](crate::references::agents::of_agent): what is not named there is neither read nor watched.
 
 pub mod access;
 pub mod channels;

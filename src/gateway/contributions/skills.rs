@@ -5,14 +5,12 @@
 //!
 //! One skill at fault does not hold up the others: its last good state stays.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::channels::by_age;
 use super::{Contribution, Feature, ResolvedAgents, passthrough};
 use crate::api::Agent;
 use crate::api::skills::Skill;
@@ -125,9 +123,8 @@ fn files(gathered: &Gathered, agent: &Agent, skill: &Skill) -> Result<Option<Fil
 /// An older Agent has a skill of this name with other variables: this one would get them.
 fn other_variables(gathered: &Gathered, agent: &Agent, skill: &Skill) -> Option<Fault> {
     let name = agent.name_any();
-    let mut before = gathered.active_agents().filter(|other| by_age(other, agent) == Ordering::Less);
     let differs = |other: &Skill| other.name == skill.name && other.env != skill.env;
-    let other = before.find(|other| other.spec.skills().iter().any(differs))?;
+    let other = gathered.older_agents(agent).find(|other| other.spec.skills().iter().any(differs))?;
     let message = format!(
         "Skill \"{}\" has other variables in spec.skills of Agent \"{}\", and a gateway has one set for all skills of a name: use the same env in spec.skills of Agent \"{name}\", or another name",
         skill.name,

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::report::Report;
+use crate::gateway::config_sync::syncs::Syncs;
 
-/// When the Pod is annotated: at once when its sidecar is first seen without the latest files, then this long after it.
-const SYNC_AFTER: [Duration; 4] =
-    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
 /// How soon to ask again while files are on their way: often at first.
 const POLL: Duration = Duration::from_millis(500);
 const OFTEN: Duration = Duration::from_secs(15);
@@ -28,8 +26,7 @@ pub struct Subject {
 pub struct Memory {
     subject: Subject,
     since: Instant,
-    /// How often its Pod was annotated.
-    syncs: usize,
+    syncs: Syncs,
     asked: Option<Instant>,
     /// The last report about these files.
     report: Option<Arc<Report>>,
@@ -37,7 +34,7 @@ pub struct Memory {
 
 impl Memory {
     fn new(subject: Subject, now: Instant) -> Self {
-        Self { subject, since: now, syncs: 0, asked: None, report: None }
+        Self { subject, since: now, syncs: Syncs::new(now), asked: None, report: None }
     }
 
     #[must_use]
@@ -72,12 +69,7 @@ impl Memory {
 
     /// Whether to annotate the Pod now, and which attempt that is.
     pub fn take_due_sync(&mut self, now: Instant) -> Option<usize> {
-        let after = SYNC_AFTER.get(self.syncs).filter(|_| self.report.is_none())?;
-        if now < self.since + *after {
-            return None;
-        }
-        self.syncs += 1;
-        Some(self.syncs)
+        if self.report.is_some() { None } else { self.syncs.take_due(now) }
     }
 
     fn interval(&self, now: Instant) -> Duration {
