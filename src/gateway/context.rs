@@ -20,7 +20,6 @@ use crate::openclaw::rpc::AdminClient;
 use crate::pods::trial::Trials;
 use crate::references::host_keys::HostKeys;
 use crate::references::read::References;
-use crate::references::texts::Texts;
 use crate::settings::Settings;
 use crate::world::facts::Facts;
 use crate::world::runtime::Gone;
@@ -35,7 +34,6 @@ pub struct Context {
     pub applier: Applier,
     pub fences: Arc<Fences>,
     pub references: References,
-    pub texts: Texts,
     pub events: k8s_controller::events::EventRecorder,
     pub admin: AdminClient,
     pub rollouts: RolloutMemory,
@@ -70,7 +68,6 @@ impl Context {
             applier: Applier::new(client.clone(), AGENT_MANAGER),
             fences,
             references: References::default(),
-            texts: Texts::default(),
             events: k8s_controller::events::EventRecorder::new(client.clone(), reporter),
             admin,
             rollouts: RolloutMemory::default(),
@@ -102,7 +99,6 @@ impl Context {
         if let Some(digest_key) = self.secrets.forget(namespace, &GatewayNames::of(name)) {
             self.references.forget(&digest_key);
         }
-        self.texts.forget(namespace, name);
         self.host_keys.forget(namespace, name);
         self.leaving.take(namespace, name);
         self.facts.gateway_states.forget(namespace, name);

@@ -26,7 +26,6 @@ use crate::api::{Agent, Provider, Sandbox};
 use crate::kubernetes::observed::Observed;
 use crate::naming::{AGENT_MANAGER, GatewayNames, SANDBOX_MANAGER};
 use crate::references::digests::{KeyDigest, Read, SourceKind, Text};
-use crate::references::texts;
 use crate::settings::Settings;
 use crate::world::gateway_state::GatewayState;
 
@@ -95,7 +94,6 @@ pub fn gathered(yaml: &str) -> Gathered {
         sandboxes: BTreeMap::new(),
         own_sandboxes: BTreeMap::new(),
         reads: BTreeMap::new(),
-        texts: BTreeMap::new(),
         proxies: BTreeSet::new(),
         existing_claim: None,
         live: Live::default(),
@@ -111,7 +109,7 @@ pub fn gathered(yaml: &str) -> Gathered {
                 let map: ConfigMap = serde_json::from_value(value).unwrap();
                 let data = map.data.clone().unwrap_or_default();
                 let data: Vec<_> = data.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-                text(&mut gathered, &map.name_any(), &data);
+                config_map(&mut gathered, &map.name_any(), &data);
             }
             Some("Sandbox") => {
                 let sandbox: Sandbox = serde_json::from_value(value).unwrap();
@@ -143,13 +141,6 @@ pub fn config_map(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
         ((*key).to_owned(), KeyDigest { text: Some(Text::of(value.as_bytes())), ..digest })
     });
     gathered.reads.insert(source.clone(), Read::Keys(keys.collect()));
-}
-
-/// Puts a ConfigMap with this data into what was read.
-pub fn text(gathered: &mut Gathered, name: &str, data: &[(&str, &str)]) {
-    let values = data.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
-    let text = texts::Text::Values(Arc::new(values.collect()));
-    gathered.texts.insert((SourceKind::ConfigMap, name.to_owned()), text);
 }
 
 /// A Sandbox of this name.

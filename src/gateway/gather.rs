@@ -28,9 +28,8 @@ use crate::openclaw::config::document::ConfigDocument;
 use crate::openclaw::paths;
 use crate::pods::workspace;
 use crate::references;
-use crate::references::digests::{Digests, Read, SourceName};
+use crate::references::digests::{Digests, Fault, KeyDigest, Read, Source, SourceName, resolve};
 use crate::references::read::Versions;
-use crate::references::texts::Text;
 use crate::world::proxies;
 use crate::world::stores::{Stores, key_of, named, within};
 use crate::world::triggers::{gateway_owner, pods_of_gateway};
@@ -49,8 +48,6 @@ pub struct Gathered {
     /// The Agents' own sandboxes, by Agent.
     pub own_sandboxes: BTreeMap<String, OwnSandbox>,
     pub reads: BTreeMap<SourceName, Read>,
-    /// The ConfigMaps whose text the gateway gets.
-    pub texts: BTreeMap<SourceName, Text>,
     /// The addresses of the proxies that the gateway is exposed to.
     pub proxies: BTreeSet<IpAddr>,
     /// Whether the claim that the user names exists; `None`: names none.
@@ -162,6 +159,18 @@ impl Gathered {
     }
 }
 
+impl Gathered {
+    /// The keys of what this names, with their texts, or why there are none. What is read of it stays in use, so that nothing is disturbed.
+    pub fn keys_of(&self, source: &Source) -> Result<&BTreeMap<String, KeyDigest>, Fault> {
+        let resolved = resolve(std::slice::from_ref(source), &self.reads, &Digests::default());
+        match (resolved.faults.into_iter().next(), self.reads.get(&(source.kind, source.name.clone()))) {
+            (Some(fault), _) => Err(Fault { carried: true, ..fault }),
+            (None, Some(Read::Keys(keys))) => Ok(keys),
+            (None, _) => Err(source.missing()),
+        }
+    }
+}
+
 /// Reads everything for the gateway of `owner`.
 pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, SecretError> {
     let namespace = owner.namespace().unwrap_or_default();
@@ -185,12 +194,9 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         .filter_map(|source| Some((source.1.clone(), stores.of(&namespace, &source)?)))
         .collect();
     let digest_key = context.secrets.digest_key(&context.client, stores, &owner, &names).await?;
-    let users = || std::iter::once(&owner).chain(&joined);
-    let of_files = references::agents::texts(users().map(AsRef::as_ref));
+    let texts = references::agents::texts(std::iter::once(&*owner).chain(joined.iter().map(AsRef::as_ref)));
     let reads =
-        context.references.read_texts(&context.client, stores, &namespace, (sources, &of_files), &digest_key).await;
-    let texts = users().flat_map(|agent| references::agents::texts_of_agent(agent)).collect();
-    let texts = context.texts.read(&context.client, stores, (&namespace, &owner.name_any()), texts).await;
+        context.references.read_texts(&context.client, stores, &namespace, (sources, &texts), &digest_key).await;
     let existing_claim = existing_claim(context, &owner, &namespace).await;
     Ok(Gathered {
         owner,
@@ -200,7 +206,6 @@ pub async fn gather(context: &Context, owner: Arc<Agent>) -> Result<Gathered, Se
         sandboxes,
         own_sandboxes,
         reads,
-        texts,
         proxies,
         existing_claim,
         live,

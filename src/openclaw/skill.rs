@@ -17,6 +17,14 @@ pub const MOST_BYTES: usize = 128 << 10;
 /// The files of a skill by name.
 pub type Files = BTreeMap<String, String>;
 
+/// One file of a skill, as it is in the ConfigMap.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a> {
+    pub bytes: usize,
+    /// `None`: it is no text, or longer than all files of a skill may be.
+    pub text: Option<&'a str>,
+}
+
 /// What OpenClaw needs of the front matter.
 #[derive(Debug, Default, Deserialize)]
 struct FrontMatter {
@@ -25,17 +33,17 @@ struct FrontMatter {
 }
 
 /// The files of the skill `name`, or what is wrong with them, to be read after the name of the ConfigMap.
-pub fn read(name: &str, values: &BTreeMap<String, Vec<u8>>) -> Result<Files, String> {
+pub fn read(name: &str, values: &BTreeMap<&str, Value<'_>>) -> Result<Files, String> {
     if values.len() > MOST_FILES {
         return Err(format!("has {} files, and a skill has at most {MOST_FILES}", values.len()));
     }
-    let bytes: usize = values.values().map(Vec::len).sum();
+    let bytes: usize = values.values().map(|value| value.bytes).sum();
     if bytes > MOST_BYTES {
         return Err(format!("has {} KiB, and a skill has at most {} KiB", bytes.div_ceil(1 << 10), MOST_BYTES >> 10));
     }
-    let text = |(file, value): (&String, &Vec<u8>)| match String::from_utf8(value.clone()) {
-        Ok(text) => Ok((file.clone(), text)),
-        Err(_) => Err(format!("has a key \"{file}\" that is not text")),
+    let text = |(file, value): (&&str, &Value<'_>)| match value.text {
+        Some(text) => Ok(((*file).to_owned(), text.to_owned())),
+        None => Err(format!("has a key \"{file}\" that is not text")),
     };
     let files: Files = values.iter().map(text).collect::<Result<_, _>>()?;
     let skill = files.get(FILE).ok_or_else(|| format!("has no key \"{FILE}\""))?;
@@ -90,6 +98,13 @@ fn quoted(line: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    fn read(name: &str, values: &BTreeMap<String, Vec<u8>>) -> Result<Files, String> {
+        let values = values
+            .iter()
+            .map(|(file, bytes)| (file.as_str(), Value { bytes: bytes.len(), text: std::str::from_utf8(bytes).ok() }));
+        super::read(name, &values.collect())
+    }
 
     fn skill(text: &str) -> Result<Files, String> {
         read("brew-notes", &BTreeMap::from([(FILE.to_owned(), text.as_bytes().to_vec())]))

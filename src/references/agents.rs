@@ -24,18 +24,18 @@ pub fn of_agent(agent: &Agent, provider: impl Fn(&str) -> Option<Arc<Provider>>)
     gateway.into_iter().flatten().chain(clients).chain(models).chain(config).chain(texts).collect()
 }
 
-/// The keys of ConfigMaps whose texts are files of these Agents.
+/// The keys of ConfigMaps whose texts are files of these Agents, and all keys of those that are their skills.
 pub fn texts<'a>(agents: impl Iterator<Item = &'a Agent>) -> Texts {
     let mut texts = Texts::new();
-    for source in agents.flat_map(sources::of_workspace) {
-        texts.entry(source.name).or_default().extend(source.key);
+    for agent in agents {
+        for source in sources::of_workspace(agent) {
+            texts.entry(source.name).or_default().keys.extend(source.key);
+        }
+        for name in agent.spec.skill_maps() {
+            texts.entry(name.to_owned()).or_default().all = true;
+        }
     }
     texts
-}
-
-/// The ConfigMaps whose text the gateway has for the Agent: the files of its skills.
-pub fn texts_of_agent(agent: &Agent) -> impl Iterator<Item = SourceName> {
-    agent.spec.skill_maps().map(|name| (SourceKind::ConfigMap, name.to_owned()))
 }
 
 /// What a live gateway reads, the last good state of its Agents included: the environment of its container in the live Deployment.

@@ -47,6 +47,19 @@ pub struct Source {
     pub field: String,
 }
 
+impl Source {
+    /// That it does not exist, where what was read of it before stays in use.
+    #[must_use]
+    pub fn missing(&self) -> Fault {
+        let reason = match self.kind {
+            SourceKind::Secret => reason::SECRET_NOT_FOUND,
+            SourceKind::ConfigMap => reason::CONFIG_MAP_NOT_FOUND,
+        };
+        let message = format!("{} \"{}\" does not exist ({}): create it", self.kind.as_str(), self.name, self.field);
+        Fault { reason, message, carried: true }
+    }
+}
+
 /// What reading one Secret or ConfigMap gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
@@ -74,18 +87,33 @@ pub struct KeyDigest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
     Is(Arc<str>),
-    /// It is longer than [`Text::MOST`] bytes, or no UTF-8.
-    Unusable,
+    /// It is longer than [`Text::MOST`] bytes, or no UTF-8; its bytes.
+    Unusable(usize),
 }
 
 impl Text {
-    /// The most bytes that are kept.
-    pub const MOST: usize = 64 * 1024;
+    /// The most bytes that are kept: no feature takes more.
+    pub const MOST: usize = 128 * 1024;
 
     #[must_use]
     pub fn of(value: &[u8]) -> Self {
         let short = Some(value).filter(|value| value.len() <= Self::MOST);
-        short.and_then(|value| std::str::from_utf8(value).ok()).map_or(Self::Unusable, |text| Self::Is(text.into()))
+        let text = short.and_then(|value| std::str::from_utf8(value).ok());
+        text.map_or(Self::Unusable(value.len()), |text| Self::Is(text.into()))
+    }
+
+    /// The text, if it is one that can be used.
+    #[must_use]
+    pub fn usable(&self) -> Option<&str> {
+        if let Self::Is(text) = self { Some(text) } else { None }
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Is(text) => text.len(),
+            Self::Unusable(bytes) => *bytes,
+        }
     }
 }
 
@@ -171,16 +199,7 @@ pub fn resolve(sources: &[Source], reads: &BTreeMap<SourceName, Read>, previous:
             Read::Keys(keys) => resolve_keys(source, keys, previous, &mut resolved),
             Read::Missing if source.optional => {}
             Read::Missing => {
-                let reason = match source.kind {
-                    SourceKind::Secret => reason::SECRET_NOT_FOUND,
-                    SourceKind::ConfigMap => reason::CONFIG_MAP_NOT_FOUND,
-                };
-                let message = format!(
-                    "{} \"{}\" does not exist ({}): create it",
-                    source.kind.as_str(),
-                    source.name,
-                    source.field
-                );
+                let Fault { reason, message, .. } = source.missing();
                 carry(source, reason, message, previous, &mut resolved);
             }
             Read::Unreadable(why) => {

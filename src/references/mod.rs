@@ -6,7 +6,6 @@
 //! | `sources` | the Secrets and ConfigMaps that objects name | nothing |
 //! | `read` | reads them | the network |
 //! | `mounted` | whether what a sandbox mounts is there | the network |
-//! | `texts` | reads ConfigMaps whose text is passed on | the network |
 //! | `digests` | keyed digests of what a Pod reads as environment | nothing |
 //! | `checker` | for controllers that only check whether values exist | the network |
 //! | `reserved` | variables that Creel alone sets, whatever `envFrom` loads | nothing |
@@ -29,5 +28,4 @@ pub mod reserved;
 pub mod sources;
 pub mod ssh_keys;
 pub mod suggest;
-pub mod texts;
 pub mod time_zone;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Api, Client, ResourceExt};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::digests::{Fault, SourceKind};
+use super::digests::Fault;
 use super::read::Versions;
 use super::sources;
 use crate::api::Sandbox;
@@ -37,13 +37,7 @@ fn files(versions: &impl Versions, namespace: &str, sandbox: &Sandbox) -> Mounte
     for source in sources::of_files(sandbox) {
         let version = versions.of(namespace, &(source.kind, source.name.clone()));
         if version.is_none() {
-            let reason = match source.kind {
-                SourceKind::Secret => reason::SECRET_NOT_FOUND,
-                SourceKind::ConfigMap => reason::CONFIG_MAP_NOT_FOUND,
-            };
-            let (kind, name, field) = (source.kind.as_str(), &source.name, &source.field);
-            let message = format!("{kind} \"{name}\" does not exist ({field}): create it");
-            faults.push(Fault { reason, message, carried: true });
+            faults.push(source.missing());
         }
         found.push(version.unwrap_or_default());
     }
@@ -78,7 +72,7 @@ async fn claims(client: &Client, namespace: &str, sandbox: &Sandbox) -> Vec<Faul
 mod tests {
     use super::*;
     use crate::kubernetes::recording_api::RecordingApi;
-    use crate::references::digests::SourceName;
+    use crate::references::digests::{SourceKind, SourceName};
 
     /// Of a cluster with the Secret `there`.
     struct There(&'static str);

@@ -55,11 +55,25 @@ impl fmt::Debug for DigestKey {
     }
 }
 
-/// The keys of ConfigMaps whose texts are wanted, by ConfigMap.
-pub type Texts = BTreeMap<String, BTreeSet<String>>;
+/// Of which keys the texts are wanted, by ConfigMap.
+pub type Texts = BTreeMap<String, Wanted>;
+
+/// Of which keys of a ConfigMap the texts are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    pub keys: BTreeSet<String>,
+    /// Of all its keys.
+    pub all: bool,
+}
+
+impl Wanted {
+    fn has(&self, key: &str) -> bool {
+        self.all || self.keys.contains(key)
+    }
+}
 
 /// One remembered read: by namespace, source, digest key, and the keys whose texts were kept.
-type CacheKey = (String, SourceName, String, BTreeSet<String>);
+type CacheKey = (String, SourceName, String, Wanted);
 /// UID and resourceVersion of the object, and what reading it gave.
 type Remembered = (String, Read);
 
@@ -100,7 +114,7 @@ impl References {
     ) -> BTreeMap<SourceName, Read> {
         let wanted = |name: &SourceName| match name.0 {
             SourceKind::ConfigMap => texts.get(&name.1).cloned().unwrap_or_default(),
-            SourceKind::Secret => BTreeSet::new(),
+            SourceKind::Secret => Wanted::default(),
         };
         self.cache().retain(|(of, name, uid, texts), _| {
             *uid != key.uid || (of == namespace && names.contains(name) && *texts == wanted(name))
@@ -130,7 +144,7 @@ impl References {
         client: &Client,
         versions: &impl Versions,
         namespace: &str,
-        (name, texts): (&SourceName, BTreeSet<String>),
+        (name, texts): (&SourceName, Wanted),
         key: &DigestKey,
     ) -> Read {
         let cache_key = (namespace.to_owned(), name.clone(), key.uid.clone(), texts);
@@ -154,15 +168,15 @@ impl References {
 }
 
 /// The values by key.
-pub(super) type Data = BTreeMap<String, Vec<u8>>;
+type Data = BTreeMap<String, Vec<u8>>;
 
 /// The digest of each key, unless there are too many, and the texts of these.
-fn digests(data: Data, name: &SourceName, key: &DigestKey, texts: &BTreeSet<String>) -> Read {
+fn digests(data: Data, name: &SourceName, key: &DigestKey, texts: &Wanted) -> Read {
     if data.len() > MOST_KEYS {
         return Read::Unreadable(format!("it has {} keys, and Creel reads at most {MOST_KEYS}: split it", data.len()));
     }
     let keys = data.into_iter().map(|(field, value)| {
-        let text = texts.contains(&field).then(|| Text::of(&value));
+        let text = texts.has(&field).then(|| Text::of(&value));
         let digest = KeyDigest { text, ..KeyDigest::of(&key.key, name, &field, &value) };
         (field, digest)
     });
@@ -179,11 +193,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The version of the object and its values; `None`: it does not exist.
-pub(super) async fn fetch(
-    client: &Client,
-    namespace: &str,
-    (kind, name): &SourceName,
-) -> Result<Option<(String, Data)>, String> {
+async fn fetch(client: &Client, namespace: &str, (kind, name): &SourceName) -> Result<Option<(String, Data)>, String> {
     if !is_name(name) {
         return Ok(None);
     }
@@ -213,7 +223,7 @@ mod tests {
         let key = DigestKey { uid: "uid".to_owned(), key: vec![171] };
         let read = |keys: usize| {
             let data = (0..keys).map(|number| (number.to_string(), Vec::new())).collect();
-            digests(data, &(SourceKind::Secret, "much".to_owned()), &key, &BTreeSet::new())
+            digests(data, &(SourceKind::Secret, "much".to_owned()), &key, &Wanted::default())
         };
         assert!(matches!(read(MOST_KEYS), Read::Keys(keys) if keys.len() == MOST_KEYS));
         let why = "it has 2001 keys, and Creel reads at most 2000: split it".to_owned();
@@ -226,13 +236,13 @@ mod tests {
         let values =
             [("long", vec![b'a'; Text::MOST + 1]), ("other", vec![b'o']), ("raw", vec![0xff]), ("soul", vec![b's'])];
         let data = values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let wanted = ["long", "raw", "soul"].map(str::to_owned).into();
+        let wanted = Wanted { keys: ["long", "raw", "soul"].map(str::to_owned).into(), all: false };
         let Read::Keys(keys) = digests(data, &(SourceKind::ConfigMap, "persona".to_owned()), &key, &wanted) else {
             return;
         };
         let texts: Vec<Option<Text>> = keys.into_values().map(|value| value.text).collect();
-        let unusable = || Some(Text::Unusable);
-        assert_eq!(texts, [unusable(), None, unusable(), Some(Text::Is("s".into()))]);
+        let unusable = |bytes| Some(Text::Unusable(bytes));
+        assert_eq!(texts, [unusable(Text::MOST + 1), None, unusable(1), Some(Text::Is("s".into()))]);
     }
 
     #[test]

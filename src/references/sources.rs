@@ -87,10 +87,24 @@ pub fn of_gateway_config(agent: &Agent) -> Vec<Source> {
     gateway.flat_map(|gateway| of_passthrough(&gateway.config, "spec.gateway.config", agent)).collect()
 }
 
-/// What the variables of the Agent's skills read.
+/// The ConfigMaps of the Agent's skills, and what their variables read.
 #[must_use]
 pub fn of_skills(agent: &Agent) -> Vec<Source> {
-    agent.spec.skills().iter().flat_map(|skill| of_skill(agent, skill)).collect()
+    let skills = agent.spec.skills().iter();
+    skills.flat_map(|skill| of_skill_map(agent, skill).into_iter().chain(of_skill(agent, skill))).collect()
+}
+
+/// The ConfigMap with the files of one skill; `None`: OpenClaw has them.
+#[must_use]
+pub fn of_skill_map(agent: &Agent, skill: &Skill) -> Option<Source> {
+    Some(Source {
+        kind: SourceKind::ConfigMap,
+        name: skill.config_map_ref.as_ref()?.name.clone(),
+        key: None,
+        optional: false,
+        needs_text: false,
+        field: format!("spec.skills[{}].configMapRef of Agent \"{}\"", skill.name, agent.name_any()),
+    })
 }
 
 /// What the variables of one skill read.

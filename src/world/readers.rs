@@ -38,9 +38,6 @@ fn index(stores: &Stores, namespace: &str) -> Index {
         for source in references::agents::of_agent(&agent, provider) {
             add((source.kind, source.name), Controller::Gateway, gateway_owner(&agent));
         }
-        for source in references::agents::texts_of_agent(&agent) {
-            add(source, Controller::Gateway, gateway_owner(&agent));
-        }
         let Some(used) = sandbox_name(&agent) else { continue };
         let secret = |name| (SourceKind::Secret, name);
         let keys = [SandboxNames::of(&agent.name_any()).sandbox, GatewayNames::of(&gateway_owner(&agent)).secret];

@@ -14,11 +14,14 @@ use crate::kubernetes::conditions::reason;
 use crate::kubernetes::printable::excerpt;
 use crate::naming::GatewayNames;
 use crate::openclaw::bootstrap;
-use crate::references::digests::{Digests, Fault, Read, Text, resolve as resolve_sources};
+use crate::references::digests::Fault;
 use crate::references::sources;
 
 /// Bytes of all files of a gateway, as they are written into one ConfigMap, which may have a mebibyte.
 const MOST: usize = 768 * 1024;
+
+/// Bytes of one file, as of those in the spec.
+const MOST_OF_FILE: usize = 64 * 1024;
 
 /// What the Agents' `spec.workspace` and `spec.delegates` say.
 #[derive(Clone, Debug, Default)]
@@ -110,24 +113,16 @@ fn files(gathered: &Gathered, agent: &Agent, known: Option<&AgentFiles>) -> (Age
 /// The text of the file.
 fn content(gathered: &Gathered, agent: &Agent, file: &WorkspaceFile) -> Result<String, Fault> {
     let Some(source) = sources::of_file(agent, file) else { return Ok(file.content.clone().unwrap_or_default()) };
-    let resolved = resolve_sources(std::slice::from_ref(&source), &gathered.reads, &Digests::default());
-    if let Some(fault) = resolved.faults.into_iter().next() {
-        return Err(Fault { carried: true, ..fault });
-    }
+    let keys = gathered.keys_of(&source)?;
     let key = source.key.unwrap_or_default();
-    let text = match gathered.reads.get(&(source.kind, source.name.clone())) {
-        Some(Read::Keys(keys)) => keys.get(&key).and_then(|value| value.text.clone()),
-        _ => None,
-    };
-    match text {
-        Some(Text::Is(text)) => Ok(text.to_string()),
-        Some(Text::Unusable) | None => Err(Fault {
+    let text = keys.get(&key).and_then(|value| value.text.as_ref()?.usable());
+    match text.filter(|text| text.len() <= MOST_OF_FILE) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Fault {
             reason: reason::WORKSPACE_FILE_INVALID,
             message: format!(
                 "Key \"{key}\" of ConfigMap \"{}\" is not a text of at most {} bytes ({}): shorten it, or remove the file",
-                source.name,
-                Text::MOST,
-                source.field
+                source.name, MOST_OF_FILE, source.field
             ),
             carried: true,
         }),

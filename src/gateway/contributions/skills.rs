@@ -24,9 +24,8 @@ use crate::openclaw::config::sections::{self, Fields, Sections};
 use crate::openclaw::live;
 use crate::openclaw::names::EnvName;
 use crate::openclaw::skill::{self, Files, SKILLS};
-use crate::references::digests::{Fault, SourceKind, resolve};
+use crate::references::digests::{Fault, resolve};
 use crate::references::sources;
-use crate::references::texts::Text;
 
 pub const FEATURE: Feature = Feature { name: SKILLS, contribute, keep };
 
@@ -100,24 +99,14 @@ fn with_variables(name: &str, env: Fields) -> Contribution {
 
 /// The files of the skill; `None`: OpenClaw has it itself.
 fn files(gathered: &Gathered, agent: &Agent, skill: &Skill) -> Result<Option<Files>, Fault> {
-    let Some(reference) = &skill.config_map_ref else { return Ok(None) };
-    let name = &reference.name;
-    let field = format!("spec.skills[{}].configMapRef of Agent \"{}\"", skill.name, agent.name_any());
-    let fault = |reason, message| Fault { reason, message, carried: true };
-    match gathered.texts.get(&(SourceKind::ConfigMap, name.clone())) {
-        Some(Text::Values(values)) => match skill::read(&skill.name, values) {
-            Ok(files) => Ok(Some(files)),
-            Err(why) => Err(fault(reason::SKILL_INVALID, format!("ConfigMap \"{name}\" {why} ({field}): correct it"))),
-        },
-        Some(Text::Unreadable(why)) => {
-            let message = format!("ConfigMap \"{name}\" cannot be read ({field}): {why}");
-            Err(fault(reason::REFERENCE_UNREADABLE, message))
-        }
-        Some(Text::Missing) | None => {
-            let message = format!("ConfigMap \"{name}\" does not exist ({field}): create it");
-            Err(fault(reason::CONFIG_MAP_NOT_FOUND, message))
-        }
-    }
+    let Some(source) = sources::of_skill_map(agent, skill) else { return Ok(None) };
+    let texts = gathered.keys_of(&source)?.iter().filter_map(|(key, value)| Some((key.as_str(), value.text.as_ref()?)));
+    let values = texts.map(|(key, text)| (key, skill::Value { bytes: text.bytes(), text: text.usable() }));
+    skill::read(&skill.name, &values.collect()).map(Some).map_err(|why| Fault {
+        reason: reason::SKILL_INVALID,
+        message: format!("ConfigMap \"{}\" {why} ({}): correct it", source.name, source.field),
+        carried: true,
+    })
 }
 
 /// An older Agent has a skill of this name with other variables: this one would get them.

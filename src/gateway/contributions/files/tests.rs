@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::gateway::build::files::{config_map as built, volume};
 use crate::gateway::fixtures::{company, config_map, edit, keep, plan, settle};
-use crate::references::digests::SourceKind;
+use crate::references::digests::{Read, SourceKind};
 
 fn files_of(gathered: &mut Gathered, agent: &str, files: &Value) {
     let workspace = json!({ "files": files });
@@ -112,7 +112,7 @@ fn a_file_whose_text_is_missing_stays_as_it_was_and_the_others_follow() {
     assert_eq!(file(&gathered, "writer", "SOUL.md").unwrap().content, "calm");
     assert_eq!(file(&gathered, "writer", "notes.md").unwrap().content, "two");
 
-    config_map(&mut gathered, "persona", &[("soul", &"a".repeat(Text::MOST + 1))]);
+    config_map(&mut gathered, "persona", &[("soul", &"a".repeat(MOST_OF_FILE + 1))]);
     assert_eq!(reason_of(&gathered, "writer").0, reason::WORKSPACE_FILE_INVALID);
     assert_eq!(file(&gathered, "writer", "SOUL.md").unwrap().content, "calm");
 }

@@ -3,15 +3,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::fixtures::{company, edit, plan, secret, settle, text};
+use crate::gateway::fixtures::{company, config_map, edit, plan, secret, settle};
 use crate::gateway::plan::{Plan, SKILLS_PART};
+use crate::references::digests::SourceKind;
 
 const BREW: &str = "---\nname: brew-notes\ndescription: About brewing.\n---\nBoil.\n";
 
 /// `writer` has the skill `brew-notes`, and all of it is live.
 fn settled() -> Gathered {
     let mut gathered = company();
-    text(&mut gathered, "brew", &[("SKILL.md", BREW), ("helper.md", "help")]);
+    config_map(&mut gathered, "brew", &[("SKILL.md", BREW), ("helper.md", "help")]);
     have(&mut gathered, "writer", &json!([{"name": "brew-notes", "configMapRef": {"name": "brew"}}]));
     settle(&mut gathered);
     gathered
@@ -60,7 +61,7 @@ fn the_first_skill_needs_no_other_pod_and_without_any_there_is_no_config_map() {
     settle(&mut gathered);
     let before = plan(&gathered);
     assert_eq!(before.skills, None);
-    text(&mut gathered, "brew", &[("SKILL.md", BREW)]);
+    config_map(&mut gathered, "brew", &[("SKILL.md", BREW)]);
     have(&mut gathered, "writer", &json!([{"name": "brew-notes", "configMapRef": {"name": "brew"}}]));
     assert_eq!(hash(&plan(&gathered)), hash(&before));
 }
@@ -76,7 +77,7 @@ fn a_pod_of_an_earlier_version_is_recreated_once_for_the_first_skill() {
     let before = hash(&plan(&gathered));
     have(&mut gathered, "writer", &json!([{"name": "weather"}]));
     assert_eq!(hash(&plan(&gathered)), before);
-    text(&mut gathered, "brew", &[("SKILL.md", BREW)]);
+    config_map(&mut gathered, "brew", &[("SKILL.md", BREW)]);
     have(&mut gathered, "writer", &json!([{"name": "brew-notes", "configMapRef": {"name": "brew"}}]));
     let after = plan(&gathered);
     assert!(hash(&after) != before && after.pod.as_ref().unwrap().parts.contains_key(SKILLS_PART));
@@ -115,11 +116,11 @@ fn a_skill_at_fault_stays_as_it_was_while_another_one_is_taken_up() {
         ),
     ] {
         let mut gathered = settled();
-        gathered.texts.clear();
+        gathered.reads.retain(|(kind, _), _| *kind != SourceKind::ConfigMap);
         if let Some(data) = data {
-            text(&mut gathered, "brew", &data);
+            config_map(&mut gathered, "brew", &data);
         }
-        text(&mut gathered, "beans", &[("SKILL.md", "---\ndescription: x\n---\n")]);
+        config_map(&mut gathered, "beans", &[("SKILL.md", "---\ndescription: x\n---\n")]);
         let skills = json!([
             {"name": "brew-notes", "configMapRef": {"name": "brew"}}, {"name": "beans", "configMapRef": {"name": "beans"}},
         ]);
@@ -203,7 +204,7 @@ fn the_skills_of_a_gateway_have_a_limit_and_what_fits_is_taken_up() {
     let large = format!("---\ndescription: x\n---\n{}", "x".repeat(127 << 10));
     let skills: Vec<Value> =
         (0..7).map(|at| json!({"name": format!("s{at}"), "configMapRef": {"name": "large"}})).collect();
-    text(&mut gathered, "large", &[("SKILL.md", &large)]);
+    config_map(&mut gathered, "large", &[("SKILL.md", &large)]);
     have(&mut gathered, "writer", &json!(skills));
     let plan = plan(&gathered);
     let (reason, message) = warning(&plan, "writer");
