@@ -126,7 +126,7 @@ fn creel_shell_understands_the_command_of_a_relay_and_knows_its_clients() {
     let pod = gateway::build::pod_spec::build(&names, &plan.pod.unwrap(), "creel:test").spec.unwrap();
     assert_eq!(all_subcommands(&pod), ["install", "keep", "ready", "relay", "run"]);
     let relay = pod.init_containers.unwrap().pop().unwrap();
-    assert_eq!(relay.env.unwrap()[0].name, creel_shell::relay::TOKEN_VARIABLE);
+    assert_eq!(relay.env.unwrap()[0].name, creel_shell::TOKEN_VARIABLE);
     let map = gateway::build::relay::config_map(&gathered.owner, &names, &plan.clients.unwrap());
     let document = map.data.unwrap().into_values().next().unwrap();
     let clients = Clients::parse(document.as_bytes(), b"key", &Clients::default()).unwrap();
@@ -145,7 +145,7 @@ fn creel_shell_keeps_the_files_that_it_is_told_of_and_its_report_is_understood()
     let (plan, names) = (gateway::fixtures::plan(&gathered), GatewayNames::of("concierge"));
     let pod = gateway::build::pod_spec::build(&names, &plan.pod.unwrap(), "creel:test").spec.unwrap();
     let keeper = pod.init_containers.unwrap().remove(1);
-    assert_eq!(keeper.env.unwrap()[0].name, creel_shell::files::TOKEN_VARIABLE);
+    assert_eq!(keeper.env.unwrap()[0].name, creel_shell::TOKEN_VARIABLE);
     let Command::ClaimLock { files, .. } = Arguments::try_parse_from(keeper.command.unwrap()).unwrap().command else {
         panic!()
     };

@@ -78,7 +78,7 @@ pub fn hold(
         fs::create_dir_all(&workspaces).map_err(|source| ClaimLockError::Create { path: workspaces, source })?;
     }
     if let Some(workspaces) = workspaces {
-        files::start(workspaces, directory, std::env::var(files::TOKEN_VARIABLE).ok());
+        files::start(workspaces, directory, std::env::var(crate::TOKEN_VARIABLE).ok());
     }
     let address = address(pod).map_err(ClaimLockError::Socket)?;
     let _ready = UnixDatagram::bind_addr(&address).map_err(ClaimLockError::Socket)?;

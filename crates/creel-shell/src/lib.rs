@@ -3,6 +3,7 @@
 //! | module       | does                                                         | touches                           |
 //! |--------------|--------------------------------------------------------------|-----------------------------------|
 //! | `arguments`  | the command line                                             | nothing                           |
+//! | `beneath`    | opens and creates on volumes where an agent can put anything | disk                              |
 //! | `install`    | copies the binary to a volume, for images that do not have it | disk                             |
 //! | `claim_lock` | holds a lock on the gateway's volume for the life of a Pod   | disk, signals, an abstract socket |
 //! | `files`      | keeps files in the workspaces of agents as they should be     | disk, a port                      |
@@ -18,6 +19,7 @@
 //! A *call* is one command that OpenClaw runs in a sandbox: one run of the client, one channel at the server.
 
 pub mod arguments;
+mod beneath;
 pub mod claim_lock;
 pub mod client;
 pub mod files;
@@ -29,3 +31,6 @@ pub mod relay;
 pub mod run;
 pub mod server;
 pub mod skills;
+
+/// The variable that holds the token of the gateway: the relay sends it, and who wants the report of files has to.
+pub const TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Mux(arguments) => exit_code(client::mux_master::run(&arguments)),
         Command::Serve(serve) => exit_code(server::serve(&serve.into())),
         Command::Relay(arguments) => {
-            exit_code(relay::relay(&arguments.into(), std::env::var(relay::TOKEN_VARIABLE).ok()))
+            exit_code(relay::relay(&arguments.into(), std::env::var(creel_shell::TOKEN_VARIABLE).ok()))
         }
     }
 }

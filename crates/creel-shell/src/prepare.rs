@@ -1,8 +1,7 @@
 //! `creel-shell prepare`: creates directories on mounted volumes, or sees to it that they exist. Touches the disk.
 //!
 //! A directory that the kubelet creates for a subPath belongs to root, so these are created before, by the user that needs them. An
-//! agent can write to some of the volumes and could put a symbolic link in the path: each part of a path is opened relative to its
-//! parent, and a link is refused. (`openat2` does that in one call, but not every sandboxed runtime has it.)
+//! agent can write to some of the volumes and could put a symbolic link in the path: it is refused.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,8 +10,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
+
+use crate::beneath;
 
 /// A directory below a mount path, written `<mount>:<path>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn find(directory: &Directory) -> Result<(), PrepareError> {
     let mut parent = open(mount)?;
     let mut reached = PathBuf::new();
     for name in path {
-        parent = match openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+        parent = match beneath::open(&parent, name) {
             Ok(next) => next,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 let found = directories_in(&mount.join(&reached));
@@ -127,8 +127,7 @@ fn there_is(parent: &Path, found: &[String]) -> String {
 }
 
 fn open(mount: &Path) -> Result<OwnedFd, PrepareError> {
-    openat(CWD, mount, DIRECTORY, Mode::empty())
-        .map_err(|error| PrepareError::Mount { mount: mount.to_owned(), source: error.into() })
+    beneath::mount(mount).map_err(|error| PrepareError::Mount { mount: mount.to_owned(), source: error.into() })
 }
 
 fn create(directory: &Directory) -> Result<(), PrepareError> {
@@ -142,15 +141,11 @@ fn create(directory: &Directory) -> Result<(), PrepareError> {
     Ok(())
 }
 
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
-
 /// Creates `name` if it does not exist, and opens it.
 fn enter(parent: &OwnedFd, name: &OsStr, path: &Path) -> Result<OwnedFd, PrepareError> {
-    match mkdirat(parent, name, Mode::RWXU | Mode::RWXG | Mode::ROTH | Mode::XOTH) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(PrepareError::Create { path: path.to_owned(), source: error.into() }),
-    }
-    openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+    beneath::create(parent, name)
+        .map_err(|error| PrepareError::Create { path: path.to_owned(), source: error.into() })?;
+    beneath::open(parent, name)
         .map_err(|error| PrepareError::NotADirectory { path: path.to_owned(), source: error.into() })
 }
 

@@ -32,9 +32,6 @@ use std::thread;
 use keeper::Keeper;
 use report::Report;
 
-/// The variable that holds the token of the gateway, which the operator sends to read the report.
-pub const TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";
-
 /// Where the document is, and where the report is served.
 #[derive(Debug, Clone)]
 pub struct Settings {

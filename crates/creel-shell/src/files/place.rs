@@ -1,22 +1,18 @@
-//! One file in a workspace, whatever an agent put into its place. Touches the disk, below the workspace.
-//!
-//! Each part of a path is opened relative to its parent, and a symbolic link is never followed: an agent cannot have another file read or
-//! written. (`openat2` does that in one call, but not every sandboxed runtime has it.) Nothing here waits, and nothing is read without a
-//! limit.
+//! One file in a workspace, whatever an agent put into its place. Touches the disk, below the workspace. Nothing here waits, and nothing is
+//! read without a limit.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat, renameat, statat, unlinkat};
 use rustix::io::Errno;
+
+use crate::beneath;
 
 /// Bytes of a file that are read: OpenClaw reads no more of it either.
 pub const MOST: u64 = 2 * 1024 * 1024;
-
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Why a file cannot be kept in line.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +61,9 @@ impl<'a> Place<'a> {
         let names: Vec<&OsStr> = names.collect::<Result<_, _>>()?;
         let (name, parents) = names.split_last().ok_or(PlaceError::Path)?;
         let error = |error: Errno| PlaceError::Directory(error.into());
-        let mut directory = openat(CWD, claim, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(error)?;
+        let mut directory = beneath::mount(claim).map_err(error)?;
         for parent in parents {
-            directory = enter(&directory, parent).map_err(error)?;
+            directory = beneath::enter(&directory, *parent).map_err(error)?;
         }
         Ok(Self { directory, name })
     }
@@ -81,10 +77,9 @@ impl<'a> Place<'a> {
     pub fn read(&self) -> Result<Option<Content>, PlaceError> {
         let Some(stat) = self.stat(self.name)? else { return Ok(None) };
         regular(&stat)?;
-        // Whatever took its place since: opening it waits for nobody.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match openat(&self.directory, self.name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
+        // Something else may have taken its place since.
+        let file = match beneath::open_file(&self.directory, self.name) {
+            Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(PlaceError::Read(error.into())),
         };
@@ -134,9 +129,8 @@ impl<'a> Place<'a> {
     }
 
     fn create(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH;
-        let mut file = File::from(openat(&self.directory, name, flags, mode)?);
+        let mut file = beneath::create_file(&self.directory, name, mode)?;
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -147,14 +141,6 @@ impl<'a> Place<'a> {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(PlaceError::Read(error.into())),
         }
-    }
-}
-
-/// Opens a directory, which is created if it does not exist.
-fn enter(parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    match mkdirat(parent, name, Mode::RWXU | Mode::RWXG | Mode::ROTH | Mode::XOTH) {
-        Ok(()) | Err(Errno::EXIST) => openat(parent, name, DIRECTORY, Mode::empty()),
-        Err(error) => Err(error),
     }
 }
 

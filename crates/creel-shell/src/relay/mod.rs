@@ -41,11 +41,8 @@ use tokio::signal::unix::{SignalKind, signal as listen_for};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::log;
+use crate::{TOKEN_VARIABLE, log};
 use service::Relay;
-
-/// The variable that holds the token of the gateway.
-pub const TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";
 
 /// After a failure to accept, which lasts as long as too many files are open.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(200);

@@ -1,19 +1,18 @@
 //! Makes the directory of skills in a workspace equal to what it should be. Touches the disk.
 //!
-//! An agent may write to its workspace and put anything in the way. Each part of a path is opened relative to its parent, links are never
-//! followed, and what is not a regular file with the right text is replaced.
+//! An agent may write to its workspace and put anything in the way: what is not a regular file with the right text is replaced.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, fstat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Skill;
+use crate::beneath;
 
 /// The directory in a workspace that is the operator's alone.
 const DIRECTORY: [&str; 2] = ["skills", "creel.dev"];
@@ -24,22 +23,20 @@ const TEMPORARY: &str = "~creel";
 /// How deep a directory is removed. What is deeper stays until the next time.
 const DEPTH: u32 = 64;
 
-const OPEN: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-
 /// Writes the skills of one workspace and removes all others. Without any, the directory goes.
 pub fn write(claim: &Path, workspace: &Path, skills: &BTreeMap<String, Skill>) -> io::Result<()> {
     if !workspace.components().all(|component| matches!(component, Component::Normal(_))) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    let mut directory = openat(CWD, claim, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut directory = beneath::mount(claim)?;
     if skills.is_empty() {
         return remove_all(directory, workspace);
     }
     for name in workspace {
-        directory = enter(&directory, &c_string(name.as_encoded_bytes())?)?;
+        directory = beneath::enter(&directory, c_string(name.as_encoded_bytes())?.as_c_str())?;
     }
     let [parent, own] = DIRECTORY;
-    directory = enter(&directory, &c_string(parent.as_bytes())?)?;
+    directory = beneath::enter(&directory, parent)?;
     directory = replace_by_directory(&directory, &c_string(own.as_bytes())?)?;
     remove_others(&directory, |name| skills.contains_key(name))?;
     for (name, files) in skills {
@@ -55,7 +52,7 @@ pub fn write(claim: &Path, workspace: &Path, skills: &BTreeMap<String, Skill>) -
 fn remove_all(mut directory: OwnedFd, workspace: &Path) -> io::Result<()> {
     let [parent, own] = DIRECTORY;
     for name in workspace.iter().map(OsStr::as_encoded_bytes).chain([parent.as_bytes()]) {
-        directory = match openat(&directory, c_string(name)?, OPEN, Mode::empty()) {
+        directory = match beneath::open(&directory, c_string(name)?) {
             Ok(next) => next,
             // Whatever is there instead, the skills are not in it.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
@@ -71,20 +68,12 @@ fn c_string(name: &[u8]) -> io::Result<CString> {
     name.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
 }
 
-/// Creates the directory if nothing is there, and opens it.
-fn enter(parent: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
-    match mkdirat(parent, name, Mode::RWXU | Mode::RWXG | Mode::ROTH | Mode::XOTH) {
-        Ok(()) | Err(Errno::EXIST) => Ok(openat(parent, name, OPEN, Mode::empty())?),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The same, whatever is there.
+/// Opens the directory, whatever is there.
 fn replace_by_directory(parent: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
-    if let Err(Errno::NOTDIR | Errno::LOOP) = openat(parent, name, OPEN, Mode::empty()) {
+    if let Err(Errno::NOTDIR | Errno::LOOP) = beneath::open(parent, name) {
         unlinkat(parent, name, AtFlags::empty())?;
     }
-    enter(parent, name)
+    Ok(beneath::enter(parent, name)?)
 }
 
 fn write_file(parent: &OwnedFd, name: &CStr, text: &str) -> io::Result<()> {
@@ -93,9 +82,8 @@ fn write_file(parent: &OwnedFd, name: &CStr, text: &str) -> io::Result<()> {
     }
     let temporary = c_string(TEMPORARY.as_bytes())?;
     remove(parent, &temporary, DEPTH)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-    let written = File::from(openat(parent, &temporary, flags, mode)?).write_all(text.as_bytes());
+    let written = beneath::create_file(parent, &temporary, mode)?.write_all(text.as_bytes());
     if let Err(error) = written {
         let _ = unlinkat(parent, &temporary, AtFlags::empty());
         return Err(error);
@@ -111,16 +99,15 @@ fn write_file(parent: &OwnedFd, name: &CStr, text: &str) -> io::Result<()> {
 
 /// Reads no more than the text has: what is there may be any size, or a pipe.
 fn has_text(parent: &OwnedFd, name: &CStr, text: &str) -> io::Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     // What cannot be opened may be anything: it is replaced.
-    let Ok(file) = openat(parent, name, flags, Mode::empty()) else { return Ok(false) };
+    let Ok(mut file) = beneath::open_file(parent, name) else { return Ok(false) };
     let stat = fstat(&file)?;
     let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !is_regular || usize::try_from(stat.st_size) != Ok(text.len()) {
         return Ok(false);
     }
     let mut found = vec![0; text.len()];
-    Ok(File::from(file).read_exact(&mut found).is_ok() && found == text.as_bytes())
+    Ok(file.read_exact(&mut found).is_ok() && found == text.as_bytes())
 }
 
 fn remove_others(directory: &OwnedFd, is_wanted: impl Fn(&str) -> bool) -> io::Result<()> {
@@ -142,7 +129,7 @@ fn remove(parent: &OwnedFd, name: &CStr, depth: u32) -> io::Result<()> {
         return Ok(unlinkat(parent, name, AtFlags::empty())?);
     }
     let Some(depth) = depth.checked_sub(1) else { return Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty)) };
-    let directory = openat(parent, name, OPEN, Mode::empty())?;
+    let directory = beneath::open(parent, name)?;
     for name in names(&directory)? {
         remove(&directory, &name, depth)?;
     }
