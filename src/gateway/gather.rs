@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 
-use super::build::files;
+use super::build::document::Mounted;
 use super::build::pod_spec::GATEWAY_CONTAINER;
 use super::context::Context;
 use super::plan::SecretVariable;
@@ -118,10 +118,14 @@ impl Live {
         self.read_back(&names.accepted)
     }
 
-    /// The configuration in one of the gateway's ConfigMaps, unless somebody edited it.
+    /// One of the gateway's ConfigMaps, unless somebody edited it.
+    #[must_use]
+    pub fn config_map(&self, name: &str) -> Option<&ConfigMap> {
+        self.config_maps.get(name).filter(|map| !map.intruded).map(|map| &map.object)
+    }
+
     fn read_back(&self, name: &str) -> Option<Arc<ConfigDocument>> {
-        let map = self.config_maps.get(name).filter(|map| !map.intruded)?;
-        let text = map.object.data.as_ref()?.get(paths::CONFIG_FILE)?;
+        let text = self.config_map(name)?.data.as_ref()?.get(paths::CONFIG_FILE)?;
         Some(Arc::new(ConfigDocument::read_back(text)))
     }
 
@@ -130,11 +134,11 @@ impl Live {
         self.environment.iter().filter_map(SecretVariable::read_back)
     }
 
-    /// Whether there is a Deployment whose Pod keeps no files: an earlier version of Creel made it.
+    /// Whether there is a Deployment whose Pod cannot read this document: an earlier version of Creel made it.
     #[must_use]
-    pub fn lacks_keeper(&self) -> bool {
+    pub fn lacks(&self, document: Mounted) -> bool {
         let spec = self.deployment.as_ref().and_then(|deployment| deployment.object.spec.as_ref());
-        spec.and_then(|spec| spec.template.spec.as_ref()).is_some_and(|pod| !files::are_kept(pod))
+        spec.and_then(|spec| spec.template.spec.as_ref()).is_some_and(|pod| !document.is_in(pod))
     }
 
     /// How many Pods the live Deployment wants.

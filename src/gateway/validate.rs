@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::build;
+use super::build::{self, document::Mounted};
 use super::contributions::{self, ResolvedAgents, access, clients, files};
 use super::credentials;
 use super::gather::{Gathered, Live};
@@ -169,27 +169,23 @@ fn with_kept_parts(plan: PodPlan, gathered: &Gathered) -> PodPlan {
         plan.parts.insert(RESTART_PART.to_owned(), before.clone());
     }
     plan.parts.extend(credentials::parts(gathered));
-    plan.parts.extend(files_part(gathered).map(|part| (FILES_PART.to_owned(), part)));
-    plan.parts.extend(skills_part(gathered));
+    let has_files = |agent: &Agent| files::has_files(gathered, agent);
+    plan.parts.extend(first_part(gathered, (FILES_PART, build::files::MOUNTED), has_files));
+    let has_skills = |agent: &Agent| agent.spec.skill_maps().next().is_some();
+    plan.parts.extend(first_part(gathered, (SKILLS_PART, build::skills::MOUNTED), has_skills));
     plan
 }
 
-/// Files need a sidecar that keeps them. Each gateway has it that this version of Creel has made: another one is replaced once, for the first
-/// files.
-fn files_part(gathered: &Gathered) -> Option<String> {
+/// The first document of its kind recreates a Pod that an earlier version of Creel rendered without its volume, once.
+fn first_part(
+    gathered: &Gathered,
+    (part, document): (&str, Mounted),
+    is_wanted: impl Fn(&Agent) -> bool,
+) -> Option<(String, String)> {
     let live = &gathered.live;
-    let is_wanted = || gathered.active_agents().any(|agent| files::has_files(gathered, agent));
-    let before = live.parts.get(FILES_PART).cloned();
-    before.or_else(|| (live.lacks_keeper() && is_wanted()).then(|| hash(&true)))
-}
-
-/// The first skill recreates a Pod that an earlier version of Creel rendered without their volume, once.
-fn skills_part(gathered: &Gathered) -> Option<(String, String)> {
-    let live = &gathered.live;
-    let lacks = live.deployment.as_ref().is_some_and(|deployment| !build::skills::is_mounted(&deployment.object));
-    let first = || lacks && gathered.active_agents().any(|agent| agent.spec.skill_maps().next().is_some());
-    let is_wanted = live.parts.contains_key(SKILLS_PART) || first();
-    is_wanted.then(|| (SKILLS_PART.to_owned(), hash(&true)))
+    let is_first = || live.lacks(document) && gathered.active_agents().any(|agent| is_wanted(agent));
+    let value = live.parts.get(part).cloned().or_else(|| is_first().then(|| hash(&true)));
+    value.map(|value| (part.to_owned(), value))
 }
 
 fn with_leftovers(needed: &PodPlan, gathered: &Gathered) -> PodPlan {

@@ -7,6 +7,7 @@ pub mod affinity;
 pub mod claim;
 pub mod config_map;
 pub mod deployment;
+pub mod document;
 pub mod files;
 pub mod http_route;
 pub mod ingress;
@@ -35,6 +36,9 @@ use crate::kubernetes::http_route::HttpRoute;
 use crate::kubernetes::observed::Observed;
 use crate::naming::{self, GatewayNames};
 use crate::settings::Settings;
+
+/// As creel-shell calls the variable with the gateway's token: the relay sends it, and who wants the report of files has to.
+const SHELL_TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";
 
 /// Every child of a gateway, as it is to be. The generated Secret is not among them: it is created once and never applied.
 #[derive(Debug)]

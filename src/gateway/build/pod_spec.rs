@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::service::PORT_NAME;
-use super::{affinity, files, relay, skills};
+use super::{SHELL_TOKEN_VARIABLE, affinity, files, relay, skills};
 use crate::gateway::plan::PodPlan;
 use crate::naming::{self, GatewayNames};
 use crate::openclaw::names::is_text;
@@ -90,8 +90,8 @@ fn claim_lock_container(plan: &PodPlan, shell_image: &str) -> Container {
             ..Probe::default()
         }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        env: Some(vec![secret_variable(files::TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false)]),
-        volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY), files::mount()]),
+        env: Some(vec![secret_variable(SHELL_TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false)]),
+        volume_mounts: Some(vec![mount(CLAIM_VOLUME, paths::CLAIM_DIRECTORY), files::MOUNTED.mount()]),
         ..shell_container(CLAIM_LOCK_CONTAINER, shell_image, &arguments)
     }
 }
@@ -126,7 +126,7 @@ fn gateway_container(plan: &PodPlan) -> Container {
             mount_read_only(CONFIG_VOLUME, paths::CONFIG_DIRECTORY),
             mount_read_only(SHELL_VOLUME, SHELL_DIRECTORY),
             mount(TEMPORARY_VOLUME, "/tmp"),
-            mount_read_only(skills::VOLUME, paths::SKILLS_DIRECTORY),
+            skills::MOUNTED.mount(),
         ]),
         ..Container::default()
     }
@@ -209,8 +209,8 @@ fn volumes(names: &GatewayNames, plan: &PodPlan) -> Vec<Volume> {
         },
         scratch(SHELL_VOLUME, "64Mi"),
         scratch(TEMPORARY_VOLUME, "2Gi"),
-        files::volume(names),
-        skills::volume(names),
+        files::MOUNTED.volume(&names.files),
+        skills::MOUNTED.volume(&names.skills),
     ];
     all.into_iter().chain(clients).collect()
 }

@@ -4,8 +4,6 @@
 //! The ConfigMap holds keyed digests of the tokens, and the key is in the generated Secret, which the relay alone mounts: so a client comes,
 //! changes and goes while the Pod runs.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{
     ConfigMap, ConfigMapProjection, Container, ContainerPort, KeyToPath, ProjectedVolumeSource, SecretProjection,
     ServicePort, Volume, VolumeProjection,
@@ -13,8 +11,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
-use super::metadata;
 use super::pod_spec::secret_variable;
+use super::{SHELL_TOKEN_VARIABLE, document};
 use crate::api::Agent;
 use crate::api::agent::Gateway;
 use crate::gateway::plan::{PodPlan, RelayClient};
@@ -34,8 +32,6 @@ const CONTAINER: &str = "relay";
 const VOLUME: &str = "clients";
 const DIRECTORY: &str = "/etc/creel-relay";
 const FILE: &str = "clients.json";
-/// As creel-shell calls it.
-const TOKEN_VARIABLE: &str = "CREEL_GATEWAY_TOKEN";
 
 /// The file of the relay.
 #[derive(Serialize, Deserialize)]
@@ -57,7 +53,7 @@ pub fn container(plan: &PodPlan, shell_image: &str) -> Container {
     let arguments = ["relay", "--listen", &listen, "--upstream", &upstream, "--clients", &clients, "--key", &key];
     Container {
         restart_policy: Some("Always".to_owned()),
-        env: Some(vec![secret_variable(TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false)]),
+        env: Some(vec![secret_variable(SHELL_TOKEN_VARIABLE, &plan.token.name, &plan.token.key, false)]),
         ports: Some(vec![ContainerPort {
             name: Some(PORT_NAME.to_owned()),
             container_port: i32::from(PORT),
@@ -105,13 +101,7 @@ pub fn service_port() -> ServicePort {
 /// The ConfigMap with the clients.
 #[must_use]
 pub fn config_map(owner: &Agent, names: &GatewayNames, clients: &[RelayClient]) -> ConfigMap {
-    let text = serde_json::to_string(&Document { clients }).unwrap_or_default();
-    ConfigMap {
-        metadata: metadata(owner, names, &names.clients),
-        data: Some(BTreeMap::from([(FILE.to_owned(), text)])),
-        immutable: Some(false),
-        ..ConfigMap::default()
-    }
+    document::config_map(owner, names, (&names.clients, FILE), &Document { clients })
 }
 
 /// The clients in it.

@@ -1,20 +1,16 @@
-//! The skills of the gateway's Agents: one ConfigMap, which creel-shell copies to their workspaces.
-//!
-//! Each Pod can mount it, whether or not there are skills: the first one then needs no other Pod.
+//! The skills of the gateway's Agents, which creel-shell copies to their workspaces.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, ConfigMapVolumeSource, Volume};
+use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::metadata;
+use super::document::{self, Mounted};
 use crate::api::Agent;
 use crate::naming::GatewayNames;
 use crate::openclaw::paths;
 use crate::openclaw::skill::Files;
 
-/// The volume of the Pod.
-pub const VOLUME: &str = "skills";
+pub const MOUNTED: Mounted = Mounted { volume: "skills", directory: paths::SKILLS_DIRECTORY, file: paths::SKILLS_FILE };
 
 /// As creel-shell reads it: by the path of a workspace on the claim, the files of its skills by name.
 pub type Document = BTreeMap<String, BTreeMap<String, Files>>;
@@ -22,32 +18,5 @@ pub type Document = BTreeMap<String, BTreeMap<String, Files>>;
 /// The ConfigMap with these skills.
 #[must_use]
 pub fn config_map(owner: &Agent, names: &GatewayNames, skills: &Document) -> ConfigMap {
-    let text = serde_json::to_string(skills).unwrap_or_default();
-    ConfigMap {
-        metadata: metadata(owner, names, &names.skills),
-        data: Some(BTreeMap::from([(paths::SKILLS_FILE.to_owned(), text)])),
-        immutable: Some(false),
-        ..ConfigMap::default()
-    }
-}
-
-/// The skills in it.
-#[must_use]
-pub fn read_back(map: &ConfigMap) -> Option<Document> {
-    serde_json::from_str(map.data.as_ref()?.get(paths::SKILLS_FILE)?).ok()
-}
-
-/// What the Pod mounts of it.
-#[must_use]
-pub fn volume(names: &GatewayNames) -> Volume {
-    let source =
-        ConfigMapVolumeSource { name: names.skills.clone(), optional: Some(true), ..ConfigMapVolumeSource::default() };
-    Volume { name: VOLUME.to_owned(), config_map: Some(source), ..Volume::default() }
-}
-
-/// Whether the Pod of this Deployment mounts it: earlier versions of Creel rendered none that does.
-#[must_use]
-pub fn is_mounted(deployment: &Deployment) -> bool {
-    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    pod.and_then(|pod| pod.volumes.as_ref()).is_some_and(|volumes| volumes.iter().any(|volume| volume.name == VOLUME))
+    document::config_map(owner, names, (&names.skills, MOUNTED.file), skills)
 }

@@ -75,8 +75,7 @@ pub fn has_files(gathered: &Gathered, agent: &Agent) -> bool {
 /// What the keeper was told last.
 fn before(gathered: &Gathered) -> Option<Document> {
     let name = GatewayNames::of(&gathered.owner.name_any()).files;
-    let map = gathered.live.config_maps.get(&name).filter(|map| !map.intruded)?;
-    build::files::read_back(&map.object)
+    build::files::MOUNTED.read_back(gathered.live.config_map(&name)?)
 }
 
 /// The files of the Agent: those of its spec, and those without which OpenClaw complains in the prompt.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Contribution, Feature, ResolvedAgents, passthrough};
 use crate::api::Agent;
 use crate::api::skills::Skill;
-use crate::gateway::build::skills::{Document, read_back};
+use crate::gateway::build::skills::{Document, MOUNTED};
 use crate::gateway::gather::Gathered;
 use crate::gateway::last_good::AtFault;
 use crate::gateway::plan::SecretVariable;
@@ -145,13 +145,13 @@ fn last_good(gathered: &Gathered, agent: &str, name: &str) -> Option<Contributio
 /// The files that the live gateway has for this Agent.
 fn live_files(gathered: &Gathered, agent: &str) -> BTreeMap<String, Files> {
     let workspace = sources::layout(&gathered.owner).workspace(agent);
-    live_map(gathered).and_then(read_back).and_then(|mut document| document.remove(&workspace)).unwrap_or_default()
+    let live: Option<Document> = live_map(gathered).and_then(|map| MOUNTED.read_back(map));
+    live.and_then(|mut document| document.remove(&workspace)).unwrap_or_default()
 }
 
 fn live_map(gathered: &Gathered) -> Option<&ConfigMap> {
     let name = GatewayNames::of(&gathered.owner.name_any()).skills;
-    let map = gathered.live.config_maps.get(&name).filter(|map| !map.intruded)?;
-    Some(&map.object)
+    gathered.live.config_map(&name)
 }
 
 fn keep(gathered: &Gathered, at_fault: &[AtFault<'_>], _: &Sections) -> BTreeMap<String, Contribution> {

@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use self::report::Report;
-use super::build::files::{PORT, are_kept};
+use super::build::files::{MOUNTED, PORT};
 use super::config_sync::pods::trigger_sync;
 use super::config_sync::{Process, Synced};
 use super::context::Context;
@@ -44,7 +44,7 @@ pub async fn sync(context: &Context, gathered: &Gathered, plan: &Plan, synced: &
     let Some(pod) = gathered.live.pods.iter().find(|pod| pod.name_any() == process.pod) else {
         return Ok(Found::default());
     };
-    if !pod.spec.as_ref().is_some_and(are_kept) {
+    if !pod.spec.as_ref().is_some_and(|pod| MOUNTED.is_in(pod)) {
         return Ok(Found { is_outdated: true, ..Found::default() });
     }
     let (owner, now) = (gathered.owner.uid().unwrap_or_default(), Instant::now());

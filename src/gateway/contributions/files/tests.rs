@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gateway::build::files::{config_map as built, volume};
+use crate::gateway::build::files::{MOUNTED, config_map as built};
 use crate::gateway::fixtures::{company, config_map, edit, keep, plan, settle};
 use crate::references::digests::{Read, SourceKind};
 
@@ -65,8 +65,7 @@ fn a_pod_of_an_earlier_version_is_replaced_once_for_the_first_files_and_for_noth
     settle(&mut gathered);
     let mut deployment = gathered.live.deployment.clone().unwrap().object.clone();
     let pod = deployment.spec.as_mut().unwrap().template.spec.as_mut().unwrap();
-    let name = volume(&GatewayNames::of("concierge")).name;
-    pod.volumes.as_mut().unwrap().retain(|volume| volume.name != name);
+    pod.volumes.as_mut().unwrap().retain(|volume| volume.name != MOUNTED.volume);
     let observed = crate::kubernetes::observed::Observed::new(deployment, crate::naming::AGENT_MANAGER);
     gathered.live.deployment = Some(std::sync::Arc::new(observed));
     let before = plan(&gathered).pod.unwrap();
